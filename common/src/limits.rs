@@ -1,0 +1,51 @@
+//! Every maximum, with its reason. What is over a limit is refused where it enters.
+
+/// Plaintext bytes in one AEAD record (C2SP chunked-encryption uses 16 KiB).
+pub const RECORD_PLAIN_BYTES: usize = 16 * 1024;
+
+/// Bytes that the AEAD tag adds to each record.
+pub const RECORD_TAG_BYTES: usize = 16;
+
+/// Records in one chunk: three is the most that fits a UDP datagram (65,507 bytes) with RTPS headers.
+pub const CHUNK_RECORDS: usize = 3;
+
+/// Plaintext bytes in a full chunk.
+pub const CHUNK_PLAIN_BYTES: usize = CHUNK_RECORDS * RECORD_PLAIN_BYTES;
+
+/// Sealed bytes in a full chunk.
+pub const CHUNK_SEALED_BYTES: usize = CHUNK_RECORDS * (RECORD_PLAIN_BYTES + RECORD_TAG_BYTES);
+
+/// Plaintext bytes in one blob: a model of 256 million parameters. Bounds what a peer can make us allocate.
+pub const BLOB_BYTES_MAX: u64 = 1 << 30;
+
+/// Parameters in one model; four bytes each, so that the values alone stay within [`BLOB_BYTES_MAX`].
+pub const PARAMETERS_MAX: u64 = 200_000_000;
+
+/// Named tensors in one model.
+pub const TENSORS_MAX: usize = 4096;
+
+/// Dimensions of one tensor.
+pub const DIMENSIONS_MAX: usize = 8;
+
+/// Bytes in a name: of a tensor, a metric, a node, a run, a tenant.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Metrics in one telemetry record.
+pub const METRICS_MAX: usize = 1024;
+
+/// Nodes in one cohort. With [`WEIGHT_MAX`] and the fixed-point range of a delta it keeps
+/// the exact sum inside 63 bits (see `coordinator::strategy::fedavg`).
+pub const COHORT_MAX: usize = 4096;
+
+/// The largest weight of one update, in samples. A node with more samples weighs this much.
+pub const WEIGHT_MAX: u64 = 1 << 20;
+
+/// Bytes in one control message (announcement, receipt, presence, event). An announcement to a full
+/// cohort is the largest: about 130 bytes a member.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes in a configuration file or one request on the control socket.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+const _: () = assert!(CHUNK_SEALED_BYTES + 1024 < 65_507, "a chunk and its headers fit one datagram");
+const _: () = assert!(PARAMETERS_MAX * 4 < BLOB_BYTES_MAX, "a full model fits one blob");

@@ -1,0 +1,9 @@
+//! What is learned: named tensors, the flat vector of their values, and the task that trains them.
+
+mod architecture;
+mod parameters;
+mod schema;
+
+pub use architecture::{Forecaster, MetricName, Task};
+pub use parameters::{ParameterVector, ParametersError};
+pub use schema::{Schema, SchemaError, Tensor};

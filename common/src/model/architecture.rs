@@ -1,0 +1,156 @@
+//! What is trained: the task of a run, its tensors and its seeded initial weights.
+//!
+//! The weights are drawn here, not by the learning library: the coordinator makes the first model
+//! without linking it, and the same seed gives the same bytes on every machine.
+
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+use super::{ParameterVector, Schema, SchemaError, Tensor};
+use crate::limits::{METRICS_MAX, NAME_BYTES_MAX};
+use crate::wire::{Fault, Input, List, Text, Wire, WireError};
+
+/// The name of a metric, as in a CSV header.
+pub type MetricName = Text<NAME_BYTES_MAX>;
+
+/// What a run trains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The next values of all metrics from the past ones: a multi-layer perceptron.
+    Forecaster(Forecaster),
+    /// A flat vector without meaning: for measuring rounds, not for learning.
+    Flat {
+        /// Its length.
+        parameters: u32,
+    },
+}
+
+/// Past steps x metrics -> hidden layers (`ReLU`) -> metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecaster {
+    /// The metrics, in the order of inputs and outputs.
+    pub metrics: List<MetricName, METRICS_MAX>,
+    /// How many past steps it sees.
+    pub past_steps: u32,
+    /// Width of each hidden layer.
+    pub hidden: List<u32, 8>,
+}
+
+crate::wire_fields!(Forecaster { metrics, past_steps, hidden });
+
+impl Forecaster {
+    /// Width of each layer from the input to the output.
+    pub fn widths(&self) -> Vec<u32> {
+        let metrics = self.metrics.len() as u32;
+        let input = metrics.saturating_mul(self.past_steps);
+        std::iter::once(input).chain(self.hidden.iter().copied()).chain([metrics]).collect()
+    }
+
+    /// Layer `i` has `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
+    fn schema(&self) -> Result<Schema, SchemaError> {
+        let mut tensors = Vec::new();
+        for (layer, sides) in self.widths().windows(2).enumerate() {
+            tensors.push(Tensor::new(&format!("layer{layer}.weight"), sides)?);
+            tensors.push(Tensor::new(&format!("layer{layer}.bias"), &sides[1..])?);
+        }
+        Schema::new(tensors)
+    }
+}
+
+impl Task {
+    /// Names and shapes of the model's tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] when the model would be over a limit.
+    pub fn schema(&self) -> Result<Schema, SchemaError> {
+        match self {
+            Self::Forecaster(forecaster) => forecaster.schema(),
+            Self::Flat { parameters } => Schema::flat(*parameters),
+        }
+    }
+
+    /// The first model of a run: weights and biases uniform in ±1/√(inputs of the layer)
+    /// (the usual default for linear layers; LeCun et al. 1998, section 4.6), from this seed.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] when the model would be over a limit.
+    pub fn initial(&self, seed: u64) -> Result<ParameterVector, SchemaError> {
+        let schema = Arc::new(self.schema()?);
+        let mut parameters = ParameterVector::zeros(Arc::clone(&schema));
+        let Self::Forecaster(forecaster) = self else { return Ok(parameters) };
+        let mut random = ChaCha20Rng::seed_from_u64(seed);
+        let fan_in = forecaster.widths();
+        for (index, (_, range)) in schema.ranges().enumerate() {
+            let bound = 1.0 / f64::from(fan_in[index / 2]).sqrt();
+            for value in &mut parameters.values_mut()[range] {
+                *value = random.random_range(-bound..=bound) as f32;
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+impl Wire for Task {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Forecaster(forecaster) => {
+                out.push(1);
+                forecaster.put(out);
+            }
+            Self::Flat { parameters } => {
+                out.push(2);
+                parameters.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
+        match u8::take(input)? {
+            1 => Forecaster::take(input).map(Self::Forecaster),
+            2 => Ok(Self::Flat { parameters: Wire::take(input)? }),
+            tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{decode, encode};
+
+    fn forecaster() -> Task {
+        Task::Forecaster(Forecaster {
+            metrics: vec![Text::try_from("cpu").unwrap(), Text::try_from("memory").unwrap()].try_into().unwrap(),
+            past_steps: 19,
+            hidden: vec![64, 16, 64].try_into().unwrap(),
+        })
+    }
+
+    #[test]
+    fn the_forecaster_has_a_weight_and_a_bias_a_layer() {
+        let schema = forecaster().schema().unwrap();
+        let shapes: Vec<&[u32]> = schema.tensors().iter().map(|tensor| &*tensor.shape).collect();
+        assert_eq!(shapes[..4], [&[38, 64][..], &[64], &[64, 16], &[16]]);
+        assert_eq!(schema.parameters(), 38 * 64 + 64 + 64 * 16 + 16 + 16 * 64 + 64 + 64 * 2 + 2);
+    }
+
+    #[test]
+    fn initial_weights_are_bounded_by_fan_in_and_depend_on_the_seed_alone() {
+        let first = forecaster().initial(7).unwrap();
+        assert_eq!(first, forecaster().initial(7).unwrap());
+        assert_ne!(first, forecaster().initial(8).unwrap());
+        let bound = 1.0 / 38_f32.sqrt();
+        assert!(first.values()[..38 * 64].iter().all(|value| value.abs() <= bound && *value != 0.0));
+    }
+
+    #[test]
+    fn a_task_is_read_back_from_its_bytes() {
+        for task in [forecaster(), Task::Flat { parameters: 10 }] {
+            assert_eq!(decode(&encode(&task)), Ok(task));
+        }
+    }
+}
