@@ -1,0 +1,218 @@
+//! Bulk encryption: C2SP chunked-encryption with HKDF-SHA256-Expand and `AEAD_CHACHA20_POLY1305`
+//! (<https://c2sp.org/chunked-encryption>).
+//!
+//! Two things differ from the specification's own framing: salt and commitment travel in the manifest
+//! and not before the ciphertext, and three records travel together as one chunk. Any chunk opens on
+//! arrival, in any order, into its place of the plaintext.
+
+use std::fmt;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::aead::inout::InOutBuf;
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::error::OpenError;
+use super::layout::ChunkLayout;
+use crate::limits::{CHUNK_RECORDS, RECORD_PLAIN_BYTES, RECORD_TAG_BYTES};
+
+/// The name of the AEAD in the IANA registry.
+const AEAD: &str = "AEAD_CHACHA20_POLY1305";
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+const RECORD_SEALED_BYTES: usize = RECORD_PLAIN_BYTES + RECORD_TAG_BYTES;
+
+/// 24 random bytes, never used twice with one input key. Also serves as the id of a message.
+pub type Salt = [u8; 24];
+
+/// Binds a ciphertext to one key and one context, which the AEAD alone would not.
+pub type Commitment = [u8; 32];
+
+/// Uniformly random key material from which the key of one message is derived.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct InputKey(pub [u8; 32]);
+
+/// The key of one message. Erased when dropped.
+pub struct BulkKey {
+    cipher: ChaCha20Poly1305,
+    base_nonce: [u8; NONCE_BYTES],
+    layout: ChunkLayout,
+}
+
+/// `key || base nonce || commitment` as the specification derives them ("Key derivation") for the AEAD
+/// of this registry name. The name is an argument because the published test vectors are for AES-GCM.
+pub fn key_material(aead: &str, input_key: &InputKey, salt: &Salt, context: &[u8]) -> Zeroizing<[u8; 76]> {
+    let mut material = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES + 32]);
+    let info = [
+        b"c2sp.org/chunked-encryption@v1+",
+        aead.as_bytes(),
+        &[0],
+        salt,
+        context,
+    ];
+    Hkdf::<Sha256>::from_prk(&input_key.0)
+        .expect("32 bytes are a pseudorandom key of HKDF-SHA256")
+        .expand_multi_info(&info, material.as_mut_slice())
+        .expect("76 bytes are far below the limit of HKDF-SHA256");
+    material
+}
+
+impl BulkKey {
+    /// The key for a message of this layout, and the commitment that its receiver must find again.
+    ///
+    /// `context` is whatever the message must not be separated from: here the encoded header.
+    pub fn derive(
+        input_key: &InputKey,
+        salt: &Salt,
+        context: &[u8],
+        layout: ChunkLayout,
+    ) -> (Self, Commitment) {
+        let material = key_material(AEAD, input_key, salt, context);
+        let (key, rest) = material.split_at(KEY_BYTES);
+        let (nonce, commitment) = rest.split_at(NONCE_BYTES);
+        let cipher = ChaCha20Poly1305::new_from_slice(key).expect("the key has 32 bytes");
+        let mut base_nonce = [0; NONCE_BYTES];
+        base_nonce.copy_from_slice(nonce);
+        let commitment = commitment.try_into().expect("32 bytes are left");
+        (
+            Self {
+                cipher,
+                base_nonce,
+                layout,
+            },
+            commitment,
+        )
+    }
+
+    /// The key for opening: derived again, and checked against the commitment.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::WrongKey`] when key, salt, context or commitment is another than in sealing.
+    pub fn for_opening(
+        input_key: &InputKey,
+        salt: &Salt,
+        context: &[u8],
+        layout: ChunkLayout,
+        commitment: &Commitment,
+    ) -> Result<Self, OpenError> {
+        let (key, derived) = Self::derive(input_key, salt, context, layout);
+        if bool::from(derived.ct_eq(commitment)) {
+            Ok(key)
+        } else {
+            Err(OpenError::WrongKey)
+        }
+    }
+
+    /// How the message is cut.
+    pub fn layout(&self) -> ChunkLayout {
+        self.layout
+    }
+
+    /// Seals the plaintext of one chunk.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such chunk, or the slices are not as long as the layout says.
+    pub fn seal_chunk(&self, index: u32, plain: &[u8], sealed: &mut [u8]) {
+        assert_eq!(
+            self.layout.plain_range(index).map(|range| range.len()),
+            Some(plain.len())
+        );
+        assert_eq!(
+            self.layout.sealed_range(index).map(|range| range.len()),
+            Some(sealed.len())
+        );
+        let mut rest = plain;
+        for (place, record) in sealed.chunks_mut(RECORD_SEALED_BYTES).enumerate() {
+            let (text, tag) = record.split_last_chunk_mut().expect("every record has a tag");
+            let (plain, after) = rest.split_at(text.len());
+            rest = after;
+            let buffer = InOutBuf::new(plain, text).expect("both were cut to one length");
+            let sealed_tag = self
+                .cipher
+                .encrypt_inout_detached(&self.nonce(index, place), &[], buffer);
+            *tag = sealed_tag
+                .expect("a record is far below the limit of the AEAD")
+                .into();
+        }
+    }
+
+    /// Opens one chunk into its plaintext. When it fails, `plain` is all zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NoSuchChunk`], [`OpenError::WrongLength`] or [`OpenError::Corrupt`].
+    ///
+    /// # Panics
+    ///
+    /// When `plain` is not as long as the layout says.
+    pub fn open_chunk(&self, index: u32, sealed: &[u8], plain: &mut [u8]) -> Result<(), OpenError> {
+        let expected = self.sealed_bytes(index)?;
+        if sealed.len() != expected {
+            return Err(OpenError::WrongLength {
+                chunk: index,
+                expected,
+                found: sealed.len(),
+            });
+        }
+        assert_eq!(
+            self.layout.plain_range(index).map(|range| range.len()),
+            Some(plain.len())
+        );
+        let mut rest = &mut *plain;
+        for (place, record) in sealed.chunks(RECORD_SEALED_BYTES).enumerate() {
+            let (text, tag) = record.split_last_chunk().expect("every record has a tag");
+            let (out, after) = rest.split_at_mut(text.len());
+            rest = after;
+            let buffer = InOutBuf::new(text, out).expect("both were cut to one length");
+            let nonce = self.nonce(index, place);
+            if self
+                .cipher
+                .decrypt_inout_detached(&nonce, &[], buffer, &Tag::from(*tag))
+                .is_err()
+            {
+                plain.fill(0);
+                return Err(OpenError::Corrupt { chunk: index });
+            }
+        }
+        Ok(())
+    }
+
+    fn sealed_bytes(&self, index: u32) -> Result<usize, OpenError> {
+        let range = self.layout.sealed_range(index);
+        let chunks = self.layout.chunks();
+        range
+            .map(|range| range.len())
+            .ok_or(OpenError::NoSuchChunk { chunk: index, chunks })
+    }
+
+    /// Base nonce XOR record number, big-endian ("AEAD usage").
+    fn nonce(&self, chunk: u32, place: usize) -> Nonce {
+        let record = u64::from(chunk) * CHUNK_RECORDS as u64 + place as u64;
+        let mut nonce = self.base_nonce;
+        for (byte, number) in nonce[NONCE_BYTES - 8..].iter_mut().zip(record.to_be_bytes()) {
+            *byte ^= number;
+        }
+        nonce.into()
+    }
+}
+
+impl fmt::Debug for InputKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InputKey(..)")
+    }
+}
+
+impl fmt::Debug for BulkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BulkKey({} bytes)", self.layout.plain_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

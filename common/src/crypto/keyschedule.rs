@@ -1,0 +1,35 @@
+//! The keys of one epoch, and how they reach their holders: HPKE (RFC 9180) in base mode.
+//!
+//! ```text
+//! down   the coordinator draws an EpochRoot and wraps it for each member's KeyPackage
+//!          EpochRoot > HKDF-Expand "starling v1 model" > input key of every value for the group
+//!          HPKE exporter "starling v1 receipt" > PairKey of coordinator and member
+//! up     a node opens an HPKE context to the coordinator's KeyPackage for each value
+//!          HPKE exporter "starling v1 update" > input key of that value
+//! ```
+//!
+//! Base mode authenticates nobody: packages and wrapped roots travel inside signed messages. Agreement
+//! keys and epoch roots live in memory for one epoch and are erased when dropped, so a thief of
+//! one epoch's keys reads neither the round before nor the round after.
+
+mod agreement;
+mod epoch;
+mod pair;
+
+pub use agreement::{AgreementKey, KeyPackage, Scope};
+pub use epoch::{EpochRoot, WrappedRoot};
+pub use pair::{PairKey, ReceiptTag};
+
+pub(super) use agreement::{receive, send};
+
+/// The KEM of the suite: DHKEM(X25519, HKDF-SHA256). Public, with the other two, for the vector tests.
+pub type Kem = hpke::kem::X25519HkdfSha256;
+
+/// The KDF of the suite: HKDF-SHA256.
+pub type Kdf = hpke::kdf::HkdfSha256;
+
+/// The AEAD of the suite.
+pub type Aead = hpke::aead::ChaCha20Poly1305;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! One table of what a key is used for, so that no signature and no derived key serves two purposes.
+
+/// A purpose. Its text goes into the signature or the key derivation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// Signs a coordinator's round announcement.
+    Announce,
+    /// Signs the manifest of a sealed value.
+    Manifest,
+    /// Signs the greeting by which two participants learn that they hear each other.
+    Hello,
+    /// Signs a fact told to watchers.
+    Event,
+    /// Signs a node's state.
+    Presence,
+    /// Separates the HPKE context that carries an epoch root to one node.
+    Wrap,
+    /// Derives the bulk input key of a value sealed to the group from the epoch root.
+    Model,
+    /// Derives the bulk input key of a value sealed to one recipient from its HPKE context.
+    Update,
+    /// Derives the key that authenticates receipts between the coordinator and one node.
+    Receipt,
+    /// Separates the root hash over chunk hashes from every other BLAKE3 hash.
+    Root,
+}
+
+impl Label {
+    /// Every label.
+    pub const ALL: [Self; 10] = [
+        Self::Announce,
+        Self::Manifest,
+        Self::Hello,
+        Self::Event,
+        Self::Presence,
+        Self::Wrap,
+        Self::Model,
+        Self::Update,
+        Self::Receipt,
+        Self::Root,
+    ];
+
+    /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Announce => "starling v1 announce",
+            Self::Manifest => "starling v1 manifest",
+            Self::Hello => "starling v1 hello",
+            Self::Event => "starling v1 event",
+            Self::Presence => "starling v1 presence",
+            Self::Wrap => "starling v1 wrap",
+            Self::Model => "starling v1 model",
+            Self::Update => "starling v1 update",
+            Self::Receipt => "starling v1 receipt",
+            Self::Root => "starling v1 root",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_label_has_its_own_text_without_a_zero_byte() {
+        let texts: BTreeSet<_> = Label::ALL.iter().map(|label| label.as_str()).collect();
+        assert_eq!(texts.len(), Label::ALL.len());
+        assert!(texts.iter().all(|text| text.is_ascii() && !text.contains('\0')));
+    }
+}
