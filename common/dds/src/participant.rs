@@ -1,0 +1,122 @@
+//! Joining a domain.
+
+use std::net::{IpAddr, UdpSocket};
+
+use rustdds::dds::CreateError;
+use rustdds::{DomainParticipant, DomainParticipantBuilder, Publisher, QosPolicies, Subscriber, TopicKind};
+
+use crate::cdr::{Decoded, Encoded, RawRead, RawWrite};
+use crate::error::DdsError;
+use crate::reader::Reader;
+use crate::topic::Topic;
+use crate::writer::Writer;
+
+/// The last domain in which all 120 participants of a host have ports (RTPS 2.5, section 9.6.2.3).
+pub const DOMAIN_MAX: u16 = 231;
+
+/// Where to join.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The domain, at most [`DOMAIN_MAX`]. Participants of different domains do not hear each other.
+    pub domain: u16,
+    /// The addresses of the interfaces to use; none for all. Only `127.0.0.1` gives the large datagrams of
+    /// loopback, and keeps the domain to this host.
+    pub interfaces: Vec<IpAddr>,
+}
+
+/// A place in a domain: sockets and two threads. All its readers and writers end when it is dropped, and its
+/// peers are told.
+pub struct Participant {
+    inner: DomainParticipant,
+    publisher: Publisher,
+    subscriber: Subscriber,
+}
+
+impl Participant {
+    /// Joins the domain. Blocks for some milliseconds; several participants can live in one process.
+    ///
+    /// # Errors
+    ///
+    /// [`DdsError::Domain`] and [`DdsError::Interface`] when the configuration does not fit this host,
+    /// [`DdsError::Participant`] when sockets or threads cannot be had.
+    pub fn new(config: &Config) -> Result<Self, DdsError> {
+        let domain = config.domain;
+        if domain > DOMAIN_MAX {
+            return Err(DdsError::Domain(domain));
+        }
+        let mut builder = DomainParticipantBuilder::new(domain);
+        if !config.interfaces.is_empty() {
+            for address in &config.interfaces {
+                check_interface(*address)?;
+            }
+            builder = builder.with_only_networks(config.interfaces.iter().copied());
+        }
+        let no_participant = |source| DdsError::Participant { domain, source };
+        let inner = builder.build().map_err(no_participant)?;
+        let publisher = inner
+            .create_publisher(&QosPolicies::qos_none())
+            .map_err(no_participant)?;
+        let subscriber = inner
+            .create_subscriber(&QosPolicies::qos_none())
+            .map_err(no_participant)?;
+        Ok(Self {
+            inner,
+            publisher,
+            subscriber,
+        })
+    }
+
+    /// A new writer. It matches the readers of the topic by itself, some milliseconds later.
+    ///
+    /// # Errors
+    ///
+    /// [`DdsError::Endpoint`] when the participant is broken.
+    pub fn writer(&self, topic: &Topic) -> Result<Writer, DdsError> {
+        let policies = Some(topic.qos.writer_policies());
+        self.topic(topic)
+            .and_then(|made| {
+                self.publisher
+                    .create_datawriter_no_key::<Encoded, RawWrite>(&made, policies)
+            })
+            .map(|writer| Writer::new(*topic, writer))
+            .map_err(|source| DdsError::Endpoint {
+                topic: topic.name,
+                source,
+            })
+    }
+
+    /// A new reader. It matches the writers of the topic by itself, some milliseconds later.
+    ///
+    /// # Errors
+    ///
+    /// [`DdsError::Endpoint`] when the participant is broken.
+    pub fn reader(&self, topic: &Topic) -> Result<Reader, DdsError> {
+        self.topic(topic)
+            .and_then(|made| {
+                self.subscriber
+                    .create_simple_datareader_no_key::<Decoded, RawRead>(&made, None)
+            })
+            .map(|reader| Reader::new(*topic, reader))
+            .map_err(|source| DdsError::Endpoint {
+                topic: topic.name,
+                source,
+            })
+    }
+
+    /// The policies of a topic are those of its readers: RustDDS sizes the cache that all readers of a topic
+    /// share by the largest limits it was ever given, and a writer's are larger.
+    fn topic(&self, topic: &Topic) -> Result<rustdds::Topic, CreateError> {
+        let (name, type_name) = (topic.name.to_owned(), topic.type_name.to_owned());
+        self.inner
+            .create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)
+    }
+}
+
+/// RustDDS would take any address and then be invisible without a word.
+fn check_interface(address: IpAddr) -> Result<(), DdsError> {
+    let checked = match address {
+        IpAddr::V4(_) => UdpSocket::bind((address, 0)).map(drop),
+        IpAddr::V6(_) => Err(std::io::Error::other("only IPv4 is supported")),
+    };
+    checked.map_err(|source| DdsError::Interface { address, source })
+}
