@@ -26,7 +26,7 @@
 //!   after the last chunk, and what was opened is then thrown away.
 //!
 //! Randomness is an argument everywhere. Secrets have no readable `Debug` and are erased when dropped.
-//! The RustCrypto and `hpke` crates below have had no full audit.
+//! The `RustCrypto` and `hpke` crates below have had no full audit.
 
 pub mod bulk;
 pub mod envelope;

@@ -15,6 +15,9 @@ pub const CHUNK_PLAIN_BYTES: usize = CHUNK_RECORDS * RECORD_PLAIN_BYTES;
 /// Sealed bytes in a full chunk.
 pub const CHUNK_SEALED_BYTES: usize = CHUNK_RECORDS * (RECORD_PLAIN_BYTES + RECORD_TAG_BYTES);
 
+/// In place of a chunk's index: the piece is the blob's manifest, which offers it to its reader.
+pub const OFFER_INDEX: u32 = u32::MAX;
+
 /// Plaintext bytes in one blob: a model of 256 million parameters. Bounds what a peer can make us allocate.
 pub const BLOB_BYTES_MAX: u64 = 1 << 30;
 
@@ -47,5 +50,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes in a configuration file or one request on the control socket.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-const _: () = assert!(CHUNK_SEALED_BYTES + 1024 < 65_507, "a chunk and its headers fit one datagram");
+const _: () = assert!(
+    CHUNK_SEALED_BYTES + 1024 < 65_507,
+    "a chunk and its headers fit one datagram"
+);
 const _: () = assert!(PARAMETERS_MAX * 4 < BLOB_BYTES_MAX, "a full model fits one blob");

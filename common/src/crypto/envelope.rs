@@ -123,7 +123,7 @@ impl Sealer<'_> {
             next_package,
         };
         Ok(Sealed {
-            manifest: Manifest::sign(statement, identity),
+            manifest: Manifest::sign(&statement, identity),
             layout,
             bytes,
         })

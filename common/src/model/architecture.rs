@@ -38,14 +38,21 @@ pub struct Forecaster {
     pub hidden: List<u32, 8>,
 }
 
-crate::wire_fields!(Forecaster { metrics, past_steps, hidden });
+crate::wire_fields!(Forecaster {
+    metrics,
+    past_steps,
+    hidden
+});
 
 impl Forecaster {
     /// Width of each layer from the input to the output.
     pub fn widths(&self) -> Vec<u32> {
         let metrics = self.metrics.len() as u32;
         let input = metrics.saturating_mul(self.past_steps);
-        std::iter::once(input).chain(self.hidden.iter().copied()).chain([metrics]).collect()
+        std::iter::once(input)
+            .chain(self.hidden.iter().copied())
+            .chain([metrics])
+            .collect()
     }
 
     /// Layer `i` has `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
@@ -81,7 +88,9 @@ impl Task {
     pub fn initial(&self, seed: u64) -> Result<ParameterVector, SchemaError> {
         let schema = Arc::new(self.schema()?);
         let mut parameters = ParameterVector::zeros(Arc::clone(&schema));
-        let Self::Forecaster(forecaster) = self else { return Ok(parameters) };
+        let Self::Forecaster(forecaster) = self else {
+            return Ok(parameters);
+        };
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let fan_in = forecaster.widths();
         for (index, (_, range)) in schema.ranges().enumerate() {
@@ -111,7 +120,9 @@ impl Wire for Task {
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
         match u8::take(input)? {
             1 => Forecaster::take(input).map(Self::Forecaster),
-            2 => Ok(Self::Flat { parameters: Wire::take(input)? }),
+            2 => Ok(Self::Flat {
+                parameters: Wire::take(input)?,
+            }),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }
@@ -124,7 +135,9 @@ mod tests {
 
     fn forecaster() -> Task {
         Task::Forecaster(Forecaster {
-            metrics: vec![Text::try_from("cpu").unwrap(), Text::try_from("memory").unwrap()].try_into().unwrap(),
+            metrics: vec![Text::try_from("cpu").unwrap(), Text::try_from("memory").unwrap()]
+                .try_into()
+                .unwrap(),
             past_steps: 19,
             hidden: vec![64, 16, 64].try_into().unwrap(),
         })
@@ -135,7 +148,10 @@ mod tests {
         let schema = forecaster().schema().unwrap();
         let shapes: Vec<&[u32]> = schema.tensors().iter().map(|tensor| &*tensor.shape).collect();
         assert_eq!(shapes[..4], [&[38, 64][..], &[64], &[64, 16], &[16]]);
-        assert_eq!(schema.parameters(), 38 * 64 + 64 + 64 * 16 + 16 + 16 * 64 + 64 + 64 * 2 + 2);
+        assert_eq!(
+            schema.parameters(),
+            38 * 64 + 64 + 64 * 16 + 16 + 16 * 64 + 64 + 64 * 2 + 2
+        );
     }
 
     #[test]
@@ -144,7 +160,11 @@ mod tests {
         assert_eq!(first, forecaster().initial(7).unwrap());
         assert_ne!(first, forecaster().initial(8).unwrap());
         let bound = 1.0 / 38_f32.sqrt();
-        assert!(first.values()[..38 * 64].iter().all(|value| value.abs() <= bound && *value != 0.0));
+        assert!(
+            first.values()[..38 * 64]
+                .iter()
+                .all(|value| value.abs() <= bound && *value != 0.0)
+        );
     }
 
     #[test]

@@ -75,8 +75,14 @@ impl ParameterVector {
     /// When the schemas differ: both came from the same plan.
     #[must_use]
     pub fn minus(mut self, base: &Self) -> Self {
-        assert_eq!(self.schema, base.schema, "a delta is taken between models of one schema");
-        self.values.iter_mut().zip(&base.values).for_each(|(value, base)| *value -= base);
+        assert_eq!(
+            self.schema, base.schema,
+            "a delta is taken between models of one schema"
+        );
+        self.values
+            .iter_mut()
+            .zip(&base.values)
+            .for_each(|(value, base)| *value -= base);
         self
     }
 }
@@ -84,7 +90,9 @@ impl ParameterVector {
 /// Appends values as little-endian IEEE 754 binary32, the layout of safetensors' `F32`.
 pub(crate) fn put_values(values: &[f32], out: &mut Vec<u8>) {
     out.reserve(values.len() * 4);
-    values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    values
+        .iter()
+        .for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
 }
 
 /// Reads what [`put_values`] wrote.
@@ -112,6 +120,12 @@ mod tests {
     fn a_vector_of_another_length_than_its_schema_is_refused() {
         let schema = Arc::new(Schema::flat(3).unwrap());
         let error = ParameterVector::new(schema, vec![0.0; 2]).unwrap_err();
-        assert_eq!(error, ParametersError::WrongLength { found: 2, expected: 3 });
+        assert_eq!(
+            error,
+            ParametersError::WrongLength {
+                found: 2,
+                expected: 3
+            }
+        );
     }
 }

@@ -42,12 +42,17 @@ impl Tensor {
     ///
     /// [`SchemaError::TooLong`] when name or shape is over its limit.
     pub fn new(name: &str, shape: &[u32]) -> Result<Self, SchemaError> {
-        Ok(Self { name: Text::try_from(name)?, shape: List::try_from(shape.to_vec())? })
+        Ok(Self {
+            name: Text::try_from(name)?,
+            shape: List::try_from(shape.to_vec())?,
+        })
     }
 
     /// The number of its values; `None` when that overflows.
     fn parameters(&self) -> Option<u64> {
-        self.shape.iter().try_fold(1_u64, |product, &side| product.checked_mul(u64::from(side)))
+        self.shape
+            .iter()
+            .try_fold(1_u64, |product, &side| product.checked_mul(u64::from(side)))
     }
 }
 
@@ -67,7 +72,10 @@ impl Schema {
             .try_fold(0_u64, |sum, tensor| sum.checked_add(tensor.parameters()?))
             .filter(|&sum| sum <= PARAMETERS_MAX)
             .ok_or(SchemaError::TooManyParameters)?;
-        Ok(Self { tensors: List::try_from(tensors)?, parameters: parameters as usize })
+        Ok(Self {
+            tensors: List::try_from(tensors)?,
+            parameters: parameters as usize,
+        })
     }
 
     /// A single tensor `weights` of this many values, without meaning: for measuring rounds.

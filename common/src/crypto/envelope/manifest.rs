@@ -107,9 +107,9 @@ impl Wire for Statement {
 
 impl Manifest {
     /// Signs a statement of one's own.
-    pub(super) fn sign(statement: Statement, identity: &Identity) -> Self {
-        let signature = identity.sign(Label::Manifest, &encode(&statement));
-        Self { statement, signature }
+    pub(super) fn sign(statement: &Statement, identity: &Identity) -> Self {
+        let signature = identity.sign(Label::Manifest, &encode(statement));
+        Self { statement: *statement, signature }
     }
 
     /// Whom the sealer claims to be: tells which key to verify with, and nothing more.

@@ -216,7 +216,7 @@ fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() 
         ..verified.header
     });
     for header in headers {
-        let resigned = Manifest::sign(Statement { header, ..*verified }, &world.coordinator);
+        let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator);
         let resigned = resigned.verify(world.coordinator.public()).unwrap();
         assert_eq!(
             Opener::for_group(&resigned, &world.epoch_root).unwrap_err(),
@@ -280,7 +280,7 @@ fn an_encapsulated_key_goes_with_one_recipient_only() {
         enc: Some([1; 32]),
         ..*model
     };
-    let manifest = Manifest::sign(statement, &world.coordinator);
+    let manifest = Manifest::sign(&statement, &world.coordinator);
     assert!(decode::<Manifest>(&encode(&manifest)).is_err());
 }
 

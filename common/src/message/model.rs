@@ -1,0 +1,64 @@
+//! The plaintext of a model blob: the plan of the run and the parameters of this round.
+
+use std::sync::Arc;
+
+use crate::limits::CONFIG_BYTES_MAX;
+use crate::model::{ParameterVector, ParametersError, Schema, SchemaError, Task, put_values, take_values};
+use crate::wire::{Input, Wire, WireError};
+
+/// How a node trains. The same for every node and every round of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What is trained.
+    pub task: Task,
+    /// Passes over the node's windows in one round.
+    pub epochs: u32,
+    /// Windows in one optimiser step.
+    pub batch: u32,
+    /// Step size of Adam.
+    pub learning_rate: f32,
+    /// Every how many records a training window starts.
+    pub stride: u32,
+    /// Seeds every random choice of the run, on all nodes.
+    pub seed: u64,
+    /// Rounds in the run.
+    pub rounds: u32,
+}
+
+crate::wire_fields!(Plan { task, epochs, batch, learning_rate, stride, seed, rounds });
+
+/// Bytes that are not a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The plan cannot be read.
+    #[error("the plan cannot be read: {0}")]
+    Plan(#[from] WireError),
+    /// The plan's task has no valid schema.
+    #[error("the plan's task: {0}")]
+    Schema(#[from] SchemaError),
+    /// The values do not fit the schema.
+    #[error("the model's values: {0}")]
+    Values(#[from] ParametersError),
+}
+
+/// The bytes of a plan and a model's values.
+pub fn encode(plan: &Plan, values: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(values.len() * 4 + 1024);
+    plan.put(&mut bytes);
+    put_values(values, &mut bytes);
+    bytes
+}
+
+/// Reads what [`encode`] wrote.
+///
+/// # Errors
+///
+/// [`ModelError`] says which half is wrong.
+pub fn decode(bytes: &[u8]) -> Result<(Plan, ParameterVector), ModelError> {
+    let head = bytes.len().min(CONFIG_BYTES_MAX as usize);
+    let mut input = Input::new(&bytes[..head]);
+    let plan = Plan::take(&mut input)?;
+    let schema: Schema = plan.task.schema()?;
+    let values = take_values(&bytes[input.offset()..])?;
+    Ok((plan, ParameterVector::new(Arc::new(schema), values)?))
+}

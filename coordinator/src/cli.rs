@@ -1,0 +1,136 @@
+//! The `coordinator` command.
+
+mod model;
+mod run;
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::crypto::Identity;
+
+use crate::control::{Client, Reply, Request};
+use crate::driver;
+use crate::folder::{Folder, SAMPLE_CONFIG};
+use crate::view::View;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; 3 the run that was watched failed.";
+
+#[derive(Parser)]
+#[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = EXIT_CODES)]
+struct Cli {
+    /// The coordinator's folder: configuration, identity, allow-list, state and models.
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a folder with an identity and a starter configuration.
+    Init(Init),
+    /// Serve nodes and the control socket until SIGTERM or Ctrl-C.
+    Serve,
+    /// Start, watch and list training runs.
+    #[command(subcommand)]
+    Run(run::RunCommand),
+    /// List and export models.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+}
+
+#[derive(Args)]
+struct Init {
+    /// Whose telemetry this coordinator works for.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// DDS domain, 0 to 232.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=232))]
+    domain: u16,
+    /// Address of a network interface to use; may be repeated. Without one, all of them.
+    #[arg(long = "interface", value_name = "ADDRESS")]
+    interfaces: Vec<IpAddr>,
+}
+
+/// How listings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Runs the command; the whole program but for the allocator.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match execute(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("coordinator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> Result<ExitCode> {
+    let dir = cli.dir.as_path();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match &cli.command {
+        Command::Init(options) => init(dir, options),
+        Command::Serve => runtime.block_on(driver::serve(dir)).map(|()| ExitCode::SUCCESS),
+        Command::Run(command) => runtime.block_on(run::execute(dir, command)),
+        Command::Model(command) => runtime.block_on(model::execute(dir, command)),
+    }
+}
+
+fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
+    let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
+    let tenant = toml::Value::String(options.tenant.clone());
+    let config = SAMPLE_CONFIG
+        .replace("tenant = \"default\"", &format!("tenant = {tenant}"))
+        .replace("domain = 0", &format!("domain = {}", options.domain))
+        .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
+    let identity = Identity::generate(&mut driver::entropy()?);
+    Folder::init(dir, &config, &identity)?;
+    print_lines(&[
+        format!("coordinator {}", identity.node_id()),
+        format!("  folder      {}", dir.display()),
+        format!("  public key  {}", dir.join("identity.pub").display()),
+        "next: `node init` on each machine, with this public key; add the line it prints to `allowed-nodes`;".into(),
+        "then `coordinator serve`".into(),
+    ]);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The view of the coordinator that serves this folder, or of the folder itself when none does.
+async fn view(dir: &Path) -> Result<View> {
+    match Client::ask(dir, &Request::View).await? {
+        None => driver::stored_view(dir),
+        Some(mut client) => match client.next().await? {
+            Some(Reply::View(view)) => Ok(*view),
+            _ => anyhow::bail!("the coordinator ended before it answered"),
+        },
+    }
+}
+
+fn print_lines(lines: &[String]) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // A reader that closed the pipe has seen enough.
+    let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let _ = out.flush();
+}
+
+fn json_line(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).context("cannot print as JSON")
+}

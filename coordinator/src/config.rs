@@ -1,0 +1,259 @@
+//! The two configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
+
+use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
+use common::message::model::Plan;
+use common::model::{Forecaster, MetricName, Task};
+use common::units::Millis;
+use serde::Deserialize;
+
+/// `coordinator.toml`; see `coordinator/samples/coordinator.toml` for the meaning of each key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoordinatorConfig {
+    /// Whose telemetry this coordinator works for.
+    pub tenant: String,
+    /// Where on the network it meets its nodes.
+    pub dds: dds::Config,
+    /// How much may be on its way.
+    pub transfer: Transfer,
+}
+
+/// How much may be on its way.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// Chunks without a receipt, for each blob.
+    pub window_chunks: u32,
+    /// Bytes still to come of all uploads that run at once.
+    pub uploads_bytes: u64,
+}
+
+/// `run.toml`; see `coordinator/samples/run.toml` for the meaning of each key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// A name for people.
+    pub name: String,
+    /// Seeds every random choice.
+    pub seed: u64,
+    /// Rounds to train.
+    pub rounds: u32,
+    /// Who takes part.
+    pub cohort: Cohort,
+    /// How long each phase may take.
+    pub deadlines: Deadlines,
+    /// How nodes train.
+    pub training: Training,
+    /// What they train.
+    pub task: TaskConfig,
+}
+
+/// Who takes part in a round.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cohort {
+    /// Updates without which a round fails.
+    pub minimum: u32,
+    /// Updates that close a round.
+    pub goal: u32,
+    /// Nodes selected for each update wanted.
+    pub over_selection: f64,
+}
+
+/// How long each phase may take.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadlines {
+    /// Waiting for nodes.
+    pub selection_ms: u64,
+    /// Nodes fetching the model.
+    pub configuration_ms: u64,
+    /// Training and uploading.
+    pub reporting_ms: u64,
+    /// Writing the result.
+    pub committing_ms: u64,
+    /// Tries of one round.
+    pub attempts: u32,
+}
+
+/// How nodes train.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the telemetry in one round.
+    pub epochs: u32,
+    /// Windows in one optimiser step.
+    pub batch: u32,
+    /// Step size of Adam.
+    pub learning_rate: f32,
+    /// Records between the starts of two training windows.
+    pub stride: u32,
+}
+
+/// What is trained.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TaskConfig {
+    /// Predict the next values of all metrics.
+    Forecaster {
+        /// Metric names, in the order of the model's inputs and outputs.
+        metrics: Vec<String>,
+        /// Past records the model sees.
+        past_steps: u32,
+        /// Width of each hidden layer.
+        hidden: Vec<u32>,
+    },
+    /// A vector without meaning, for measuring rounds.
+    Flat {
+        /// Its length.
+        parameters: u32,
+    },
+}
+
+/// A configuration that cannot be used; says which key and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML, a missing or an unknown key, a wrong type. The text has line and column.
+    #[error("{0}")]
+    Parse(String),
+    /// A value that cannot be.
+    #[error("`{key}` {problem}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Too much text.
+    #[error("more than {CONFIG_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, ConfigError> {
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(ConfigError::TooLong);
+    }
+    toml::from_str(text).map_err(|error| ConfigError::Parse(error.to_string().trim_end().to_owned()))
+}
+
+fn require(holds: bool, key: &'static str, problem: impl Into<String>) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::Value { key, problem: problem.into() }) }
+}
+
+impl CoordinatorConfig {
+    /// Reads `coordinator.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names line or key.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = parse(text)?;
+        require(!config.tenant.is_empty(), "tenant", "is empty")?;
+        require(config.dds.domain <= 232, "dds.domain", "is over 232, the last domain DDS has ports for")?;
+        require((1..=256).contains(&config.transfer.window_chunks), "transfer.window_chunks", "is not within 1 to 256")?;
+        Ok(config)
+    }
+}
+
+impl RunConfig {
+    /// Reads `run.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names line or key.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = parse(text)?;
+        let Cohort { minimum, goal, over_selection } = config.cohort;
+        require(config.rounds >= 1, "rounds", "is 0: a run has at least one round")?;
+        require(minimum >= 1, "cohort.minimum", "is 0: a round needs an update")?;
+        require(goal >= minimum, "cohort.goal", format!("is {goal}, less than the minimum of {minimum}"))?;
+        require(
+            over_selection >= 1.0 && f64::from(goal) * over_selection <= COHORT_MAX as f64,
+            "cohort.over_selection",
+            format!("must be at least 1 and select at most {COHORT_MAX} nodes"),
+        )?;
+        require(config.deadlines.attempts >= 1, "deadlines.attempts", "is 0: every round is tried once")?;
+        require(config.training.batch >= 1, "training.batch", "is 0")?;
+        require(config.training.stride >= 1, "training.stride", "is 0")?;
+        let rate = config.training.learning_rate;
+        require(rate.is_finite() && rate > 0.0, "training.learning_rate", "is not a positive number")?;
+        config.task.parse()?;
+        Ok(config)
+    }
+
+    /// What every node of the run is told.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when the task is over a limit.
+    pub fn plan(&self) -> Result<Plan, ConfigError> {
+        let Training { epochs, batch, learning_rate, stride } = self.training;
+        let task = self.task.parse()?;
+        Ok(Plan { task, epochs, batch, learning_rate, stride, seed: self.seed, rounds: self.rounds })
+    }
+}
+
+impl Deadlines {
+    /// The longest that a node may work on an announcement: fetching, training and uploading.
+    pub fn announced(&self) -> Millis {
+        Millis(self.configuration_ms.saturating_add(self.reporting_ms))
+    }
+}
+
+impl TaskConfig {
+    fn parse(&self) -> Result<Task, ConfigError> {
+        let wrong = |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
+        let task = match self {
+            Self::Flat { parameters } => Task::Flat { parameters: *parameters },
+            Self::Forecaster { metrics, past_steps, hidden } => {
+                require(!metrics.is_empty(), "task.metrics", "is empty")?;
+                require(*past_steps >= 1, "task.past_steps", "is 0")?;
+                require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
+                let names: Result<Vec<MetricName>, _> = metrics.iter().map(|name| name.as_str().try_into()).collect();
+                let names = names.map_err(|error| wrong("task.metrics", &error))?;
+                Task::Forecaster(Forecaster {
+                    metrics: names.try_into().map_err(|error| wrong("task.metrics", &error))?,
+                    past_steps: *past_steps,
+                    hidden: hidden.clone().try_into().map_err(|error| wrong("task.hidden", &error))?,
+                })
+            }
+        };
+        let schema = task.schema().map_err(|error| wrong("task", &error))?;
+        require(schema.parameters() >= 1, "task", "has no parameters")?;
+        Ok(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COORDINATOR: &str = include_str!("../samples/coordinator.toml");
+    const RUN: &str = include_str!("../samples/run.toml");
+
+    #[test]
+    fn the_sample_files_are_what_the_code_reads() {
+        assert_eq!(CoordinatorConfig::parse(COORDINATOR).unwrap().tenant, "default");
+        let plan = RunConfig::parse(RUN).unwrap().plan().unwrap();
+        assert_eq!((plan.rounds, plan.batch, plan.stride), (20, 64, 4));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let error = RunConfig::parse(&format!("surprise = 1\n{RUN}")).unwrap_err().to_string();
+        assert!(error.contains("surprise") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused_by_key() {
+        let cases = [
+            ("minimum = 2", "minimum = 6", "`cohort.goal` is 5, less than the minimum of 6"),
+            ("rounds = 20", "rounds = 0", "`rounds` is 0: a run has at least one round"),
+            ("batch = 64", "batch = 0", "`training.batch` is 0"),
+            ("past_steps = 19", "past_steps = 0", "`task.past_steps` is 0"),
+        ];
+        for (before, after, message) in cases {
+            assert_eq!(RunConfig::parse(&RUN.replace(before, after)).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The local control socket: one JSON line asks, JSON lines answer.
+//!
+//! Whoever may open the socket file (mode 0600, so its owner) may start runs. It never leaves the host.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::view::View;
+
+/// Longest line either side accepts, in bytes.
+const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Start a run with this configuration text.
+    RunStart {
+        /// The text of a `run.toml`.
+        config: String,
+    },
+    /// The view now.
+    View,
+    /// The view now, and again each time it changes.
+    Watch,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// A run was started.
+    Started {
+        /// Its id.
+        run: String,
+    },
+    /// The view.
+    View(Box<View>),
+    /// It was not done.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// A start request on its way to the driver, which answers with the run's id or a reason.
+pub struct StartRequest {
+    /// The text of a `run.toml`.
+    pub config: String,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<String, String>>,
+}
+
+/// Where the socket of a coordinator folder is.
+pub fn socket_path(dir: &Path) -> PathBuf {
+    dir.join("control.sock")
+}
+
+/// Opens the socket; one that a dead coordinator left behind is replaced.
+///
+/// # Errors
+///
+/// When another coordinator answers there, or the file cannot be made.
+pub async fn listen(dir: &Path) -> Result<UnixListener> {
+    let path = socket_path(dir);
+    if UnixStream::connect(&path).await.is_ok() {
+        bail!("{}: another coordinator is serving this folder", path.display());
+    }
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| path.display().to_string());
+        }
+        _ => (),
+    }
+    let listener = UnixListener::bind(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).with_context(|| path.display().to_string())?;
+    Ok(listener)
+}
+
+/// Answers everyone who connects, until the driver ends.
+pub async fn answer_all(
+    listener: UnixListener,
+    starts: mpsc::Sender<StartRequest>,
+    view: watch::Receiver<View>,
+) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // A client that hangs up ends its own conversation only.
+        tokio::spawn(answer(stream, starts.clone(), view.clone()));
+    }
+}
+
+async fn answer(stream: UnixStream, starts: mpsc::Sender<StartRequest>, mut view: watch::Receiver<View>) -> Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
+    match serde_json::from_str(&line) {
+        Err(error) => say(&mut write, &Reply::Refused { reason: format!("not a request: {error}") }).await,
+        Ok(Request::View) => {
+            let now = view.borrow().clone();
+            say(&mut write, &Reply::View(Box::new(now))).await
+        }
+        Ok(Request::Watch) => loop {
+            let now = view.borrow_and_update().clone();
+            say(&mut write, &Reply::View(Box::new(now))).await?;
+            view.changed().await?;
+        },
+        Ok(Request::RunStart { config }) => {
+            let (answer, answered) = oneshot::channel();
+            let ended = || "the coordinator is ending".to_owned();
+            let sent = starts.send(StartRequest { config, answer }).await;
+            let result = if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
+            let reply = match result {
+                Ok(run) => Reply::Started { run },
+                Err(reason) => Reply::Refused { reason },
+            };
+            say(&mut write, &reply).await
+        }
+    }
+}
+
+async fn say(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    Ok(write.write_all(&line).await?)
+}
+
+/// A conversation with the coordinator of a folder.
+pub struct Client {
+    lines: tokio::io::Lines<BufReader<tokio::io::Take<UnixStream>>>,
+}
+
+impl Client {
+    /// Asks; `None` when no coordinator is serving the folder.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is there and cannot be used.
+    pub async fn ask(dir: &Path, request: &Request) -> Result<Option<Self>> {
+        let path = socket_path(dir);
+        let mut stream = match UnixStream::connect(&path).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stream.write_all(&line).await.with_context(|| path.display().to_string())?;
+        Ok(Some(Self { lines: BufReader::new(stream.take(u64::MAX)).lines() }))
+    }
+
+    /// The next answer; `None` when the coordinator has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the answer cannot be read, or is a refusal.
+    pub async fn next(&mut self) -> Result<Option<Reply>> {
+        let Some(line) = self.lines.next_line().await? else { return Ok(None) };
+        match serde_json::from_str(&line).context("the coordinator's answer cannot be read")? {
+            Reply::Refused { reason } => bail!(reason),
+            reply => Ok(Some(reply)),
+        }
+    }
+}

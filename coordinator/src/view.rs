@@ -1,0 +1,125 @@
+//! The one read model behind `run watch`, the listings and every JSON output.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a person may ask a coordinator. Written by the driver, read by anyone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// All runs, the newest last.
+    pub runs: Vec<RunView>,
+    /// All allowed nodes.
+    pub nodes: Vec<NodeView>,
+}
+
+/// One run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its id.
+    pub run: String,
+    /// Its name for people.
+    pub name: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Why it stands so, when it failed.
+    pub reason: Option<String>,
+    /// Rounds committed.
+    pub rounds_done: u32,
+    /// Rounds planned.
+    pub rounds: u32,
+    /// The newest model, as hex; the file `models/<model>.safetensors`.
+    pub model: Option<String>,
+    /// The round going on.
+    pub current: Option<CurrentRound>,
+    /// The rounds committed, oldest first.
+    pub history: Vec<RoundView>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Rounds are going on.
+    #[default]
+    Running,
+    /// All rounds are done.
+    Finished,
+    /// It ended early.
+    Failed,
+}
+
+/// A round going on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CurrentRound {
+    /// Its number, from 1.
+    pub round: u32,
+    /// Its phase.
+    pub phase: String,
+    /// Milliseconds until the phase's deadline.
+    pub deadline_ms: u64,
+    /// Updates in.
+    pub updates: u32,
+    /// Updates without which the round fails.
+    pub minimum: u32,
+    /// Updates that close the round.
+    pub goal: u32,
+    /// What each selected node is doing, by name.
+    pub cohort: BTreeMap<String, MemberView>,
+}
+
+/// A selected node in the round going on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// What it does: `fetching`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
+    pub state: String,
+    /// How far, in percent.
+    pub progress: u8,
+    /// Bytes of its update that have arrived.
+    pub bytes: u64,
+    /// Its training loss, once its update is in.
+    pub loss: Option<f32>,
+}
+
+/// A committed round.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoundView {
+    /// Its number, from 1.
+    pub round: u32,
+    /// Updates in its model.
+    pub updates: u32,
+    /// Mean training loss of these updates, weighted by samples.
+    pub loss: f64,
+    /// From its first announcement to its commit, in milliseconds.
+    pub wall_ms: f64,
+    /// The same, by phase.
+    pub phase_ms: BTreeMap<String, f64>,
+    /// Bytes of models and updates sent and received.
+    pub bytes: u64,
+    /// The model it made, as hex.
+    pub model: String,
+    /// Nodes whose updates are not in it, and why.
+    pub rejected: BTreeMap<String, String>,
+}
+
+/// An allowed node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its name in the allow-list.
+    pub name: String,
+    /// Its id.
+    pub node: String,
+    /// Whether it was heard lately.
+    pub present: bool,
+    /// What it says it is doing.
+    pub activity: String,
+}
+
+impl View {
+    /// The run that `wanted` names: an id, the start of one, a name, or the newest when nothing is named.
+    pub fn run(&self, wanted: Option<&str>) -> Option<&RunView> {
+        let Some(wanted) = wanted else { return self.runs.last() };
+        let named = |run: &&RunView| run.run.starts_with(wanted) || run.name == wanted;
+        self.runs.iter().rev().find(named)
+    }
+}

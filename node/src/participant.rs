@@ -1,0 +1,131 @@
+//! The node's side of a round, as a state machine: bytes, time and randomness in, [`Output`]s out.
+//!
+//! Idle > Fetching > Training > Uploading > Idle. A newer announcement of the coordinator replaces
+//! whatever was going on; a deadline of the node's own ends what the coordinator forgot.
+
+mod fetching;
+mod keyring;
+mod state;
+mod uploading;
+
+pub use keyring::Keyring;
+pub use state::{Participant, Setup};
+
+use std::sync::Arc;
+
+use common::blob::Send;
+use common::id::{BlobId, EpochId, RoundId, RunId};
+use common::message::model::Plan;
+use common::message::presence::Address;
+use common::model::ParameterVector;
+
+/// What the driver does, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Write this presence.
+    Presence(Vec<u8>),
+    /// Write this receipt for a model blob.
+    Receipt {
+        /// Which blob.
+        blob: BlobId,
+        /// The sealed receipt.
+        bytes: Vec<u8>,
+    },
+    /// Write a piece of an update to the coordinator's reader.
+    UpdateChunk {
+        /// Where the coordinator reads updates.
+        to: Address,
+        /// Which blob.
+        blob: BlobId,
+        /// Which piece; [`common::limits::OFFER_INDEX`] for the manifest.
+        index: u32,
+        /// The piece.
+        bytes: Vec<u8>,
+    },
+    /// Make this mark durable before anything after it: announcements up to it are never acted on again.
+    Mark {
+        /// Which run.
+        run: RunId,
+        /// Its newest epoch.
+        epoch: EpochId,
+    },
+    /// Start training; answer with [`Participant::on_trained`].
+    Train(Assignment),
+    /// Stop what [`Output::Train`] started: its result is not wanted any more.
+    Cancel,
+    /// Keep this model for scoring.
+    Keep(Assignment),
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// A model and what to do with it.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// Which run.
+    pub run: RunId,
+    /// Which round; for a model to keep, the number of rounds that made it.
+    pub round: RoundId,
+    /// Which epoch.
+    pub epoch: EpochId,
+    /// How to train.
+    pub plan: Plan,
+    /// The model.
+    pub model: Arc<ParameterVector>,
+}
+
+/// What training made of an assignment.
+#[derive(Debug)]
+pub struct Trained {
+    /// The epoch of its assignment.
+    pub epoch: EpochId,
+    /// The new parameters.
+    pub parameters: ParameterVector,
+    /// Samples trained on.
+    pub samples: u64,
+    /// Mean loss of the last pass.
+    pub loss: f32,
+}
+
+/// Something an operator would want to know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Note {
+    /// Both hellos have come through.
+    #[error("connected to coordinator {0:?}")]
+    Connected(common::id::NodeId),
+    /// The coordinator has fallen silent.
+    #[error("the coordinator is not heard any more; looking for it")]
+    Lost,
+    /// A message was not acted on.
+    #[error("ignored {topic} message: {reason}")]
+    Ignored {
+        /// On which topic.
+        topic: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// An update has arrived whole.
+    #[error("the coordinator has the update of round {0}")]
+    Delivered(RoundId),
+    /// The coordinator does not want the update.
+    #[error("the coordinator refused the update of round {0}; the event stream says why")]
+    Refused(RoundId),
+    /// Nothing more came before the deadline.
+    #[error("round {0} did not go on before its deadline")]
+    Overdue(RoundId),
+    /// The node does not take part.
+    #[error("cannot take part in round {round}: {reason}")]
+    Declined {
+        /// In which round.
+        round: RoundId,
+        /// Why, for this node's operator only.
+        reason: String,
+    },
+}
+
+/// What to write for one step of an [`common::blob::Outgoing`] with a single reader.
+fn index_of(send: Send) -> u32 {
+    match send {
+        Send::ToAll(index) | Send::To(_, index) => index,
+    }
+}

@@ -1,0 +1,563 @@
+//! The state machine itself: what each input does in each stage.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use common::blob::Incoming;
+use common::crypto::{EpochRoot, Identity, Kind, Label, Opener, PublicIdentity, Scope};
+use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
+use common::message::announce::{Announcement, Offer, Request};
+use common::message::model;
+use common::message::presence::{
+    Activity, Address, CoordinatorPresence, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
+};
+use common::message::receipt::Status;
+use common::message::{Signed, SignedError};
+use common::model::ParameterVector;
+use common::units::{Millis, Timestamp};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::fetching::{Fetched, Fetching, Work};
+use super::uploading::{Ended, Uploading};
+use super::{Assignment, Keyring, Note, Output, Trained};
+use crate::outgoing;
+
+/// Chunks kept that came before the announcement which explains them; a window of them and a half.
+const STASH_MAX: usize = 48;
+
+/// The first wait before an unanswered hello is repeated; doubled up to a [`HEARTBEAT`].
+const HELLO: Millis = Millis(50);
+
+/// Progress is told at most this often.
+const PROGRESS: Millis = Millis(250);
+
+/// What a participant is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// The node's key.
+    pub identity: Identity,
+    /// The one coordinator it trusts.
+    pub coordinator: PublicIdentity,
+    /// Whose telemetry this is.
+    pub tenant: TenantId,
+    /// Where this process reads what is meant for it alone.
+    pub mailbox: Mailbox,
+    /// The newest epoch of each run that was acted on, as the store has it.
+    pub marks: BTreeMap<RunId, EpochId>,
+    /// Chunks that may be on their way to this node without a receipt.
+    pub window: u32,
+    /// Every random choice: keys, nonces, the session.
+    pub random: ChaCha20Rng,
+}
+
+/// A node in its rounds.
+#[derive(Debug)]
+pub struct Participant {
+    setup: Setup,
+    session: u64,
+    keyring: Keyring,
+    link: Link,
+    stage: Stage,
+    told: Told,
+    stash: VecDeque<(BlobId, u32, Vec<u8>)>,
+    /// The last model that arrived whole: its sender may have missed the receipt.
+    fetched: Option<Work>,
+}
+
+/// What is known of the coordinator.
+#[derive(Debug)]
+struct Link {
+    mailbox: Mailbox,
+    seq: u64,
+    heard: Timestamp,
+    answered: bool,
+    hello_at: Timestamp,
+    hello_after: Millis,
+}
+
+/// What presence says.
+#[derive(Debug, Default)]
+struct Told {
+    activity: Activity,
+    epoch: EpochId,
+    progress: u8,
+    at: Timestamp,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Idle,
+    Fetching(Fetching),
+    Training(Work, Arc<ParameterVector>),
+    Uploading(Uploading),
+}
+
+impl Participant {
+    /// A participant that has not been heard yet; its first hello is due at once.
+    pub fn new(mut setup: Setup, now: Timestamp) -> Self {
+        let session = setup.random.next_u64();
+        let keyring = Keyring::new(setup.identity.node_id(), now, &mut setup.random);
+        let mailbox = Mailbox::default();
+        let link = Link {
+            mailbox,
+            seq: 0,
+            heard: now,
+            answered: false,
+            hello_at: now,
+            hello_after: HELLO,
+        };
+        let (told, stash) = (Told::default(), VecDeque::new());
+        Self {
+            setup,
+            session,
+            keyring,
+            link,
+            stage: Stage::Idle,
+            told,
+            stash,
+            fetched: None,
+        }
+    }
+
+    /// This node's id.
+    pub fn node(&self) -> NodeId {
+        self.setup.identity.node_id()
+    }
+
+    /// Since when the coordinator has not answered; `None` while it does.
+    pub fn unanswered_since(&self) -> Option<Timestamp> {
+        (!self.link.answered).then_some(self.link.heard)
+    }
+
+    /// The process reads elsewhere now: it joined the network anew.
+    pub fn on_moved(&mut self, mailbox: Mailbox, now: Timestamp) {
+        self.setup.mailbox = mailbox;
+        self.link.heard = now;
+        self.link.hello_at = now;
+        self.link.hello_after = HELLO;
+    }
+
+    /// Takes the coordinator's hello.
+    pub fn on_coordinator(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let signed = match self.open::<CoordinatorPresence>(bytes, Label::Hello) {
+            Ok(presence) => presence,
+            Err(error) => return out.push(ignored("presence", error)),
+        };
+        if signed.version != VERSION {
+            let reason = format!("protocol version {}, this node speaks {VERSION}", signed.version);
+            return out.push(ignored("presence", reason));
+        }
+        if signed.seq <= self.link.seq {
+            return;
+        }
+        self.link.seq = signed.seq;
+        self.link.mailbox = signed.mailbox;
+        self.link.heard = now;
+        let me = self.node();
+        let heard = signed
+            .heard
+            .iter()
+            .any(|heard| heard.node == me && heard.session == self.session);
+        if heard && !self.link.answered {
+            out.push(Output::Note(Note::Connected(self.setup.coordinator.node_id())));
+        }
+        if !heard {
+            self.link.hello_after = HELLO;
+            self.link.hello_at = self.link.hello_at.min(self.told.at + HELLO);
+        }
+        self.link.answered = heard;
+        self.on_tick(now, out);
+    }
+
+    /// Takes an announcement: the coordinator wants something, and no longer what it wanted before.
+    pub fn on_announcement(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let announcement = match self.open::<Announcement>(bytes, Label::Announce) {
+            Ok(announcement) => announcement,
+            Err(error) => return out.push(ignored("announce", error)),
+        };
+        if announcement.tenant != self.setup.tenant {
+            return out.push(ignored("announce", "of another tenant"));
+        }
+        let mark = self
+            .setup
+            .marks
+            .get(&announcement.run)
+            .copied()
+            .unwrap_or_default();
+        if announcement.epoch <= mark {
+            return;
+        }
+        let me = self.node();
+        let offer = announcement.request.offer();
+        let member = offer.and_then(|offer| offer.members.iter().find(|member| member.node == me));
+        let (Some(offer), Some(member)) = (offer, member) else {
+            return self.rest(now, out);
+        };
+        let opened = match self.open_offer(&announcement, offer, member) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                out.push(ignored("announce", reason));
+                return self.say(Activity::Idle, EpochId::default(), now, out);
+            }
+        };
+        let (opener, pair) = opened;
+        let used = member.package;
+        self.keyring.on_used(&used, now, &mut self.setup.random);
+        self.setup.marks.insert(announcement.run, announcement.epoch);
+        self.leave(out);
+        out.push(Output::Mark {
+            run: announcement.run,
+            epoch: announcement.epoch,
+        });
+        let work = Work {
+            run: announcement.run,
+            round: announcement.round,
+            epoch: announcement.epoch,
+            train: matches!(announcement.request, Request::Train(_)),
+            deadline: now + announcement.deadline,
+            pair,
+            coordinator: offer.package,
+            model: offer.model.blob(),
+            receipts: 0,
+        };
+        self.fetch(work, opener, now, out);
+    }
+
+    /// Takes a chunk of a model.
+    pub fn on_model_chunk(
+        &mut self,
+        blob: BlobId,
+        index: u32,
+        sealed: &[u8],
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        let node = self.node();
+        match &mut self.stage {
+            Stage::Fetching(fetching) if fetching.work.model == blob => {
+                match fetching.on_chunk(node, index, sealed, now) {
+                    Fetched::Waiting(receipt) => out.extend(receipt),
+                    Fetched::Complete => self.begin(now, out),
+                }
+            }
+            Stage::Training(work, _) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
+            Stage::Uploading(upload) if upload.work.model == blob => {
+                out.push(upload.work.receipt(node, Status::Complete));
+            }
+            _ => match &mut self.fetched {
+                Some(work) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
+                _ => self.keep_for_later(blob, index, sealed),
+            },
+        }
+    }
+
+    /// Takes a receipt of the coordinator for an update.
+    pub fn on_receipt(&mut self, blob: BlobId, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let Stage::Uploading(upload) = &mut self.stage else {
+            return;
+        };
+        if upload.blob() != blob {
+            return;
+        }
+        let round = upload.work.round;
+        match upload.on_receipt(bytes, now) {
+            None => upload.send(self.link.mailbox.chunks, now, out),
+            Some(ended) => {
+                out.push(Output::Note(match ended {
+                    Ended::Delivered => Note::Delivered(round),
+                    Ended::Refused => Note::Refused(round),
+                }));
+                self.rest(now, out);
+            }
+        }
+    }
+
+    /// Training goes on.
+    pub fn on_progress(&mut self, epoch: EpochId, percent: u8, now: Timestamp, out: &mut Vec<Output>) {
+        let training = matches!(&self.stage, Stage::Training(work, _) if work.epoch == epoch);
+        if training {
+            self.told.progress = percent;
+            if now >= self.told.at + PROGRESS {
+                self.tell(now, out);
+            }
+        }
+    }
+
+    /// Training is done: seal what changed, and offer it.
+    pub fn on_trained(&mut self, trained: Trained, now: Timestamp, out: &mut Vec<Output>) {
+        let (work, base) = match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Training(work, base) if work.epoch == trained.epoch => (work, base),
+            other => {
+                self.stage = other;
+                return;
+            }
+        };
+        let round = work.round;
+        let next = Some(self.keyring.package());
+        let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
+        let sealed = outgoing::seal(
+            trained,
+            &base,
+            &self.setup.identity,
+            subject,
+            next,
+            &work.coordinator,
+            &mut self.setup.random,
+        );
+        match sealed {
+            Ok(sealed) => {
+                let coordinator = self.setup.coordinator.node_id();
+                let upload = Uploading::new(work, sealed, coordinator, now);
+                self.stage = Stage::Uploading(upload);
+                self.told.activity = Activity::Uploading;
+                self.on_tick(now, out);
+            }
+            Err(error) => self.decline(&work, &error.to_string(), now, out),
+        }
+    }
+
+    /// The node cannot do what is asked; `reason` is for its own operator.
+    pub fn on_declined(&mut self, epoch: EpochId, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Training(work, _) if work.epoch == epoch => self.decline(&work, reason, now, out),
+            other => self.stage = other,
+        }
+    }
+
+    /// Time has passed: hellos, offers, stalled transfers, deadlines.
+    pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.link.answered && now >= self.link.heard + SILENCE {
+            self.link.answered = false;
+            self.link.hello_after = HELLO;
+            out.push(Output::Note(Note::Lost));
+        }
+        self.keyring.refresh(now, &mut self.setup.random);
+        if now >= self.hello_due() {
+            self.tell(now, out);
+        }
+        let node = self.node();
+        match &mut self.stage {
+            Stage::Fetching(fetching) => out.extend(fetching.on_tick(node, now)),
+            Stage::Uploading(upload) => upload.send(self.link.mailbox.chunks, now, out),
+            Stage::Idle | Stage::Training(..) => (),
+        }
+        if let Some(work) = self.work().filter(|work| now >= work.deadline) {
+            out.push(Output::Note(Note::Overdue(work.round)));
+            self.rest(now, out);
+        }
+    }
+
+    /// When [`Self::on_tick`] is due next.
+    pub fn next_wake(&self) -> Timestamp {
+        let stage = match &self.stage {
+            Stage::Fetching(fetching) => Some(fetching.incoming.next_wake()),
+            Stage::Uploading(upload) => upload.next_wake(),
+            Stage::Idle | Stage::Training(..) => None,
+        };
+        let deadline = self.work().map(|work| work.deadline);
+        let silence = self.link.answered.then(|| self.link.heard + SILENCE);
+        [stage, deadline, silence]
+            .into_iter()
+            .flatten()
+            .fold(self.hello_due(), Timestamp::min)
+    }
+
+    fn hello_due(&self) -> Timestamp {
+        if self.link.answered {
+            self.told.at + HEARTBEAT
+        } else {
+            self.link.hello_at
+        }
+    }
+
+    fn work(&self) -> Option<&Work> {
+        match &self.stage {
+            Stage::Idle => None,
+            Stage::Fetching(fetching) => Some(&fetching.work),
+            Stage::Training(work, _) => Some(work),
+            Stage::Uploading(upload) => Some(&upload.work),
+        }
+    }
+
+    fn open<T: common::wire::Wire>(&self, bytes: &[u8], label: Label) -> Result<T, SignedError> {
+        let coordinator = &self.setup.coordinator;
+        let key_of = |signer| (signer == coordinator.node_id()).then_some(coordinator);
+        Signed::open(bytes, label, key_of).map(|signed| signed.body)
+    }
+
+    fn open_offer(
+        &self,
+        announcement: &Announcement,
+        offer: &Offer,
+        member: &common::message::announce::Member,
+    ) -> Result<(Opener, common::crypto::PairKey), String> {
+        let Announcement {
+            tenant,
+            run,
+            round,
+            epoch,
+            ..
+        } = *announcement;
+        let key = self
+            .keyring
+            .find(&member.package)
+            .ok_or("its keys are wrapped to a package that was erased")?;
+        let scope = Scope {
+            tenant,
+            run,
+            epoch,
+            sender: self.setup.coordinator.node_id(),
+        };
+        let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;
+        let manifest = offer
+            .model
+            .verify(&self.setup.coordinator)
+            .map_err(|error| error.to_string())?;
+        let subject = &manifest.header.subject;
+        let expected = (Kind::Model, tenant, run, round, epoch);
+        if (
+            subject.kind,
+            subject.tenant,
+            subject.run,
+            subject.round,
+            subject.epoch,
+        ) != expected
+        {
+            return Err("its model belongs to another announcement".into());
+        }
+        let opener = Opener::for_group(&manifest, &root).map_err(|error| error.to_string())?;
+        Ok((opener, pair))
+    }
+
+    fn fetch(&mut self, work: Work, opener: Opener, now: Timestamp, out: &mut Vec<Output>) {
+        let (window, blob) = (self.setup.window, work.model);
+        let incoming = Incoming::new(opener, Vec::new(), window, now);
+        self.told.activity = Activity::Fetching;
+        self.told.epoch = work.epoch;
+        self.stage = Stage::Fetching(Fetching {
+            work,
+            incoming,
+            window,
+        });
+        for (stashed, index, sealed) in std::mem::take(&mut self.stash) {
+            if stashed == blob {
+                self.on_model_chunk(blob, index, &sealed, now, out);
+            }
+        }
+    }
+
+    /// The model is here: train on it, or keep it.
+    fn begin(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let Stage::Fetching(Fetching {
+            mut work, incoming, ..
+        }) = std::mem::replace(&mut self.stage, Stage::Idle)
+        else {
+            return;
+        };
+        let plain = incoming.finish().map_err(|error| error.to_string());
+        let opened = plain.and_then(|plain| model::decode(&plain).map_err(|error| error.to_string()));
+        let (plan, model) = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return self.decline(&work, &reason, now, out),
+        };
+        out.push(work.receipt(self.setup.identity.node_id(), Status::Complete));
+        let model = Arc::new(model);
+        let (run, round, epoch) = (work.run, work.round, work.epoch);
+        let assignment = Assignment {
+            run,
+            round,
+            epoch,
+            plan,
+            model: Arc::clone(&model),
+        };
+        if work.train {
+            self.told.activity = Activity::Training;
+            self.told.progress = 0;
+            self.stage = Stage::Training(work, model);
+            out.push(Output::Train(assignment));
+        } else {
+            self.fetched = Some(work);
+            self.told.activity = Activity::Idle;
+            out.push(Output::Keep(assignment));
+        }
+    }
+
+    fn decline(&mut self, work: &Work, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
+        out.push(Output::Note(Note::Declined {
+            round: work.round,
+            reason: reason.to_owned(),
+        }));
+        self.say(Activity::Declining, work.epoch, now, out);
+    }
+
+    /// Leaves the current stage; a training that runs is not wanted any more.
+    fn leave(&mut self, out: &mut Vec<Output>) {
+        if let Stage::Training(..) = std::mem::replace(&mut self.stage, Stage::Idle) {
+            out.push(Output::Cancel);
+        }
+        self.fetched = None;
+    }
+
+    fn rest(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.leave(out);
+        self.say(Activity::Idle, EpochId::default(), now, out);
+    }
+
+    /// Tells a change that the coordinator waits for; one it can see for itself waits for the heartbeat.
+    fn say(&mut self, activity: Activity, epoch: EpochId, now: Timestamp, out: &mut Vec<Output>) {
+        let seen = matches!(
+            (self.told.activity, activity),
+            (Activity::Uploading | Activity::Idle, Activity::Idle)
+        );
+        self.told = Told {
+            activity,
+            epoch,
+            progress: 0,
+            at: self.told.at,
+        };
+        if !seen {
+            self.tell(now, out);
+        }
+    }
+
+    fn tell(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let presence = NodePresence {
+            session: self.session,
+            seq: now.0,
+            package: self.keyring.package(),
+            mailbox: self.setup.mailbox,
+            activity: self.told.activity,
+            epoch: self.told.epoch,
+            progress: self.told.progress,
+            version: VERSION,
+        };
+        out.push(Output::Presence(Signed::seal(
+            &self.setup.identity,
+            Label::Presence,
+            &presence,
+        )));
+        self.told.at = now;
+        self.link.hello_at = now + self.link.hello_after;
+        self.link.hello_after = Millis(self.link.hello_after.0 * 2).min(HEARTBEAT);
+    }
+
+    fn keep_for_later(&mut self, blob: BlobId, index: u32, sealed: &[u8]) {
+        if self.stash.len() == STASH_MAX {
+            self.stash.pop_front();
+        }
+        self.stash.push_back((blob, index, sealed.to_vec()));
+    }
+
+    /// Where the coordinator reads receipts.
+    pub fn receipts_to(&self) -> Address {
+        self.link.mailbox.receipts
+    }
+}
+
+fn ignored(topic: &'static str, reason: impl ToString) -> Output {
+    Output::Note(Note::Ignored {
+        topic,
+        reason: reason.to_string(),
+    })
+}
