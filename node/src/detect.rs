@@ -1,0 +1,12 @@
+//! Detection: how unusual each record is to a model, when that is an alarm, and how good the alarms are.
+
+pub mod detector;
+pub mod evaluate;
+pub mod metrics;
+pub mod score;
+pub mod threshold;
+
+pub use detector::{Detector, DetectorError, History, Preparation, Profile, Scored};
+pub use evaluate::{Evaluation, Labelled, Plan, Quality, evaluate};
+pub use score::{Calibrate, Calibration};
+pub use threshold::Threshold;

@@ -1,0 +1,321 @@
+//! The detector: a model with all that is needed to score new telemetry with it.
+
+use common::model::{Forecaster, MetricName, ParameterVector};
+use serde::{Deserialize, Serialize};
+
+use super::score::error_moments;
+use super::{Calibrate, Calibration, Threshold};
+use crate::learn::{LearnError, forecast};
+use crate::pipeline::{
+    Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window,
+};
+use crate::record::TelemetryRecord;
+
+/// Parameters of all stages between records and scores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Preparation {
+    /// Filling of gaps in values.
+    pub clean: Clean,
+    /// Scaling of metrics.
+    pub scale: Scale,
+    /// What is kept from training.
+    pub split: Split,
+    /// Every how many rows a window for training starts.
+    pub stride: u32,
+    /// A step in time longer than this many usual steps is a gap.
+    pub gap_steps: u32,
+    /// Calibration of errors.
+    pub calibrate: Calibrate,
+    /// Share of the scores of healthy telemetry that are no alarm.
+    pub quantile: f64,
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        Self {
+            clean: Clean::default(),
+            scale: Scale::default(),
+            split: Split::default(),
+            stride: 4,
+            gap_steps: 3,
+            calibrate: Calibrate::default(),
+            quantile: 0.995,
+        }
+    }
+}
+
+/// Why records were not prepared, or not scored.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DetectorError {
+    /// The records do not fit the task.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
+    /// The scaler is another task's.
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
+    /// The model could not be trained or used.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// Labels and scores cannot be compared.
+    #[error(transparent)]
+    Metric(#[from] super::metrics::MetricError),
+    /// There are not as many labels as test records.
+    #[error("{labels} labels for {records} records")]
+    WrongLabels {
+        /// Labels given.
+        labels: usize,
+        /// Records given.
+        records: usize,
+    },
+    /// A profile read from a file that no detector can have.
+    #[error("the detector's profile is not usable: {0}")]
+    Profile(&'static str),
+}
+
+/// A node's own records, prepared for training.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// How the metrics are scaled, fitted to the training part.
+    pub scaler: Scaler,
+    /// What is learned from.
+    pub training: Windows,
+    /// What the model is checked on: every window of the latest part. Empty for a short history.
+    pub validation: Windows,
+    /// Values that were missing and filled, of all records.
+    pub filled: u64,
+    /// Values that were missing and stay unknown, of all records.
+    pub missing: u64,
+    preparation: Preparation,
+}
+
+impl History {
+    /// Cleans, splits, scales and windows the records.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Clean`] names the source and the metric it lacks.
+    pub fn prepare(
+        task: &Forecaster,
+        records: &[TelemetryRecord],
+        preparation: &Preparation,
+    ) -> Result<Self, DetectorError> {
+        let cleaned = clean(records, &task.metrics, &preparation.clean)?;
+        let parts = split(cleaned.table, &preparation.split);
+        let scaler = Scaler::fit(&parts.training, &preparation.scale);
+        let windows = |stride| Window {
+            past_steps: task.past_steps,
+            stride,
+            gap_steps: preparation.gap_steps,
+        };
+        Ok(Self {
+            training: window(scaler.scale(parts.training)?, &windows(preparation.stride)),
+            validation: window(scaler.scale(parts.validation)?, &windows(1)),
+            scaler,
+            filled: cleaned.filled,
+            missing: cleaned.missing,
+            preparation: *preparation,
+        })
+    }
+}
+
+/// A model, the node's own scaling and calibration, and when to raise an alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detector {
+    task: Forecaster,
+    parameters: ParameterVector,
+    clean: Clean,
+    gap_steps: u32,
+    scaler: Scaler,
+    calibration: Calibration,
+    threshold: Threshold,
+}
+
+/// The verdict on one record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// How unusual it is; 0 is as usual.
+    pub score: f64,
+    /// Whether that is above the threshold.
+    pub alarm: bool,
+}
+
+impl Detector {
+    /// Calibrates a model on the node's own history: errors on the training part, the threshold on the
+    /// part kept for validation, which the model has not seen (on the training part where there is none).
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Learn`] when the parts do not belong together or the history is too short.
+    pub fn fit(
+        task: &Forecaster,
+        parameters: ParameterVector,
+        history: &History,
+    ) -> Result<Self, DetectorError> {
+        let seen = history.training.every();
+        if seen.count() == 0 {
+            return Err(LearnError::NoWindows.into());
+        }
+        let forecasts = forecast(task, &parameters, &seen)?;
+        let moments = error_moments(&seen, &forecasts);
+        let calibration = Calibration::from_moments(&moments, &history.preparation.calibrate);
+        let healthy = if history.validation.count() == 0 {
+            calibration.scores(&seen, &forecasts)
+        } else {
+            let forecasts = forecast(task, &parameters, &history.validation)?;
+            calibration.scores(&history.validation, &forecasts)
+        };
+        let threshold = Threshold::at_quantile(healthy.into_iter().flatten(), history.preparation.quantile);
+        Ok(Self {
+            task: task.clone(),
+            parameters,
+            clean: history.preparation.clean,
+            gap_steps: history.preparation.gap_steps,
+            scaler: history.scaler.clone(),
+            calibration,
+            threshold: threshold.ok_or(LearnError::NoWindows)?,
+        })
+    }
+
+    /// One verdict a record, in the order given; none for a record in a stretch without gaps that is
+    /// too short for a window.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Clean`] names the source and the metric it lacks.
+    pub fn score(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Scored>>, DetectorError> {
+        let table = clean(records, &self.task.metrics, &self.clean)?.table;
+        let params = Window {
+            past_steps: self.task.past_steps,
+            stride: 1,
+            gap_steps: self.gap_steps,
+        };
+        let windows = window(self.scaler.scale(table)?, &params);
+        let forecasts = forecast(&self.task, &self.parameters, &windows)?;
+        let mut verdicts = vec![None; records.len()];
+        for (row, score) in windows
+            .table()
+            .rows
+            .iter()
+            .zip(self.calibration.scores(&windows, &forecasts))
+        {
+            verdicts[row.record] = score.map(|score| Scored {
+                score,
+                alarm: self.threshold.alarms(score),
+            });
+        }
+        Ok(verdicts)
+    }
+
+    /// When a score is an alarm.
+    pub fn threshold(&self) -> Threshold {
+        self.threshold
+    }
+
+    /// The model.
+    pub fn parameters(&self) -> &ParameterVector {
+        &self.parameters
+    }
+
+    /// All but the parameters, to be written beside the model.
+    pub fn profile(&self) -> Profile {
+        Profile {
+            version: Profile::VERSION,
+            metrics: self.task.metrics.iter().map(ToString::to_string).collect(),
+            past_steps: self.task.past_steps,
+            hidden: self.task.hidden.to_vec(),
+            clean: self.clean,
+            gap_steps: self.gap_steps,
+            scaler: self.scaler.clone(),
+            calibration: self.calibration.clone(),
+            threshold: self.threshold,
+        }
+    }
+
+    /// The detector of a profile and the parameters beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Profile`] when the profile contradicts itself, and
+    /// [`LearnError::OtherSchema`] when the parameters are another model's.
+    pub fn from_profile(profile: Profile, parameters: ParameterVector) -> Result<Self, DetectorError> {
+        let task = profile.task()?;
+        if **parameters.schema() != crate::learn::schema(&task)? {
+            return Err(LearnError::OtherSchema.into());
+        }
+        let Profile {
+            clean,
+            gap_steps,
+            scaler,
+            calibration,
+            threshold,
+            ..
+        } = profile;
+        let columns = task.metrics.len();
+        if !scaler.is_for(columns) || !calibration.is_for(columns) || !threshold.0.is_finite() {
+            return Err(DetectorError::Profile(
+                "statistics are missing, or not positive and finite",
+            ));
+        }
+        Ok(Self {
+            task,
+            parameters,
+            clean,
+            gap_steps,
+            scaler,
+            calibration,
+            threshold,
+        })
+    }
+}
+
+/// A [`Detector`] without its parameters, as written to disk in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Version of this layout.
+    pub version: u32,
+    /// Names of the metrics, in the order of the model's inputs.
+    pub metrics: Vec<String>,
+    /// How many past steps the model sees.
+    pub past_steps: u32,
+    /// Widths of the model's hidden layers.
+    pub hidden: Vec<u32>,
+    clean: Clean,
+    gap_steps: u32,
+    scaler: Scaler,
+    calibration: Calibration,
+    threshold: Threshold,
+}
+
+impl Profile {
+    /// The layout that this code writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// The task of the model.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Profile`] when it is over a limit or of another version.
+    pub fn task(&self) -> Result<Forecaster, DetectorError> {
+        if self.version != Self::VERSION {
+            return Err(DetectorError::Profile("it is of another version"));
+        }
+        let too_long = |_| DetectorError::Profile("a list or a name is too long");
+        let names = self
+            .metrics
+            .iter()
+            .map(|name| MetricName::try_from(name.as_str()).map_err(too_long));
+        Ok(Forecaster {
+            metrics: names
+                .collect::<Result<Vec<_>, _>>()?
+                .try_into()
+                .map_err(too_long)?,
+            past_steps: self.past_steps,
+            hidden: self.hidden.clone().try_into().map_err(too_long)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

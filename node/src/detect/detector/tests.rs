@@ -1,0 +1,201 @@
+use std::sync::Arc;
+
+use common::model::Task;
+use common::units::Timestamp;
+
+use super::super::evaluate::{Labelled, Plan, evaluate};
+use super::*;
+use crate::learn::samples::{forecaster, go_on};
+use crate::learn::{Training, mean_loss, train};
+use crate::pipeline::samples::names;
+
+const FAULT: std::ops::Range<usize> = 200..230;
+
+fn task() -> Forecaster {
+    forecaster(&["x", "y"], 6, &[16])
+}
+
+/// Two metrics that swing; in the fault the second stands still.
+fn records(from: usize, count: usize, faulty: bool) -> Vec<TelemetryRecord> {
+    let metrics = names(&["y", "x"]);
+    (0..count)
+        .map(|row| {
+            let phase = (from + row) as f32 * 0.3;
+            let y = if faulty && FAULT.contains(&row) {
+                0.5
+            } else {
+                phase.cos()
+            };
+            TelemetryRecord {
+                source: "host".into(),
+                at: Timestamp::from_millis((from + row) as u64 * 1000),
+                metrics: Arc::clone(&metrics),
+                values: vec![10.0 * y, phase.sin()],
+            }
+        })
+        .collect()
+}
+
+fn trained(history: &History, epochs: u32) -> ParameterVector {
+    let start = Task::Forecaster(task()).initial(1).unwrap();
+    let settings = Training {
+        epochs,
+        ..Training::default()
+    };
+    train(&task(), &start, &history.training, &settings, &mut go_on)
+        .unwrap()
+        .parameters
+}
+
+fn detector() -> Detector {
+    let preparation = Preparation {
+        stride: 1,
+        ..Preparation::default()
+    };
+    let history = History::prepare(&task(), &records(0, 600, false), &preparation).unwrap();
+    let parameters = trained(&history, 20);
+    Detector::fit(&task(), parameters, &history).unwrap()
+}
+
+#[test]
+fn a_history_is_split_by_time_and_scaled_by_its_training_part() {
+    let history = History::prepare(&task(), &records(0, 100, false), &Preparation::default()).unwrap();
+    assert_eq!(history.training.table().rows.len(), 90);
+    assert_eq!(history.training.count(), 84_usize.div_ceil(4));
+    assert_eq!(history.validation.count(), 10 - 6);
+    let mean: f32 = history.training.table().values.iter().sum();
+    assert!(mean.abs() < 1e-2, "{mean}");
+}
+
+#[test]
+fn a_metric_that_stands_still_alarms_and_healthy_telemetry_does_not() {
+    let verdicts = detector().score(&records(600, 400, true)).unwrap();
+    let alarms = |range: std::ops::Range<usize>| {
+        verdicts[range]
+            .iter()
+            .filter(|verdict| verdict.as_ref().unwrap().alarm)
+            .count()
+    };
+    assert!(alarms(FAULT) >= 25, "{} of 30 in the fault", alarms(FAULT));
+    assert!(
+        alarms(0..FAULT.start) <= 4,
+        "{} before the fault",
+        alarms(0..FAULT.start)
+    );
+}
+
+#[test]
+fn verdicts_are_in_the_order_of_the_records() {
+    let detector = detector();
+    let mut records = records(600, 60, false);
+    let sorted = detector.score(&records).unwrap();
+    records.reverse();
+    let mut reversed = detector.score(&records).unwrap();
+    reversed.reverse();
+    assert_eq!(sorted, reversed);
+    assert_eq!(sorted.len(), 60);
+    assert_eq!(detector.score(&records[..6]).unwrap(), [None; 6]);
+    assert_eq!(detector.score(&[]).unwrap(), []);
+}
+
+#[test]
+fn a_detector_read_back_from_its_profile_scores_the_same_bits() {
+    let detector = detector();
+    let text = serde_json::to_string(&detector.profile()).unwrap();
+    let profile: Profile = serde_json::from_str(&text).unwrap();
+    let again = Detector::from_profile(profile, detector.parameters().clone()).unwrap();
+    assert_eq!(again, detector);
+    let later = records(600, 300, true);
+    assert_eq!(again.score(&later), detector.score(&later));
+}
+
+#[test]
+fn a_profile_that_contradicts_itself_or_its_model_is_refused() {
+    let detector = detector();
+    let refused = |change: &dyn Fn(&mut Profile)| {
+        let mut profile = detector.profile();
+        change(&mut profile);
+        Detector::from_profile(profile, detector.parameters().clone())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused(&|profile| profile.version = 2).contains("another version"));
+    assert!(refused(&|profile| profile.metrics = vec!["x".repeat(1000)]).contains("too long"));
+    assert!(refused(&|profile| profile.hidden = vec![17]).contains("another schema"));
+    let other = Scaler::from_moments(&[], &Scale::default());
+    assert!(refused(&|profile| profile.scaler = other.clone()).contains("statistics"));
+    assert!(refused(&|profile| profile.threshold = Threshold(f64::INFINITY)).contains("statistics"));
+}
+
+#[test]
+fn a_history_shorter_than_a_window_fits_no_detector() {
+    let history = History::prepare(&task(), &records(0, 6, false), &Preparation::default()).unwrap();
+    let parameters = Task::Forecaster(task()).initial(1).unwrap();
+    let error = Detector::fit(&task(), parameters, &history).unwrap_err();
+    assert_eq!(error, DetectorError::Learn(LearnError::NoWindows));
+}
+
+fn plan(usual_records: u64) -> Plan {
+    Plan {
+        task: task(),
+        rounds: 3,
+        training: Training::default(),
+        initial_seed: 1,
+        preparation: Preparation {
+            stride: 1,
+            ..Preparation::default()
+        },
+        tune_epochs: 5,
+        usual_records,
+        tune_share_min: 0.05,
+        width: 20,
+    }
+}
+
+#[test]
+fn an_evaluation_compares_alone_together_and_tuned() {
+    let (training, test) = (records(0, 600, false), records(600, 400, true));
+    let labels: Vec<bool> = (0..400).map(|row| FAULT.contains(&row)).collect();
+    let node = Labelled {
+        training: &training,
+        test: &test,
+        labels: &labels,
+    };
+    let federated = detector().parameters().clone();
+    let evaluation = evaluate(&plan(600), &node, &federated, &mut go_on).unwrap();
+    assert_eq!(evaluation.train_records, 600);
+    assert!(evaluation.federated.vus_pr > 0.7, "{evaluation:?}");
+    assert!(evaluation.federated.auc_roc > 0.9, "{evaluation:?}");
+    assert_ne!(evaluation.tuned, evaluation.federated);
+    assert_ne!(evaluation.local, evaluation.federated);
+    // The same node as one of a fleet with twenty times its history and more is not tuned.
+    let newcomer = evaluate(&plan(12_001), &node, &federated, &mut go_on).unwrap();
+    assert_eq!(newcomer.tuned, newcomer.federated);
+    assert_eq!(newcomer.federated, evaluation.federated);
+}
+
+#[test]
+fn an_evaluation_without_a_label_for_each_record_is_refused() {
+    let (training, test) = (records(0, 100, false), records(100, 50, false));
+    let node = Labelled {
+        training: &training,
+        test: &test,
+        labels: &[true],
+    };
+    let federated = Task::Forecaster(task()).initial(1).unwrap();
+    let error = evaluate(&plan(100), &node, &federated, &mut go_on).unwrap_err();
+    assert_eq!(
+        error,
+        DetectorError::WrongLabels {
+            labels: 1,
+            records: 50
+        }
+    );
+}
+
+#[test]
+fn a_better_trained_model_has_a_lower_loss_on_the_part_kept_for_validation() {
+    let history = History::prepare(&task(), &records(0, 600, false), &Preparation::default()).unwrap();
+    let loss = |epochs| mean_loss(&task(), &trained(&history, epochs), &history.validation).unwrap();
+    assert!(loss(20) < loss(1));
+}

@@ -1,0 +1,233 @@
+//! From forecasts to one score a row: squared errors, calibrated by metric, averaged, smoothed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::{Moments, Windows};
+
+/// Parameters of calibration and smoothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibrate {
+    /// A metric's spread of errors counts as at least this share of the mean spread of all, so that
+    /// one that is nearly always foreseen does not outvote the others on its first surprise.
+    pub spread_min: f64,
+    /// A row's score is the mean over this many rows: itself and those before.
+    pub smooth_rows: u32,
+}
+
+impl Default for Calibrate {
+    fn default() -> Self {
+        Self {
+            spread_min: 0.3,
+            smooth_rows: 5,
+        }
+    }
+}
+
+/// A model without any error in training leaves nothing to measure by but this.
+const SPREAD_FLOOR: f64 = 1e-9;
+
+/// How large the squared errors of each metric usually are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    means: Vec<f64>,
+    divisors: Vec<f64>,
+    smooth_rows: u32,
+}
+
+/// Moments of each metric's squared errors.
+///
+/// # Panics
+///
+/// When the forecasts are not those of the windows.
+pub fn error_moments(windows: &Windows, forecasts: &[f32]) -> Vec<Moments> {
+    let mut moments = vec![Moments::default(); windows.columns()];
+    each_window(windows, forecasts, |errors, _| {
+        moments
+            .iter_mut()
+            .zip(errors)
+            .for_each(|(moments, error)| moments.add(error));
+    });
+    moments
+}
+
+/// Calls back with the squared errors of each window and the row it foresees.
+fn each_window(
+    windows: &Windows,
+    forecasts: &[f32],
+    mut take: impl FnMut(&mut dyn Iterator<Item = f64>, usize),
+) {
+    assert_eq!(
+        forecasts.len(),
+        windows.count() * windows.columns(),
+        "one forecast a window and metric"
+    );
+    for (index, forecast) in forecasts.chunks_exact(windows.columns().max(1)).enumerate() {
+        let actual = windows.next(index);
+        let mut errors = forecast
+            .iter()
+            .zip(actual)
+            .map(|(forecast, actual)| f64::from(forecast - actual).powi(2));
+        take(&mut errors, windows.target(index));
+    }
+}
+
+impl Calibration {
+    /// The calibration of these moments of squared errors, which may be those of several nodes together.
+    pub fn from_moments(moments: &[Moments], params: &Calibrate) -> Self {
+        let mean_spread = moments.iter().map(Moments::sd).sum::<f64>() / moments.len().max(1) as f64;
+        let least = (params.spread_min * mean_spread).max(SPREAD_FLOOR);
+        Self {
+            means: moments.iter().map(|moments| moments.mean).collect(),
+            divisors: moments.iter().map(|moments| moments.sd().max(least)).collect(),
+            smooth_rows: params.smooth_rows,
+        }
+    }
+
+    /// Whether it can score so many metrics; one read from a file may not.
+    pub fn is_for(&self, columns: usize) -> bool {
+        self.means.len() == columns
+            && self.divisors.len() == columns
+            && self.means.iter().all(|mean| mean.is_finite())
+            && self
+                .divisors
+                .iter()
+                .all(|divisor| divisor.is_finite() && *divisor > 0.0)
+    }
+
+    /// One score for each row of the windows' table, 0 where all is as usual; windows of stride 1.
+    /// The first `past_steps` rows of a run without a gap, which no window foresees, get the run's
+    /// first score. A run too short for a window has no scores.
+    ///
+    /// # Panics
+    ///
+    /// When the forecasts are not those of the windows.
+    pub fn scores(&self, windows: &Windows, forecasts: &[f32]) -> Vec<Option<f64>> {
+        let mut raw = vec![None; windows.table().rows.len()];
+        each_window(windows, forecasts, |errors, row| {
+            raw[row] = Some(self.surprise(errors));
+        });
+        for run in windows.runs() {
+            let run = &mut raw[run.clone()];
+            let scored = run.iter().position(Option::is_some).unwrap_or(run.len());
+            let (unseen, seen) = run.split_at_mut(scored);
+            smooth(seen, self.smooth_rows.max(1) as usize);
+            unseen.fill(seen.first().copied().flatten());
+        }
+        raw
+    }
+
+    /// Mean over the metrics of how far each error is above its usual size.
+    fn surprise(&self, errors: &mut dyn Iterator<Item = f64>) -> f64 {
+        let sum: f64 = errors
+            .zip(self.means.iter().zip(&self.divisors))
+            .map(|(error, (mean, divisor))| ((error - mean) / divisor).max(0.0))
+            .sum();
+        sum / self.means.len().max(1) as f64
+    }
+}
+
+/// Replaces each value by the mean of itself and those before, `rows` in all; fewer at the start.
+fn smooth(values: &mut [Option<f64>], rows: usize) {
+    for end in (0..values.len()).rev() {
+        let window = &values[(end + 1).saturating_sub(rows)..=end];
+        let (sum, count) = window
+            .iter()
+            .flatten()
+            .fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+        values[end] = (count > 0).then(|| sum / f64::from(count));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::samples::{row, table};
+    use crate::pipeline::{Table, Window, window};
+
+    const WINDOW: Window = Window {
+        past_steps: 2,
+        stride: 1,
+        gap_steps: 3,
+    };
+
+    /// Mean 1 and spread 1, mean 0 and spread 0: the mean spread is 0.5, its least share 0.15.
+    fn calibration(smooth_rows: u32) -> Calibration {
+        let moments = [[0.0, 2.0].into_iter().collect(), [0.0, 0.0].into_iter().collect()];
+        Calibration::from_moments(
+            &moments,
+            &Calibrate {
+                smooth_rows,
+                ..Calibrate::default()
+            },
+        )
+    }
+
+    #[test]
+    fn a_score_is_the_mean_excess_over_the_usual_error_in_spreads() {
+        let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 0.3, 0.5, 0.0]), &WINDOW);
+        let scores = calibration(1).scores(&windows, &[0.0; 4]);
+        // Row 2: errors 4 and 0.09, (4 - 1) / 1 and 0.09 / 0.15. Row 3: 0.25 is less than usual.
+        let expected = [1.8, 1.8, 1.8, 0.0];
+        for (score, expected) in scores.into_iter().zip(expected) {
+            assert!((score.unwrap() - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn moments_are_those_of_squared_errors_by_metric() {
+        let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0]), &WINDOW);
+        let moments = error_moments(&windows, &[0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            (moments[0].count, moments[0].mean, moments[0].sd()),
+            (2, 2.0, 2.0)
+        );
+        assert_eq!((moments[1].mean, moments[1].sd()), (5.0, 4.0));
+    }
+
+    #[test]
+    fn smoothing_looks_back_only() {
+        let mut values: Vec<_> = [0.0, 6.0, 0.0, 0.0, 3.0].map(Some).to_vec();
+        smooth(&mut values, 3);
+        assert_eq!(values, [0.0, 3.0, 2.0, 2.0, 1.0].map(Some));
+    }
+
+    #[test]
+    fn every_run_is_scored_by_itself_and_one_too_short_has_no_score() {
+        let rows = [
+            row(0, 0),
+            row(0, 1),
+            row(0, 2),
+            row(0, 9),
+            row(1, 10),
+            row(1, 11),
+            row(1, 12),
+        ];
+        let values = [
+            0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0,
+        ];
+        let windows = window(
+            Table {
+                columns: 2,
+                rows: rows.to_vec(),
+                values: values.to_vec(),
+            },
+            &WINDOW,
+        );
+        let scores = calibration(5).scores(&windows, &[0.0; 4]);
+        assert_eq!(scores[..3], [Some(4.0); 3]);
+        assert_eq!(scores[3], None);
+        assert_eq!(scores[4..], [Some(1.5); 3]);
+    }
+
+    #[test]
+    fn a_model_without_errors_in_training_scores_later_errors_as_finite() {
+        let calibration = Calibration::from_moments(&[Moments::default(); 2], &Calibrate::default());
+        let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 5.0, 5.0]), &WINDOW);
+        assert!(
+            calibration
+                .scores(&windows, &[0.0; 2])
+                .iter()
+                .all(|score| score.unwrap().is_finite())
+        );
+    }
+}

@@ -1,0 +1,169 @@
+use common::model::Task;
+use proptest::prelude::*;
+
+use super::super::samples::{forecaster, go_on, swinging};
+use super::super::{forecast, mean_loss};
+use super::*;
+
+fn start(task: &Forecaster, seed: u64) -> ParameterVector {
+    Task::Forecaster(task.clone()).initial(seed).unwrap()
+}
+
+#[test]
+fn training_learns_a_swing_that_can_be_foreseen() {
+    let task = forecaster(&["x", "y"], 4, &[16]);
+    let windows = swinging(400, 4);
+    let first = start(&task, 1);
+    let settings = Training {
+        epochs: 30,
+        ..Training::default()
+    };
+    let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+    assert_eq!(trained.samples, 396);
+    let before = mean_loss(&task, &first, &windows).unwrap();
+    let after = mean_loss(&task, &trained.parameters, &windows).unwrap();
+    assert!(after < before / 20.0, "loss went from {before} to {after}");
+    let forecasts = forecast(&task, &trained.parameters, &windows).unwrap();
+    assert_eq!(forecasts.len(), 396 * 2);
+}
+
+#[test]
+fn one_step_of_adam_moves_every_parameter_by_the_learning_rate_against_its_gradient() {
+    // Output 1 x w + b, target 0: with x = 1, w = 2, b = 1 both gradients are 6, and Adam's first
+    // step is the learning rate times the sign.
+    let task = forecaster(&["x"], 1, &[]);
+    let mut first = start(&task, 0);
+    first.values_mut().copy_from_slice(&[2.0, 1.0]);
+    let table = crate::pipeline::samples::table(1, &[1.0, 0.0]);
+    let windows = crate::pipeline::window(
+        table,
+        &crate::pipeline::Window {
+            past_steps: 1,
+            stride: 1,
+            gap_steps: 3,
+        },
+    );
+    let settings = Training {
+        learning_rate: 0.5,
+        ..Training::default()
+    };
+    let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+    assert!((trained.loss - 9.0).abs() < 1e-5);
+    for (value, expected) in trained.parameters.values().iter().zip([1.5, 0.5]) {
+        assert!((value - expected).abs() < 1e-5, "{value}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_or_round_others() {
+    let task = forecaster(&["x", "y"], 4, &[16, 8]);
+    let windows = swinging(200, 4);
+    let first = start(&task, 1);
+    let bits = |seed, round| {
+        let settings = Training {
+            epochs: 2,
+            seed,
+            round,
+            ..Training::default()
+        };
+        let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+        trained
+            .parameters
+            .values()
+            .iter()
+            .map(|value| value.to_bits())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bits(3, 1), bits(3, 1));
+    assert_ne!(bits(3, 1), bits(4, 1));
+    assert_ne!(bits(3, 1), bits(3, 2));
+}
+
+#[test]
+fn progress_counts_every_step_and_can_break_training_off() {
+    let task = forecaster(&["x", "y"], 4, &[4]);
+    let windows = swinging(134, 4);
+    let settings = Training {
+        epochs: 2,
+        ..Training::default()
+    };
+    let mut told = Vec::new();
+    let result = train(
+        &task,
+        &start(&task, 1),
+        &windows,
+        &settings,
+        &mut |progress: Progress| {
+            told.push((progress.epoch, progress.step));
+            assert_eq!((progress.epochs, progress.steps), (2, 3));
+            if told.len() == 5 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
+    assert_eq!(result.unwrap_err(), LearnError::Cancelled);
+    assert_eq!(told, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_an_error_that_says_where() {
+    let task = forecaster(&["x", "y"], 4, &[4]);
+    let mut first = start(&task, 1);
+    first.values_mut().fill(f32::MAX);
+    let error = train(&task, &first, &swinging(100, 4), &Training::default(), &mut go_on).unwrap_err();
+    assert_eq!(error, LearnError::NotFinite { epoch: 1, step: 1 });
+}
+
+#[test]
+fn parts_that_do_not_belong_together_are_refused() {
+    let task = forecaster(&["x", "y"], 4, &[4]);
+    let run = |first: &ParameterVector, windows: &Windows| {
+        train(&task, first, windows, &Training::default(), &mut go_on).unwrap_err()
+    };
+    let other = forecaster(&["x", "y"], 4, &[5]);
+    assert_eq!(run(&start(&other, 1), &swinging(100, 4)), LearnError::OtherSchema);
+    let windows = LearnError::OtherWindows {
+        past_steps: 5,
+        columns: 2,
+    };
+    assert_eq!(run(&start(&task, 1), &swinging(100, 5)), windows);
+    assert_eq!(run(&start(&task, 1), &swinging(3, 4)), LearnError::NoWindows);
+}
+
+#[test]
+fn a_task_with_an_empty_layer_is_refused() {
+    let task = forecaster(&["x", "y"], 4, &[0]);
+    let first = ParameterVector::zeros(Arc::new(Task::Forecaster(task.clone()).schema().unwrap()));
+    let result = train(&task, &first, &swinging(100, 4), &Training::default(), &mut go_on);
+    assert_eq!(result.unwrap_err(), LearnError::EmptyLayer);
+}
+
+#[test]
+fn no_epochs_leave_the_parameters_as_they_were() {
+    let task = forecaster(&["x", "y"], 4, &[4]);
+    let first = start(&task, 1);
+    let settings = Training {
+        epochs: 0,
+        ..Training::default()
+    };
+    assert_eq!(
+        train(&task, &first, &swinging(100, 4), &settings, &mut go_on)
+            .unwrap()
+            .parameters,
+        first
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn any_batch_size_trains_to_finite_parameters(batch in 0_usize..300, rows in 6_usize..60) {
+        let task = forecaster(&["x", "y"], 4, &[4]);
+        let settings = Training { batch, ..Training::default() };
+        let trained = train(&task, &start(&task, 1), &swinging(rows, 4), &settings, &mut go_on).unwrap();
+        prop_assert!(trained.parameters.values().iter().all(|value| value.is_finite()));
+        prop_assert_eq!(trained.samples, rows as u64 - 4);
+    }
+}
