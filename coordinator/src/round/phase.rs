@@ -1,0 +1,76 @@
+//! The phases of a round, each in its own file. A phase owns what it needs and is consumed on leaving it.
+
+pub mod aggregation;
+pub mod committing;
+pub mod configuration;
+pub mod reporting;
+pub mod selection;
+
+use common::units::Timestamp;
+
+use super::{Cohort, PhaseName};
+use aggregation::Aggregation;
+use committing::Committing;
+use configuration::Configuration;
+use reporting::Reporting;
+use selection::Selection;
+
+/// The phase a round is in.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Selection(Selection),
+    Configuration(Configuration),
+    Reporting(Reporting),
+    Aggregation(Aggregation),
+    Committing(Committing),
+}
+
+impl Phase {
+    pub(super) fn name(&self) -> PhaseName {
+        match self {
+            Self::Selection(_) => PhaseName::Selection,
+            Self::Configuration(_) => PhaseName::Configuration,
+            Self::Reporting(_) => PhaseName::Reporting,
+            Self::Aggregation(_) => PhaseName::Aggregation,
+            Self::Committing(_) => PhaseName::Committing,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Timestamp {
+        match self {
+            Self::Selection(phase) => phase.deadline,
+            Self::Configuration(phase) => phase.deadline,
+            Self::Reporting(phase) => phase.deadline,
+            Self::Aggregation(phase) => phase.deadline,
+            Self::Committing(phase) => phase.deadline,
+        }
+    }
+
+    pub(super) fn cohort(&self) -> Option<&Cohort> {
+        match self {
+            Self::Selection(_) | Self::Committing(_) => None,
+            Self::Configuration(phase) => Some(&phase.cohort),
+            Self::Reporting(phase) => Some(&phase.cohort),
+            Self::Aggregation(phase) => Some(&phase.cohort),
+        }
+    }
+
+    /// The cohort while its nodes can still change the round.
+    pub(super) fn open_cohort(&mut self) -> Option<&mut Cohort> {
+        match self {
+            Self::Configuration(phase) => Some(&mut phase.cohort),
+            Self::Reporting(phase) => Some(&mut phase.cohort),
+            Self::Selection(_) | Self::Aggregation(_) | Self::Committing(_) => None,
+        }
+    }
+
+    /// When the phase has something to do without an input.
+    pub(super) fn next_deadline(&self) -> Timestamp {
+        let away = match self {
+            Self::Configuration(phase) => phase.cohort.next_deadline(),
+            Self::Reporting(phase) => phase.cohort.next_deadline(),
+            Self::Selection(_) | Self::Aggregation(_) | Self::Committing(_) => None,
+        };
+        away.map_or(self.deadline(), |away| away.min(self.deadline()))
+    }
+}

@@ -1,0 +1,45 @@
+//! Aggregation: the strategy makes the new model of the updates that are in.
+//!
+//! The phase after `Reporting`. The cohort is closed: what still comes is late.
+
+use common::id::ModelHash;
+use common::units::{Millis, Timestamp};
+
+use super::committing::Committing;
+use crate::round::{Cohort, HaltCause};
+
+/// Where the round goes after an input.
+#[derive(Debug, PartialEq)]
+pub enum Transition {
+    /// Same phase; nothing more to do until the next input.
+    Stay(Aggregation),
+    /// The coordinator cannot go on.
+    Halt(HaltCause),
+}
+
+/// Waits for the strategy.
+#[derive(Debug, PartialEq)]
+pub struct Aggregation {
+    pub(in crate::round) cohort: Cohort,
+    pub(in crate::round) deadline: Timestamp,
+}
+
+impl Aggregation {
+    /// Begins with a closed cohort. `committing` bounds this phase and the next together.
+    pub fn begin(cohort: Cohort, committing: Millis, now: Timestamp) -> Self {
+        Self { cohort, deadline: now + committing }
+    }
+
+    /// The model is made and stored.
+    pub fn on_aggregated(self, model: ModelHash) -> (Committing, Cohort) {
+        (Committing { model, deadline: self.deadline }, self.cohort)
+    }
+
+    /// Looks at the time.
+    pub fn settle(self, now: Timestamp) -> Transition {
+        match now < self.deadline {
+            true => Transition::Stay(self),
+            false => Transition::Halt(HaltCause::Deadline),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Committing: the record of the round becomes durable; only then is its model published.
+//!
+//! The last phase. From here a round cannot abort: whether the disk has the record may be unknown,
+//! so a store that fails or hangs halts the run, and the next start reads what the disk holds.
+
+use common::id::ModelHash;
+use common::units::Timestamp;
+
+use crate::round::HaltCause;
+
+/// Where the round goes after an input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Same phase; nothing more to do until the next input.
+    Stay(Committing),
+    /// The coordinator cannot go on.
+    Halt(HaltCause),
+}
+
+/// Waits for the disk.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Committing {
+    pub(in crate::round) model: ModelHash,
+    pub(in crate::round) deadline: Timestamp,
+}
+
+impl Committing {
+    /// The record is durable: its model may be published.
+    pub fn on_committed(self) -> ModelHash {
+        self.model
+    }
+
+    /// Looks at the time.
+    pub fn settle(self, now: Timestamp) -> Transition {
+        match now < self.deadline {
+            true => Transition::Stay(self),
+            false => Transition::Halt(HaltCause::Deadline),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Selection: wait for enough nodes, then draw the cohort.
+//!
+//! The first phase. Follows "Selection" in Bonawitz et al. 2019, section 2.2.
+
+use std::collections::BTreeSet;
+
+use common::id::{NodeId, RoundId};
+use common::units::{Millis, Timestamp};
+
+use crate::round::{Abort, Cohort, CohortSize, RoundPlan};
+
+/// Where the round goes after an input.
+#[derive(Debug, PartialEq)]
+pub enum Transition {
+    /// Same phase; nothing more to do until the next input.
+    Stay(Selection),
+    /// These nodes are asked to train.
+    Configure(Cohort),
+    /// The deadline passed without enough nodes.
+    Abort(Abort),
+}
+
+/// Waits for nodes.
+#[derive(Debug, PartialEq)]
+pub struct Selection {
+    size: CohortSize,
+    rejoin: Millis,
+    began: Timestamp,
+    /// Of the draw.
+    key: [u8; 32],
+    pub(in crate::round) deadline: Timestamp,
+}
+
+impl Selection {
+    /// Begins the selection of one round.
+    pub fn begin(plan: &RoundPlan, round: RoundId, now: Timestamp) -> Self {
+        Self {
+            size: plan.cohort,
+            rejoin: plan.deadlines.rejoin,
+            began: now,
+            key: draw_key(plan.seed, round),
+            deadline: now + plan.deadlines.selection,
+        }
+    }
+
+    /// Looks at who is there.
+    pub fn settle(self, present: &BTreeSet<NodeId>, now: Timestamp) -> Transition {
+        let wanted = self.size.wanted();
+        if present.len() < wanted && now < self.deadline {
+            return Transition::Stay(self);
+        }
+        if present.len() < self.size.minimum as usize {
+            return Transition::Abort(Abort::TooFewNodes {
+                present: present.len() as u32,
+                minimum: self.size.minimum,
+                waited: now.since(self.began),
+            });
+        }
+        Transition::Configure(Cohort::new(draw(&self.key, present, wanted), &self.size, self.rejoin))
+    }
+}
+
+/// One key a round: the attempts at a round draw alike, so that a coordinator that was killed and
+/// started again selects the nodes that it would have selected without that.
+fn draw_key(seed: u64, round: RoundId) -> [u8; 32] {
+    let mut draw = blake3::Hasher::new_derive_key("starling 2026 selection of a cohort");
+    draw.update(&seed.to_le_bytes());
+    draw.update(&round.0.to_le_bytes());
+    *draw.finalize().as_bytes()
+}
+
+/// The `wanted` nodes of the smallest keyed hash: a uniform sample without replacement that depends
+/// on the set of candidates alone, and changes by at most one node when a candidate comes or goes.
+fn draw(key: &[u8; 32], candidates: &BTreeSet<NodeId>, wanted: usize) -> Vec<NodeId> {
+    let rank = |node: &NodeId| (*blake3::keyed_hash(key, &node.0).as_bytes(), *node);
+    let mut ranked: Vec<_> = candidates.iter().map(rank).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(wanted).map(|(_, node)| node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(count: u8) -> BTreeSet<NodeId> {
+        (0..count).map(|index| NodeId([index; 32])).collect()
+    }
+
+    fn drawn(seed: u64, round: u32, candidates: &BTreeSet<NodeId>, wanted: usize) -> BTreeSet<NodeId> {
+        draw(&draw_key(seed, RoundId(round)), candidates, wanted).into_iter().collect()
+    }
+
+    #[test]
+    fn the_same_seed_round_and_candidates_give_the_same_cohort() {
+        let candidates = nodes(100);
+        let first = drawn(1, 1, &candidates, 10);
+        assert_eq!(first.len(), 10);
+        assert_eq!(first, drawn(1, 1, &candidates, 10));
+        assert_ne!(first, drawn(2, 1, &candidates, 10));
+        assert_ne!(first, drawn(1, 2, &candidates, 10));
+    }
+
+    #[test]
+    fn one_candidate_more_changes_at_most_one_member() {
+        let fewer = drawn(1, 1, &nodes(99), 10);
+        let more = drawn(1, 1, &nodes(100), 10);
+        assert!(fewer.difference(&more).count() <= 1);
+    }
+
+    #[test]
+    fn every_candidate_is_drawn_about_equally_often() {
+        let candidates = nodes(20);
+        let mut drawn_times = [0_u32; 20];
+        for round in 1..=2000 {
+            drawn(7, round, &candidates, 5).iter().for_each(|node| drawn_times[node.0[0] as usize] += 1);
+        }
+        // 500 expected, standard deviation 19.4.
+        assert!(drawn_times.iter().all(|times| (420..=580).contains(times)), "{drawn_times:?}");
+    }
+}

@@ -1,0 +1,309 @@
+//! A run: its rounds one after the other, each tried a bounded number of times.
+
+use std::collections::BTreeSet;
+
+use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::units::Timestamp;
+
+use super::phase::Phase;
+use super::{
+    Arrival, Cohort, Fault, Halt, HaltCause, Input, Log, Output, PhaseName, Rejection, ReservedEpochs, Round,
+    RoundPlan, RunFailure, Settled,
+};
+use crate::strategy::{Folded, UpdateFault};
+
+/// A run that goes on, or is over.
+#[derive(Debug)]
+pub struct Run {
+    plan: RoundPlan,
+    run: RunId,
+    rounds_done: RoundId,
+    model: ModelHash,
+    epochs: ReservedEpochs,
+    /// Attempts at the round going on, this one included.
+    attempt: u32,
+    /// Who could be selected now.
+    present: BTreeSet<NodeId>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Round(Round),
+    Over,
+}
+
+/// Where a run stands between two rounds: what the store holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPosition {
+    /// Which run.
+    pub run: RunId,
+    /// Rounds committed.
+    pub rounds_done: RoundId,
+    /// The model of the last one; the first model when there is none.
+    pub model: ModelHash,
+    /// Reserved on disk for this process, at least [`EPOCHS_AHEAD`](super::EPOCHS_AHEAD) of them.
+    pub epochs: ReservedEpochs,
+}
+
+/// The attempt going on, to be shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'r> {
+    /// Which round.
+    pub round: RoundId,
+    /// Its key epoch.
+    pub epoch: EpochId,
+    /// Which attempt at the round, from 1.
+    pub attempt: u32,
+    /// Its phase.
+    pub phase: PhaseName,
+    /// When the round began.
+    pub began: Timestamp,
+    /// When the phase ends at the latest.
+    pub deadline: Timestamp,
+    /// Nodes that could be selected now.
+    pub present: usize,
+    /// The selected nodes; none during selection and once committing.
+    pub cohort: Option<&'r Cohort>,
+}
+
+impl ReservedEpochs {
+    /// What the commit of a round with this epoch reserves.
+    pub(super) fn end_after(epoch: EpochId) -> EpochId {
+        EpochId(epoch.0 + 1 + super::EPOCHS_AHEAD)
+    }
+}
+
+impl Run {
+    /// Begins, or goes on after a restart, with these nodes there.
+    pub fn begin(
+        plan: RoundPlan,
+        position: RunPosition,
+        present: BTreeSet<NodeId>,
+        now: Timestamp,
+    ) -> (Self, Vec<Output>) {
+        let RunPosition { run, rounds_done, model, epochs } = position;
+        let mut run = Self { plan, run, rounds_done, model, epochs, attempt: 0, present, state: State::Over };
+        let mut out = Vec::new();
+        run.next_round(now, &mut out);
+        run.settle(now, &mut out);
+        (run, out)
+    }
+
+    /// Takes one input.
+    pub fn on_input(&mut self, input: Input, now: Timestamp) -> Vec<Output> {
+        let mut out = Vec::new();
+        // What the store says holds, however late it says it; nodes must be in time.
+        if !matches!(input, Input::Aggregated(_) | Input::Committed | Input::StoreFailed(_)) {
+            self.settle(now, &mut out);
+        }
+        self.apply(input, now, &mut out);
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// Takes one update. `fold` adds its values to the strategy's sum; it is called once if the
+    /// round waits for this update, and not at all otherwise. What it refuses costs the sender its
+    /// slot. Among the outputs is either [`Output::Folded`] or [`Output::Rejected`].
+    pub fn on_update(
+        &mut self,
+        arrival: Arrival,
+        now: Timestamp,
+        fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+    ) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.settle(now, &mut out);
+        let node = arrival.node;
+        out.push(match self.try_update(arrival, now, fold) {
+            Ok(()) => Output::Folded(node),
+            Err(fault) => Output::Rejected(Rejection { node, fault }),
+        });
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// When [`Input::Tick`] is due at the latest; `None` once the run is over.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Round(round) => Some(round.phase.next_deadline()),
+            State::Over => None,
+        }
+    }
+
+    /// Whether nothing will come of this run any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// The number that [`Self::take_epoch`] or the next attempt will use.
+    pub fn next_epoch(&self) -> EpochId {
+        self.epochs.next
+    }
+
+    /// An epoch for an announcement that is not of a round: no other announcement has it.
+    ///
+    /// # Panics
+    ///
+    /// When all [`EPOCHS_AHEAD`](super::EPOCHS_AHEAD) epochs that the last commit reserved are used up.
+    pub fn take_epoch(&mut self) -> EpochId {
+        let epoch = self.epochs.next;
+        assert!(epoch < self.epochs.end, "each commit reserves more epochs than a process can announce");
+        self.epochs.next = EpochId(epoch.0 + 1);
+        epoch
+    }
+
+    /// The updates without which the round fails, and those that close it.
+    pub fn updates_wanted(&self) -> (u32, u32) {
+        let cohort = self.progress().and_then(|progress| progress.cohort);
+        cohort.map_or((self.plan.cohort.minimum, self.plan.cohort.goal), |cohort| (cohort.minimum, cohort.goal))
+    }
+
+    /// The newest committed model.
+    pub fn model(&self) -> ModelHash {
+        self.model
+    }
+
+    /// Rounds committed.
+    pub fn rounds_done(&self) -> RoundId {
+        self.rounds_done
+    }
+
+    /// The attempt going on; `None` once the run is over.
+    pub fn progress(&self) -> Option<Progress<'_>> {
+        let State::Round(Round { log, phase }) = &self.state else { return None };
+        Some(Progress {
+            round: log.round,
+            epoch: log.epoch,
+            attempt: log.attempt,
+            phase: phase.name(),
+            began: log.phases[0].at,
+            deadline: phase.deadline(),
+            present: self.present.len(),
+            cohort: phase.cohort(),
+        })
+    }
+
+    fn apply(&mut self, input: Input, now: Timestamp, out: &mut Vec<Output>) {
+        match input {
+            Input::Tick => (),
+            Input::NodeReady(node) => {
+                self.present.insert(node);
+                self.in_cohort(None, |cohort| cohort.on_ready(node));
+            }
+            Input::NodeGone(node) => {
+                self.present.remove(&node);
+                self.in_cohort(None, |cohort| cohort.on_gone(node, now));
+            }
+            Input::ModelReceived { node, epoch } => {
+                self.in_cohort(Some(epoch), |cohort| cohort.on_model_received(node));
+            }
+            Input::Declined { node, epoch } => self.in_cohort(Some(epoch), |cohort| cohort.on_declined(node)),
+            Input::Aggregated(model) => {
+                self.state = match std::mem::replace(&mut self.state, State::Over) {
+                    State::Round(round) => State::Round(round.on_aggregated(model, now, out)),
+                    State::Over => State::Over,
+                };
+            }
+            Input::Committed => self.on_committed(now, out),
+            Input::StoreFailed(error) => self.on_store_failed(error, out),
+        }
+    }
+
+    fn on_committed(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Round(Round { log, phase: Phase::Committing(phase) }) => {
+                self.model = phase.on_committed();
+                self.rounds_done = log.round;
+                self.epochs.end = ReservedEpochs::end_after(log.epoch);
+                self.attempt = 0;
+                out.push(Output::Publish { round: log.round, model: self.model });
+                self.next_round(now, out);
+            }
+            other => self.state = other,
+        }
+    }
+
+    fn on_store_failed(&mut self, error: String, out: &mut Vec<Output>) {
+        match &self.state {
+            State::Round(Round { log, phase: phase @ (Phase::Aggregation(_) | Phase::Committing(_)) }) => {
+                let cause = HaltCause::StoreFailed(error);
+                out.push(Output::Halted(Halt { round: log.round, phase: phase.name(), cause }));
+                self.state = State::Over;
+            }
+            State::Round(_) | State::Over => (),
+        }
+    }
+
+    fn in_cohort(&mut self, epoch: Option<EpochId>, change: impl FnOnce(&mut Cohort)) {
+        if let State::Round(Round { log, phase }) = &mut self.state
+            && epoch.is_none_or(|epoch| epoch == log.epoch)
+            && let Some(cohort) = phase.open_cohort()
+        {
+            change(cohort);
+        }
+    }
+
+    fn try_update(
+        &mut self,
+        arrival: Arrival,
+        now: Timestamp,
+        fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+    ) -> Result<(), Fault> {
+        let found = arrival.epoch;
+        let announced = match &self.state {
+            State::Round(round) => round.announced(),
+            State::Over => EpochId(self.epochs.next.0.saturating_sub(1)),
+        };
+        if found > announced {
+            return Err(Fault::WrongEpoch { announced, found });
+        }
+        match &mut self.state {
+            State::Round(Round { log, phase }) if found == log.epoch => match phase.open_cohort() {
+                Some(cohort) => cohort.on_update(arrival, now, fold),
+                None => Err(Fault::Late(found)),
+            },
+            State::Round(_) | State::Over => Err(Fault::Late(found)),
+        }
+    }
+
+    /// Goes as far as the inputs so far and the time allow.
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        // Each pass that goes on uses up an attempt.
+        while let State::Round(round) = std::mem::replace(&mut self.state, State::Over) {
+            match round.settle(&self.plan, &self.present, now, out) {
+                Settled::On(round) => {
+                    self.state = State::Round(round);
+                    return;
+                }
+                Settled::Halted(halt) => out.push(Output::Halted(halt)),
+                Settled::Aborted(record, last) => {
+                    let (round, attempts) = (record.round, self.attempt);
+                    out.push(Output::RoundAborted(record));
+                    match attempts < self.plan.attempts {
+                        true => self.next_round(now, out),
+                        false => out.push(Output::RunFailed(RunFailure { round, attempts, last })),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins the next attempt, under an epoch of its own, or ends the run.
+    fn next_round(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.rounds_done.0 >= self.plan.rounds {
+            out.push(Output::RunFinished { model: self.model });
+            return;
+        }
+        let epoch = self.take_epoch();
+        self.attempt += 1;
+        let log = Log {
+            run: self.run,
+            round: RoundId(self.rounds_done.0 + 1),
+            epoch,
+            attempt: self.attempt,
+            model: self.model,
+            phases: Vec::new(),
+        };
+        self.state = State::Round(Round::begin(log, &self.plan, now, out));
+    }
+}
