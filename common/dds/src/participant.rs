@@ -15,7 +15,8 @@ use crate::writer::Writer;
 pub const DOMAIN_MAX: u16 = 231;
 
 /// Where to join.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The domain, at most [`DOMAIN_MAX`]. Participants of different domains do not hear each other.
     pub domain: u16,
@@ -103,6 +104,16 @@ impl Participant {
             })
     }
 
+    /// Samples of this size, header included, that all writers together may have on their way to this host's
+    /// readers of a topic before one of them is read: half of what a socket's receive buffer holds, and no more
+    /// than the topic's cache does. At least one.
+    ///
+    /// Half, because what travels in Ethernet-sized fragments takes almost twice its size in the kernel.
+    pub fn unread_max(&self, topic: &Topic) -> usize {
+        let buffered = receive_buffer_bytes() / 2 / (topic.sample_bytes_max() + HEADER_BYTES);
+        buffered.min(topic.qos.reader_samples_max()).max(1)
+    }
+
     /// The policies of a topic are those of its readers: RustDDS sizes the cache that all readers of a topic
     /// share by the largest limits it was ever given, and a writer's are larger.
     fn topic(&self, topic: &Topic) -> Result<rustdds::Topic, CreateError> {
@@ -110,6 +121,19 @@ impl Participant {
         self.inner
             .create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)
     }
+}
+
+/// What the kernel charges for a datagram besides its payload, and RTPS puts in front of a sample.
+const HEADER_BYTES: usize = 1024;
+
+/// The receive buffer that the sockets of RustDDS get. Linux caps what is asked for, then doubles it.
+fn receive_buffer_bytes() -> usize {
+    const STOCK_LINUX: usize = 212_992;
+    let configured = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
+    let cap = configured
+        .and_then(|bytes| bytes.trim().parse().ok())
+        .unwrap_or(STOCK_LINUX);
+    2 * cap.min(DomainParticipantBuilder::DEFAULT_SOCKET_RECEIVE_BUFFER_SIZE)
 }
 
 /// RustDDS would take any address and then be invisible without a word.

@@ -49,10 +49,25 @@ impl Topic {
         self.name
     }
 
+    /// The name of its IDL type.
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Bytes in each key.
+    pub const fn key_bytes(&self) -> usize {
+        self.key_bytes
+    }
+
     /// The most bytes one reader's cache can hold, for a table of topics to assert on.
     ///
     /// Samples stay in the cache, taken or not, until newer ones push them out.
     pub const fn reader_cache_bytes_max(&self) -> usize {
-        self.qos.reader_samples_max() * (self.key_bytes + 4 + self.body_bytes_max)
+        self.qos.reader_samples_max() * self.sample_bytes_max()
+    }
+
+    /// Key, length field and body.
+    pub(crate) const fn sample_bytes_max(&self) -> usize {
+        self.key_bytes + 4 + self.body_bytes_max
     }
 }

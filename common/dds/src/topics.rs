@@ -1,0 +1,108 @@
+//! The topics of a domain. What their bodies mean is the business of `common::message`.
+//!
+//! Models and updates, receipts for models and receipts for updates, nodes and coordinator each have a
+//! topic of their own: so no node is woken by what only the coordinator reads.
+
+use crate::{Qos, Topic};
+
+/// Bytes in a control message: `common::limits::MESSAGE_BYTES_MAX`.
+const MESSAGE: usize = 1 << 20;
+
+/// Bytes in a presence, a receipt or an event.
+const SMALL: usize = 2048;
+
+/// Bytes in a sealed chunk: `common::limits::CHUNK_SEALED_BYTES`.
+const CHUNK: usize = 3 * (16 * 1024 + 16);
+
+/// Bytes of the key (blob, index) of a chunk.
+const CHUNK_KEY: usize = 36;
+
+/// What the coordinator asks, by run. A late joiner needs nothing else.
+pub const ANNOUNCE: Topic = Topic::new(
+    "announce",
+    "starling::Announce",
+    16,
+    MESSAGE,
+    Qos::State { keys: 4 },
+);
+
+/// The coordinator's hello, by coordinator.
+pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos::State { keys: 1 });
+
+/// Nodes' hellos and what they are doing, by node. Only the coordinator reads it.
+pub const PRESENCE: Topic = Topic::new(
+    "presence",
+    "starling::Presence",
+    32,
+    SMALL,
+    Qos::State { keys: 1 },
+);
+
+/// Pieces of models, by blob and index. Every node reads it.
+pub const MODEL_CHUNK: Topic = Topic::new(
+    "model_chunk",
+    "starling::ModelChunk",
+    CHUNK_KEY,
+    CHUNK,
+    Qos::Chunk {
+        unread: 128,
+        unsent: 128,
+    },
+);
+
+/// Pieces of updates, by blob and index. Only the coordinator reads it.
+pub const UPDATE_CHUNK: Topic = Topic::new(
+    "update_chunk",
+    "starling::UpdateChunk",
+    CHUNK_KEY,
+    CHUNK,
+    Qos::Chunk {
+        unread: 256,
+        unsent: 128,
+    },
+);
+
+/// What a node has of a model, by blob and node. Only the coordinator reads it.
+pub const MODEL_RECEIPT: Topic = Topic::new(
+    "model_receipt",
+    "starling::ModelReceipt",
+    64,
+    SMALL,
+    Qos::Chunk {
+        unread: 2048,
+        unsent: 256,
+    },
+);
+
+/// What the coordinator has of an update, by blob and node. Every node reads it.
+pub const UPDATE_RECEIPT: Topic = Topic::new(
+    "update_receipt",
+    "starling::UpdateReceipt",
+    64,
+    SMALL,
+    Qos::Chunk {
+        unread: 2048,
+        unsent: 1024,
+    },
+);
+
+/// Facts about runs, by coordinator, for any number of watchers.
+pub const EVENT: Topic = Topic::new(
+    "event",
+    "starling::Event",
+    32,
+    MESSAGE,
+    Qos::Message { samples: 256 },
+);
+
+/// All of them.
+pub const ALL: [Topic; 8] = [
+    ANNOUNCE,
+    HELLO,
+    PRESENCE,
+    MODEL_CHUNK,
+    UPDATE_CHUNK,
+    MODEL_RECEIPT,
+    UPDATE_RECEIPT,
+    EVENT,
+];
