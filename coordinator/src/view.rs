@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use common::id::NodeId;
 use serde::{Deserialize, Serialize};
+
+use crate::round::{RoundOutcome, RoundRecord};
 
 /// Everything a person may ask a coordinator. Written by the driver, read by anyone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,8 +97,8 @@ pub struct RoundView {
     pub wall_ms: f64,
     /// The same, by phase.
     pub phase_ms: BTreeMap<String, f64>,
-    /// Bytes of models and updates sent and received.
-    pub bytes: u64,
+    /// Bytes of models sent and updates received; not kept over a restart.
+    pub bytes: Option<u64>,
     /// The model it made, as hex.
     pub model: String,
     /// Nodes whose updates are not in it, and why.
@@ -113,6 +116,29 @@ pub struct NodeView {
     pub present: bool,
     /// What it says it is doing.
     pub activity: String,
+}
+
+impl RoundView {
+    /// A record as people read it, with these names for its nodes.
+    pub fn of(record: &RoundRecord, bytes: Option<u64>, name: impl Fn(NodeId) -> String) -> Self {
+        let model = match &record.outcome {
+            RoundOutcome::Committed(model) => model.to_string(),
+            RoundOutcome::Aborted(_) => String::new(),
+        };
+        let millis = |micros: u64| micros as f64 / 1000.0;
+        let phase_ms: BTreeMap<String, f64> =
+            record.phase_micros().map(|(phase, micros)| (phase.to_string(), millis(micros))).collect();
+        Self {
+            round: record.round.0,
+            updates: record.reports().count() as u32,
+            loss: record.loss(),
+            wall_ms: phase_ms.values().sum(),
+            phase_ms,
+            bytes,
+            model,
+            rejected: record.missing().map(|(node, outcome)| (name(node), outcome.to_string())).collect(),
+        }
+    }
 }
 
 impl View {

@@ -1,7 +1,8 @@
 //! The receiver's side: chunks opened into their place as they come, in any order.
 
 use super::{Gaps, Have, STALL, STALL_MAX};
-use crate::crypto::{OpenError, Opener};
+use crate::crypto::{OpenError, Opener, VerifiedManifest};
+use crate::limits::CHUNK_PLAIN_BYTES;
 use crate::units::{Millis, Timestamp};
 
 /// A blob being received. Holds the plaintext so far and 32 bytes a chunk, never the sealed bytes.
@@ -34,7 +35,7 @@ impl Incoming {
     /// Starts with nothing. `plain` is an old buffer to be used again, `window` what the sender may
     /// have unconfirmed: a receipt is due each half of it.
     pub fn new(opener: Opener, mut plain: Vec<u8>, window: u32, now: Timestamp) -> Self {
-        plain.clear();
+        // What an old buffer still holds is overwritten chunk by chunk, and nobody reads it before `finish`.
         plain.resize(opener.plain_bytes(), 0);
         let have = Have::nothing_of(opener.chunks());
         Self { opener, plain, have, window, unconfirmed: 0, stall: STALL, wake: now + STALL }
@@ -84,9 +85,15 @@ impl Incoming {
         self.have.gaps()
     }
 
-    /// Chunks here and in all.
-    pub fn progress(&self) -> (u32, u32) {
-        (self.have.count(), self.opener.chunks())
+    /// Plaintext bytes here and in all; the last chunk counts as a full one until all are here.
+    pub fn progress(&self) -> (u64, u64) {
+        let all = self.plain.len() as u64;
+        (all.min(u64::from(self.have.count()) * CHUNK_PLAIN_BYTES as u64), all)
+    }
+
+    /// What is received, and from whom.
+    pub fn manifest(&self) -> &VerifiedManifest {
+        self.opener.manifest()
     }
 
     /// The plaintext, once the hash over all chunks is the signed one.

@@ -140,16 +140,14 @@ impl Run {
         self.epochs.next
     }
 
-    /// An epoch for an announcement that is not of a round: no other announcement has it.
-    ///
-    /// # Panics
-    ///
-    /// When all [`EPOCHS_AHEAD`](super::EPOCHS_AHEAD) epochs that the last commit reserved are used up.
-    pub fn take_epoch(&mut self) -> EpochId {
+    /// An epoch for an announcement that is not of a round: no other announcement has it. `None` when all
+    /// that the last commit reserved are used up.
+    pub fn take_epoch(&mut self) -> Option<EpochId> {
         let epoch = self.epochs.next;
-        assert!(epoch < self.epochs.end, "each commit reserves more epochs than a process can announce");
-        self.epochs.next = EpochId(epoch.0 + 1);
-        epoch
+        (epoch < self.epochs.end).then(|| {
+            self.epochs.next = EpochId(epoch.0 + 1);
+            epoch
+        })
     }
 
     /// The updates without which the round fails, and those that close it.
@@ -294,7 +292,7 @@ impl Run {
             out.push(Output::RunFinished { model: self.model });
             return;
         }
-        let epoch = self.take_epoch();
+        let epoch = self.take_epoch().expect("each commit reserves more epochs than a round has attempts");
         self.attempt += 1;
         let log = Log {
             run: self.run,

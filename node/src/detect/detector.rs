@@ -207,6 +207,11 @@ impl Detector {
         Ok(verdicts)
     }
 
+    /// Records before a stretch that its scores depend on: the past steps and the smoothing.
+    pub fn run_up(&self) -> usize {
+        self.task.past_steps as usize + self.calibration.smooth_rows() as usize
+    }
+
     /// When a score is an alarm.
     pub fn threshold(&self) -> Threshold {
         self.threshold

@@ -83,6 +83,11 @@ impl Calibration {
         }
     }
 
+    /// Rows that a score is the mean of: its own and those before.
+    pub fn smooth_rows(&self) -> u32 {
+        self.smooth_rows
+    }
+
     /// Whether it can score so many metrics; one read from a file may not.
     pub fn is_for(&self, columns: usize) -> bool {
         self.means.len() == columns

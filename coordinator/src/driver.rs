@@ -1,0 +1,271 @@
+//! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
+
+mod link;
+mod shown;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::model::{Schema, Task};
+use common::units::Timestamp;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::archive;
+use crate::control::{self, StartRequest};
+use crate::engine::{End, Engine, Output, Setup, Start};
+use crate::folder::Folder;
+use crate::members::Members;
+use crate::store::{About, RunEntry, Store};
+use crate::view::View;
+use link::{Incoming, Link};
+use shown::Shown;
+
+/// The time now: the only place where the coordinator reads the clock.
+#[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since_epoch.as_micros() as u64)
+}
+
+/// A generator seeded by the operating system: the only place where the coordinator asks it.
+///
+/// # Errors
+///
+/// When the operating system has no randomness.
+#[expect(clippy::disallowed_methods, reason = "the driver hands randomness to everything else")]
+pub fn entropy() -> Result<ChaCha20Rng> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+/// The view of a folder that no coordinator is serving.
+///
+/// # Errors
+///
+/// When the folder's store cannot be read.
+pub fn stored_view(dir: &Path) -> Result<View> {
+    match Store::open_existing(dir)? {
+        Some(store) => archive::view(&store, |node| format!("{node:?}")),
+        None => Ok(View::default()),
+    }
+}
+
+/// The run that is served, as far as the driver knows it.
+struct Served {
+    run: RunId,
+    schema: Schema,
+    task: Task,
+}
+
+/// Everything the loop holds.
+struct Driver {
+    engine: Engine,
+    link: Link,
+    store: Store,
+    served: Option<Served>,
+    shown: Shown,
+    random: ChaCha20Rng,
+    outputs: VecDeque<Output>,
+    /// Filled by the engine, moved to `outputs` at once.
+    fresh: Vec<Output>,
+}
+
+/// Serves nodes and the control socket until SIGTERM or Ctrl-C.
+///
+/// # Errors
+///
+/// When the folder, the socket, the store or DDS cannot be opened.
+pub async fn serve(dir: &Path) -> Result<()> {
+    log_to_stderr();
+    let Folder { config, identity, allowed } = Folder::open(dir)?;
+    let listener = control::listen(dir).await?;
+    let store = Store::open(dir)?;
+    let (link, mut readers) = Link::join(&config.dds, identity.node_id())?;
+    let mut transfer = config.transfer;
+    transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
+    tracing::info!(
+        id = %identity.node_id(),
+        domain = config.dds.domain,
+        nodes_allowed = allowed.len(),
+        window_chunks = transfer.window_chunks,
+        "serving"
+    );
+    let tenant = TenantId::of_name(&config.tenant);
+    let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
+    let engine = Engine::new(setup, Members::new(allowed, now()));
+    let name = |node: NodeId| engine.members().name(node);
+    let (shown, view) = Shown::new(archive::view(&store, name)?);
+    let (starts, mut requests) = mpsc::channel(16);
+    let answering = tokio::spawn(control::answer_all(listener, starts, view));
+    let (outputs, fresh) = (VecDeque::new(), Vec::new());
+    let mut driver =
+        Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
+    driver.resume();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        driver.tick();
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            request = requests.recv() => request.into_iter().for_each(|request| driver.on_request(request)),
+            sample = readers.next() => driver.on_incoming(sample),
+            () = wake(driver.next_wake()) => (),
+        }
+    }
+    tracing::info!("stopping");
+    answering.abort();
+    let _ = std::fs::remove_file(control::socket_path(dir));
+    Ok(())
+}
+
+async fn wake(at: Timestamp) {
+    tokio::time::sleep(Duration::from_micros(at.micros_since(now()))).await;
+}
+
+impl Driver {
+    fn tick(&mut self) {
+        self.engine.on_tick(now(), &mut self.fresh);
+        self.carry_out();
+        self.shown.refresh(&self.engine, now());
+    }
+
+    fn next_wake(&self) -> Timestamp {
+        self.shown.next_wake().map_or(self.engine.next_wake(), |wake| wake.min(self.engine.next_wake()))
+    }
+
+    fn on_incoming(&mut self, incoming: Incoming) {
+        let out = &mut self.fresh;
+        match incoming {
+            Incoming::Presence(body) => self.engine.on_presence(&body, now(), out),
+            Incoming::Receipt { blob, node, body } => self.engine.on_model_receipt(blob, node, &body, now(), out),
+            Incoming::Update { blob, index, body } => self.engine.on_update(blob, index, &body, now(), out),
+            Incoming::Nothing => (),
+        }
+        self.carry_out();
+    }
+
+    fn on_request(&mut self, StartRequest { config, answer }: StartRequest) {
+        let started = self.start(config).map_err(|error| format!("{error:#}"));
+        // Who asked may have hung up; the run goes on.
+        let _ = answer.send(started.map(|run| run.to_string()));
+        self.carry_out();
+    }
+
+    fn start(&mut self, config: String) -> Result<RunId> {
+        if self.engine.is_busy() {
+            anyhow::bail!("a run is going on; `coordinator run watch` follows it");
+        }
+        let mut id = RunId([0; 16]);
+        self.random.fill_bytes(&mut id.0);
+        let (entry, start) = archive::create(&self.store, config, id, now())?;
+        self.begin(&entry, start);
+        Ok(id)
+    }
+
+    /// Goes on with the run that was going on when the coordinator last ended.
+    fn resume(&mut self) {
+        match archive::resume(&self.store) {
+            Ok(None) => (),
+            Ok(Some((entry, start))) => {
+                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "going on with the run");
+                self.begin(&entry, start);
+                self.carry_out();
+            }
+            Err(error) => tracing::error!("a run cannot be gone on with: {error:#}"),
+        }
+    }
+
+    fn begin(&mut self, entry: &RunEntry, start: Start) {
+        let schema = start.plan.task.schema().expect("the plan was parsed from a configuration");
+        self.served = Some(Served { run: entry.run, schema, task: start.plan.task.clone() });
+        let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
+        self.shown.begin(view.unwrap_or_default());
+        self.engine.start(start, now(), &mut self.fresh);
+    }
+
+    /// Carries outputs out in their order; what an answer of the disk brings comes after them.
+    fn carry_out(&mut self) {
+        loop {
+            self.outputs.extend(self.fresh.drain(..));
+            let Some(output) = self.outputs.pop_front() else { return };
+            self.carry_out_one(output);
+        }
+    }
+
+    fn carry_out_one(&mut self, output: Output) {
+        match output {
+            Output::Load(hash) => {
+                let model = self.load(hash);
+                self.engine.on_model(model, now(), &mut self.fresh);
+            }
+            Output::Store { round, values } => {
+                let stored = self.save(round, values);
+                self.engine.on_stored(stored, now(), &mut self.fresh);
+            }
+            Output::Commit { record, epochs_end } => {
+                let committed = self.store.state().commit(&record, epochs_end);
+                if committed.is_ok() {
+                    self.shown.on_committed(&record, &self.engine);
+                }
+                let committed = committed.map_err(|error| error.to_string());
+                self.engine.on_committed(committed, now(), &mut self.fresh);
+            }
+            Output::Aborted(record) => {
+                if let Err(error) = self.store.state().keep_aborted(&record) {
+                    tracing::warn!("the record of an aborted round is not kept: {error}");
+                }
+            }
+            Output::Ended { run, end } => self.on_end(run, &end),
+            Output::Note(note) => tracing::info!("{note}"),
+            message => self.link.send(message),
+        }
+    }
+
+    fn load(&self, hash: ModelHash) -> Result<Vec<f32>, String> {
+        let served = self.served.as_ref().ok_or("no run is served")?;
+        self.store.models().load(hash, &served.schema).map_err(|error| error.to_string())
+    }
+
+    fn save(&self, round: RoundId, values: Vec<f32>) -> Result<(ModelHash, Vec<f32>), String> {
+        let served = self.served.as_ref().ok_or("no run is served")?;
+        let about = About { round, task: &served.task };
+        let hash = self.store.models().save(&about, &served.schema, &values).map_err(|error| error.to_string())?;
+        Ok((hash, values))
+    }
+
+    fn on_end(&mut self, run: RunId, end: &End) {
+        match end {
+            End::Finished(model) => tracing::info!(%run, %model, "the run is finished"),
+            End::Failed(why) => {
+                tracing::error!(%run, "the run failed: {why}");
+                if let Err(error) = self.store.state().fail_run(run, why) {
+                    tracing::error!("that is not stored: {error}");
+                }
+            }
+            End::Halted(why) => tracing::error!(%run, "the run is halted: {why}"),
+        }
+        debug_assert!(self.served.as_ref().is_some_and(|served| served.run == run));
+        self.shown.on_end(end);
+    }
+}
+
+/// Writes the log to stderr; `RUST_LOG` chooses what.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The key of a chunk: blob, then index, little-endian as CDR has it.
+fn chunk_key(key: &[u8]) -> Option<(BlobId, u32)> {
+    let (blob, index) = key.split_first_chunk::<32>()?;
+    Some((BlobId(*blob), u32::from_le_bytes(index.try_into().ok()?)))
+}

@@ -1,0 +1,118 @@
+//! The coordinator's readers and writers.
+
+use bytes::Bytes;
+use common::id::{BlobId, NodeId};
+use common::message::presence::Mailbox;
+use dds::{DdsError, Participant, Reader, ReaderAddress, Sample, Writer, topics};
+
+use super::chunk_key;
+use crate::engine::Output;
+
+/// The writers.
+pub(super) struct Link {
+    coordinator: NodeId,
+    announcements: Writer,
+    hellos: Writer,
+    events: Writer,
+    models: Writer,
+    receipts: Writer,
+    /// Last, so that the writers say goodbye before it.
+    domain: Participant,
+}
+
+/// The readers.
+pub(super) struct Readers {
+    presence: Reader,
+    receipts: Reader,
+    updates: Reader,
+}
+
+/// Something that came in.
+pub(super) enum Incoming {
+    /// What a node says of itself.
+    Presence(Bytes),
+    /// What a node is said to have of a model.
+    Receipt { blob: BlobId, node: NodeId, body: Bytes },
+    /// A piece of an update.
+    Update { blob: BlobId, index: u32, body: Bytes },
+    /// Not a sample of its topic.
+    Nothing,
+}
+
+impl Link {
+    pub(super) fn join(config: &dds::Config, coordinator: NodeId) -> Result<(Self, Readers), DdsError> {
+        let domain = Participant::new(config)?;
+        let readers = Readers {
+            presence: domain.reader(&topics::PRESENCE)?,
+            receipts: domain.reader(&topics::MODEL_RECEIPT)?,
+            updates: domain.reader(&topics::UPDATE_CHUNK)?,
+        };
+        let link = Self {
+            coordinator,
+            announcements: domain.writer(&topics::ANNOUNCE)?,
+            hellos: domain.writer(&topics::HELLO)?,
+            events: domain.writer(&topics::EVENT)?,
+            models: domain.writer(&topics::MODEL_CHUNK)?,
+            receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
+            domain,
+        };
+        Ok((link, readers))
+    }
+
+    /// Chunks that this host's buffers hold unread.
+    pub(super) fn unread_max(&self) -> u32 {
+        self.domain.unread_max(&topics::UPDATE_CHUNK) as u32
+    }
+
+    /// Writes what the engine wants written. What is lost here is sent again: hellos, receipts and
+    /// chunks are repeated until they are answered.
+    pub(super) fn send(&self, message: Output) {
+        let sent = match message {
+            Output::Hello(bytes) => self.hellos.write(&self.coordinator.0, &bytes),
+            Output::Announce { run, bytes } => self.announcements.write(&run.0, &bytes),
+            Output::Event(bytes) => self.events.write(&self.coordinator.0, &bytes),
+            Output::ModelChunk { to, blob, index, bytes } => {
+                let key = [&blob.0[..], &index.to_le_bytes()].concat();
+                match to {
+                    None => self.models.write(&key, &bytes),
+                    Some(address) => self.models.write_to(ReaderAddress(address), &key, &bytes),
+                }
+            }
+            Output::UpdateReceipt { blob, node, bytes } => self.receipts.write(&[blob.0, node.0].concat(), &bytes),
+            other => unreachable!("{other:?} is for the disk or the operator"),
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "not sent");
+        }
+    }
+}
+
+impl Readers {
+    pub(super) fn mailbox(&self) -> Mailbox {
+        Mailbox { chunks: self.updates.address().0, receipts: self.receipts.address().0 }
+    }
+
+    /// The next sample of any topic. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Incoming {
+        let incoming = tokio::select! {
+            sample = self.presence.next() => believe(sample).map(|Sample { body, .. }| Incoming::Presence(body)),
+            sample = self.receipts.next() => believe(sample).and_then(receipt),
+            sample = self.updates.next() => believe(sample).and_then(update),
+        };
+        incoming.unwrap_or(Incoming::Nothing)
+    }
+}
+
+fn believe(sample: Result<Sample, DdsError>) -> Option<Sample> {
+    sample.inspect_err(|error| tracing::warn!(%error, "ignored")).ok()
+}
+
+fn receipt(Sample { key, body, .. }: Sample) -> Option<Incoming> {
+    let (blob, node) = key.split_first_chunk::<32>()?;
+    Some(Incoming::Receipt { blob: BlobId(*blob), node: NodeId(node.try_into().ok()?), body })
+}
+
+fn update(Sample { key, body, .. }: Sample) -> Option<Incoming> {
+    let (blob, index) = chunk_key(&key)?;
+    Some(Incoming::Update { blob, index, body })
+}

@@ -1,0 +1,83 @@
+//! Keeps the view that others read up to date: at once for what matters, now and then for the rest.
+
+use common::units::{Millis, Timestamp};
+use tokio::sync::watch;
+
+use crate::engine::{End, Engine};
+use crate::round::RoundRecord;
+use crate::view::{RoundView, RunStatus, RunView, View};
+
+/// While a round goes on, its details are shown at most this often.
+const EVERY: Millis = Millis(100);
+
+/// The view, and when it was last refreshed.
+pub(super) struct Shown {
+    view: watch::Sender<View>,
+    due: Timestamp,
+    busy: bool,
+}
+
+impl Shown {
+    pub(super) fn new(view: View) -> (Self, watch::Receiver<View>) {
+        let (sender, receiver) = watch::channel(view);
+        (Self { view: sender, due: Timestamp::default(), busy: false }, receiver)
+    }
+
+    /// When [`Self::refresh`] has something to show next.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        (self.busy && self.view.receiver_count() > 1).then_some(self.due)
+    }
+
+    pub(super) fn refresh(&mut self, engine: &Engine, now: Timestamp) {
+        if now < self.due {
+            return;
+        }
+        self.due = now + EVERY;
+        self.busy = engine.is_busy();
+        self.view.send_if_modified(|view| {
+            let (current, nodes) = (engine.current_round(now), engine.nodes());
+            let changed = view.nodes != nodes || view.runs.last().is_some_and(|run| run.current != current);
+            view.nodes = nodes;
+            if let Some(run) = view.runs.last_mut() {
+                run.current = current;
+            }
+            changed
+        });
+    }
+
+    /// A run was started or is gone on with: it is the newest.
+    pub(super) fn begin(&mut self, run: RunView) {
+        self.due = Timestamp::default();
+        self.view.send_modify(|view| {
+            view.runs.retain(|known| known.run != run.run);
+            view.runs.push(run);
+        });
+    }
+
+    pub(super) fn on_committed(&mut self, record: &RoundRecord, engine: &Engine) {
+        let round = RoundView::of(record, Some(engine.round_bytes()), |node| engine.members().name(node));
+        self.newest(|run| {
+            run.rounds_done = round.round;
+            run.model = Some(round.model.clone());
+            run.history.push(round);
+        });
+    }
+
+    pub(super) fn on_end(&mut self, end: &End) {
+        self.newest(|run| {
+            run.current = None;
+            (run.status, run.reason) = match end {
+                End::Finished(_) => (RunStatus::Finished, None),
+                End::Failed(why) | End::Halted(why) => (RunStatus::Failed, Some(why.clone())),
+            };
+        });
+    }
+
+    fn newest(&mut self, change: impl FnOnce(&mut RunView)) {
+        self.view.send_modify(|view| {
+            if let Some(run) = view.runs.last_mut() {
+                change(run);
+            }
+        });
+    }
+}

@@ -1,0 +1,256 @@
+//! The coordinator as a state machine: bytes, time and randomness in, [`Output`]s out.
+//!
+//! It joins the rooms beside it: who is there ([`Members`]), how far the rounds are ([`Run`]), the keys
+//! and transfers of the epoch going on ([`crate::exchange`]), and the sum of the updates ([`FedAvg`]).
+//! What touches the disk is an output that the driver answers.
+
+mod active;
+mod show;
+
+pub use active::{End, Start};
+
+use common::crypto::{Identity, Label};
+use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::message::Signed;
+use common::message::event::{Event, Fact};
+use common::message::presence::{Activity, Address, Mailbox};
+use common::units::Timestamp;
+use rand_chacha::ChaCha20Rng;
+
+use crate::config::Transfer;
+use crate::exchange::Dispatch;
+use crate::members::{Members, Told};
+use crate::round::{Input, RoundRecord};
+use active::Active;
+
+/// What a coordinator is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// The coordinator's key.
+    pub identity: Identity,
+    /// Whose telemetry it works for.
+    pub tenant: TenantId,
+    /// Where this process reads updates and receipts.
+    pub mailbox: Mailbox,
+    /// How much may be on its way.
+    pub transfer: Transfer,
+    /// Every random choice: keys and salts.
+    pub random: ChaCha20Rng,
+}
+
+/// What the driver does, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Write the coordinator's hello.
+    Hello(Vec<u8>),
+    /// Write the state of a run.
+    Announce {
+        /// Which run.
+        run: RunId,
+        /// The signed announcement.
+        bytes: Vec<u8>,
+    },
+    /// Write a fact.
+    Event(Vec<u8>),
+    /// Write a chunk of a model, to one node's reader or to all.
+    ModelChunk {
+        /// Where; everywhere when none.
+        to: Option<Address>,
+        /// Which blob.
+        blob: BlobId,
+        /// Which chunk.
+        index: u32,
+        /// The sealed bytes.
+        bytes: Vec<u8>,
+    },
+    /// Write a receipt for an update.
+    UpdateReceipt {
+        /// Which blob.
+        blob: BlobId,
+        /// Whose.
+        node: NodeId,
+        /// The sealed receipt.
+        bytes: Vec<u8>,
+    },
+    /// Read a model; answer with [`Engine::on_model`].
+    Load(ModelHash),
+    /// Write a model; answer with [`Engine::on_stored`].
+    Store {
+        /// The round that made it.
+        round: RoundId,
+        /// Its values.
+        values: Vec<f32>,
+    },
+    /// Make a round durable; answer with [`Engine::on_committed`].
+    Commit {
+        /// Its record.
+        record: Box<RoundRecord>,
+        /// Epochs before this one are reserved with it.
+        epochs_end: common::id::EpochId,
+    },
+    /// A round ended without a model.
+    Aborted(Box<RoundRecord>),
+    /// A run is over.
+    Ended {
+        /// Which.
+        run: RunId,
+        /// How.
+        end: End,
+    },
+    /// Tell the operator.
+    Note(String),
+}
+
+/// The coordinator.
+#[derive(Debug)]
+pub struct Engine {
+    setup: Setup,
+    members: Members,
+    active: Option<Active>,
+}
+
+impl Engine {
+    /// A coordinator without a run.
+    pub fn new(setup: Setup, members: Members) -> Self {
+        Self { setup, members, active: None }
+    }
+
+    /// Whether a run is going on.
+    pub fn is_busy(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| !active.is_over())
+    }
+
+    /// The nodes.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Starts a run, or goes on with one.
+    ///
+    /// # Panics
+    ///
+    /// While another run is going on: ask [`Self::is_busy`].
+    pub fn start(&mut self, start: Start, now: Timestamp, out: &mut Vec<Output>) {
+        assert!(!self.is_busy(), "one run at a time");
+        let present = self.members.allowed().map(|(node, _)| node);
+        let present = present.filter(|node| self.members.present(*node).is_some()).collect();
+        self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
+    }
+
+    /// Takes what a node says of itself.
+    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let told = match self.members.on_presence(bytes, now) {
+            Ok(told) => told,
+            Err(error) => return out.push(Output::Note(format!("ignored presence: {error}"))),
+        };
+        let (node, arrived) = match told {
+            Told::Stale => return,
+            Told::Arrived(node) => (node, true),
+            Told::Goes(node) => (node, false),
+        };
+        if arrived {
+            out.push(Output::Note(format!("node {} is there", self.members.name(node))));
+        }
+        let Some(member) = self.members.present(node) else { return };
+        let declined = (member.activity == Activity::Declining).then_some(member.epoch);
+        self.on_active(now, out, |active, context| active.on_node(node, arrived, declined, context));
+        self.greet(now, out);
+    }
+
+    /// Takes a receipt that `node` wrote for a model, if it did.
+    pub fn on_model_receipt(&mut self, blob: BlobId, node: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| active.on_model_receipt(blob, node, bytes, context));
+    }
+
+    /// Takes a piece of an update.
+    pub fn on_update(&mut self, blob: BlobId, index: u32, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| active.on_update(blob, index, bytes, context));
+    }
+
+    /// A model was read.
+    pub fn on_model(&mut self, model: Result<Vec<f32>, String>, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| active.on_model(model, context));
+    }
+
+    /// A model was written.
+    pub fn on_stored(&mut self, stored: Result<(ModelHash, Vec<f32>), String>, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| active.on_stored(stored, context));
+    }
+
+    /// A round was made durable.
+    pub fn on_committed(&mut self, committed: Result<(), String>, now: Timestamp, out: &mut Vec<Output>) {
+        let input = committed.map_or_else(Input::StoreFailed, |()| Input::Committed);
+        self.on_active(now, out, |active, context| active.on_input(input, context));
+    }
+
+    /// Time has passed: hellos, silent nodes, stalled transfers, deadlines.
+    pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        for node in self.members.on_tick(now) {
+            out.push(Output::Note(format!("node {} fell silent", self.members.name(node))));
+            self.on_active(now, out, |active, context| active.on_gone(node, context));
+        }
+        self.greet(now, out);
+        self.on_active(now, out, Active::on_tick);
+    }
+
+    /// When [`Self::on_tick`] is due next.
+    pub fn next_wake(&self) -> Timestamp {
+        let active = self.active.as_ref().and_then(Active::next_wake);
+        active.map_or(self.members.next_wake(), |wake| wake.min(self.members.next_wake()))
+    }
+
+    fn greet(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let hello = self.members.hello(&self.setup.identity, self.setup.mailbox, now);
+        out.extend(hello.map(Output::Hello));
+    }
+
+    fn on_active(&mut self, now: Timestamp, out: &mut Vec<Output>, act: impl FnOnce(&mut Active, &mut Context<'_>)) {
+        self.with_active(now, out, |slot, context| {
+            if let Some(active) = slot {
+                act(active, context);
+            }
+        });
+    }
+
+    fn with_active(
+        &mut self,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Option<Active>, &mut Context<'_>),
+    ) {
+        let Self { setup, members, active } = self;
+        act(active, &mut Context { setup, members, now, out });
+    }
+}
+
+/// What a run needs from around it to take one step.
+struct Context<'e> {
+    setup: &'e mut Setup,
+    members: &'e mut Members,
+    now: Timestamp,
+    out: &'e mut Vec<Output>,
+}
+
+impl Context<'_> {
+    /// Turns transfers into outputs: a node's id into the address of its reader.
+    fn dispatch(&mut self, dispatches: Vec<Dispatch>) {
+        for dispatch in dispatches {
+            self.out.push(match dispatch {
+                Dispatch::Receipt { blob, node, bytes } => Output::UpdateReceipt { blob, node, bytes },
+                Dispatch::ModelChunk { to: None, blob, index, bytes } => {
+                    Output::ModelChunk { to: None, blob, index, bytes }
+                }
+                Dispatch::ModelChunk { to: Some(node), blob, index, bytes } => {
+                    // A node that left is not sent anything; it asks again when it is back.
+                    let Some(member) = self.members.present(node) else { continue };
+                    Output::ModelChunk { to: Some(member.mailbox.chunks), blob, index, bytes }
+                }
+            });
+        }
+    }
+
+    fn event(&mut self, run: RunId, round: RoundId, fact: Fact) {
+        let event = Event { run, round, at: self.now, fact };
+        self.out.push(Output::Event(Signed::seal(&self.setup.identity, Label::Event, &event)));
+    }
+}

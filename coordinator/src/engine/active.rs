@@ -1,0 +1,476 @@
+//! The run going on: its rounds, and the exchange of the epoch they are in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::crypto::{KeyPackage, Label, Sealer};
+use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::message::announce::{Announcement, Offer, Request};
+use common::message::event::{Fact, reason};
+use common::message::model::Plan;
+use common::message::update::{self, UpdateHead};
+use common::message::{Signed, model};
+use common::units::{Millis, Timestamp};
+use common::wire;
+
+use super::{Context, Output};
+use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
+use crate::round::{self, Announce, Arrival, Input, RoundPlan, Run, RunPosition};
+use crate::strategy::{FedAvg, UpdateFault};
+
+/// How long nodes are offered a model to keep.
+const KEEP: Millis = Millis(3_600_000);
+
+/// A run to be started, or gone on with.
+#[derive(Debug)]
+pub struct Start {
+    /// What every node is told.
+    pub plan: Plan,
+    /// How its rounds are bounded.
+    pub rounds: RoundPlan,
+    /// Where it stands.
+    pub position: RunPosition,
+    /// Its model, if it is at hand; else it is loaded.
+    pub model: Option<Vec<f32>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this model.
+    Finished(ModelHash),
+    /// A round could not be done; why.
+    Failed(String),
+    /// The disk failed; what holds is what it has.
+    Halted(String),
+}
+
+/// The run going on, or the one that just ended and whose model is still offered.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) run: Run,
+    id: RunId,
+    plan: Plan,
+    parameters: usize,
+    sum: FedAvg,
+    /// The newest model, while it need not be read from the disk.
+    fresh: Option<(ModelHash, Vec<f32>)>,
+    /// What a model that is being read is for.
+    awaiting: Option<Awaiting>,
+    pub(super) exchange: Option<Exchange>,
+    pub(super) losses: BTreeMap<NodeId, f32>,
+    pub(super) rejected: BTreeMap<NodeId, String>,
+    /// Old buffers of updates, to be used again.
+    buffers: Vec<Vec<u8>>,
+    sealed_buffer: Vec<u8>,
+    /// Nodes that hold the run's result.
+    kept: BTreeSet<NodeId>,
+    ended: bool,
+    pub(super) bytes: u64,
+}
+
+/// What a model is read for.
+#[derive(Debug)]
+enum Awaiting {
+    Announce(Announce),
+    Aggregate,
+    Keep(BTreeSet<NodeId>),
+}
+
+/// Keys and transfers of one epoch.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) epoch: Epoch,
+    pub(super) downlink: Option<Downlink>,
+    pub(super) uplink: Uplink,
+    train: bool,
+}
+
+impl Active {
+    pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
+        let Start { plan, rounds, position, model } = start;
+        let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
+        let (run, outputs) = Run::begin(rounds, position, present, context.now);
+        let mut active = Self {
+            run,
+            id: position.run,
+            plan,
+            parameters,
+            sum: FedAvg::new(parameters),
+            fresh: model.map(|model| (position.model, model)),
+            awaiting: None,
+            exchange: None,
+            losses: BTreeMap::new(),
+            rejected: BTreeMap::new(),
+            buffers: Vec::new(),
+            sealed_buffer: Vec::new(),
+            kept: BTreeSet::new(),
+            ended: false,
+            bytes: 0,
+        };
+        active.obey(outputs, context);
+        active
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn on_input(&mut self, input: Input, context: &mut Context<'_>) {
+        let outputs = self.run.on_input(input, context.now);
+        self.obey(outputs, context);
+    }
+
+    /// A node was heard: for the first time, as a new process, or again.
+    pub(super) fn on_node(&mut self, node: NodeId, arrived: bool, declined: Option<EpochId>, context: &mut Context<'_>) {
+        let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
+        let selected = self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
+        self.on_input(Input::NodeReady(node), context);
+        if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
+            // A new process has not the keys of the epoch going on: it takes part again in the next one.
+            self.on_input(Input::Declined { node, epoch }, context);
+            self.drop_node(node, context);
+        }
+        if self.ended && arrived && !self.kept.contains(&node) {
+            self.want(Awaiting::Keep([node].into()), context);
+        }
+    }
+
+    pub(super) fn on_gone(&mut self, node: NodeId, context: &mut Context<'_>) {
+        self.drop_node(node, context);
+        self.on_input(Input::NodeGone(node), context);
+    }
+
+    fn drop_node(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let Some(Exchange { epoch, downlink, uplink, .. }) = &mut self.exchange else { return };
+        let mut sent = Vec::new();
+        if let Some(downlink) = downlink {
+            downlink.remove(node);
+        }
+        uplink.remove(epoch, node, context.now, &mut sent);
+        context.dispatch(sent);
+    }
+
+    pub(super) fn on_model_receipt(&mut self, blob: BlobId, node: NodeId, bytes: &[u8], context: &mut Context<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Some(downlink) = exchange.downlink.as_mut().filter(|downlink| downlink.blob() == blob) else { return };
+        let window = context.setup.transfer.window_chunks;
+        if downlink.on_receipt(&exchange.epoch, node, bytes, window, context.now) {
+            self.has_model(node, context);
+        }
+        self.send(context);
+    }
+
+    /// A node has the whole model.
+    fn has_model(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let epoch = exchange.epoch.id;
+        if exchange.train {
+            self.on_input(Input::ModelReceived { node, epoch }, context);
+        } else {
+            self.kept.insert(node);
+        }
+    }
+
+    pub(super) fn on_update(&mut self, blob: BlobId, index: u32, bytes: &[u8], context: &mut Context<'_>) {
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.train) else { return };
+        self.bytes += bytes.len() as u64;
+        let mut sent = Vec::new();
+        let members = &*context.members;
+        let piece = (blob, index, bytes);
+        let step = exchange.uplink.on_piece(&exchange.epoch, |node| members.key(node), piece, context.now, &mut sent);
+        context.dispatch(sent);
+        match step {
+            Ok(Step::Quiet) => (),
+            Ok(Step::Offered(node, next)) => {
+                if let Some(package) = next {
+                    context.members.on_package(node, package, context.now);
+                }
+                if let Some(downlink) = &mut exchange.downlink {
+                    downlink.on_complete(node);
+                }
+                self.has_model(node, context);
+                self.send(context);
+            }
+            Ok(Step::Arrived(arrived)) => self.fold(arrived, context),
+            Err((node, fault)) => self.on_inadmissible(node, fault, context),
+        }
+    }
+
+    /// A whole, authentic update: into the sum, or refused by the round.
+    fn fold(&mut self, arrived: Arrived, context: &mut Context<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let Arrived { node, plain, .. } = &arrived;
+        let node = *node;
+        let decoded = update::decode(plain);
+        let head = decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error);
+        let (values, weight) = decoded.as_ref().map_or((&[][..], 0), |(head, values)| (*values, head.weight));
+        let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
+        let arrival = Arrival { node, epoch: exchange.epoch.id, head };
+        let sum = &mut self.sum;
+        let outputs = self.run.on_update(arrival, context.now, || sum.fold(values, weight));
+        let taken = outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
+        if taken {
+            self.losses.insert(node, loss);
+        }
+        let mut sent = Vec::new();
+        exchange.uplink.conclude(&exchange.epoch, arrived, taken, &mut sent);
+        context.dispatch(sent);
+        self.obey(outputs, context);
+    }
+
+    /// An offer or upload that is no update of this round. When it is certain whose it is, that node
+    /// loses its slot, as for any other fault of an update.
+    fn on_inadmissible(&mut self, node: Option<NodeId>, fault: Inadmissible, context: &mut Context<'_>) {
+        let (Some(node), Some(exchange)) = (node, &self.exchange) else {
+            return context.out.push(Output::Note(format!("ignored an update: {fault}")));
+        };
+        let epoch = exchange.epoch.id;
+        let refusal = match fault {
+            Inadmissible::WrongSize { found, expected } => Some(UpdateFault::WrongShape {
+                expected_bytes: expected as usize,
+                found_bytes: found as usize,
+            }),
+            _ => None,
+        };
+        context.out.push(Output::Note(format!("update of {} refused: {fault}", context.members.name(node))));
+        let outputs = match refusal {
+            Some(refusal) => {
+                let head = Ok(UpdateHead { weight: 1, loss: 0.0 });
+                self.run.on_update(Arrival { node, epoch, head }, context.now, || Err(refusal))
+            }
+            // A second offer takes nothing from the first.
+            None if fault == Inadmissible::Duplicate => Vec::new(),
+            None => self.run.on_input(Input::Declined { node, epoch }, context.now),
+        };
+        self.rejected.insert(node, fault.to_string());
+        self.obey(outputs, context);
+    }
+
+    pub(super) fn on_model(&mut self, model: Result<Vec<f32>, String>, context: &mut Context<'_>) {
+        match (self.awaiting.take(), model) {
+            (Some(awaiting), Ok(model)) => self.use_model(awaiting, model, context),
+            (Some(_), Err(error)) => {
+                self.end(End::Halted(error), context);
+            }
+            (None, _) => (),
+        }
+    }
+
+    pub(super) fn on_stored(&mut self, stored: Result<(ModelHash, Vec<f32>), String>, context: &mut Context<'_>) {
+        let input = match stored {
+            Ok((hash, model)) => {
+                self.fresh = Some((hash, model));
+                Input::Aggregated(hash)
+            }
+            Err(error) => Input::StoreFailed(error),
+        };
+        self.on_input(input, context);
+    }
+
+    pub(super) fn on_tick(&mut self, context: &mut Context<'_>) {
+        if let Some(exchange) = &mut self.exchange {
+            let mut sent = Vec::new();
+            exchange.uplink.on_tick(&exchange.epoch, context.now, &mut sent);
+            context.dispatch(sent);
+        }
+        self.send(context);
+        if self.run.next_deadline().is_some_and(|deadline| context.now >= deadline) {
+            self.on_input(Input::Tick, context);
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        let exchange = self.exchange.iter().flat_map(|exchange| {
+            [exchange.downlink.as_ref().and_then(Downlink::next_wake), exchange.uplink.next_wake()]
+        });
+        exchange.chain([self.run.next_deadline()]).flatten().min()
+    }
+
+    /// Sends what the window allows. A model that everybody has is not kept: its memory is wanted for the sum.
+    fn send(&mut self, context: &mut Context<'_>) {
+        let Some(slot) = self.exchange.as_mut().map(|exchange| &mut exchange.downlink) else { return };
+        let Some(downlink) = slot else { return };
+        let mut sent = Vec::new();
+        self.bytes += downlink.send(context.now, &mut sent);
+        context.dispatch(sent);
+        if slot.as_ref().is_some_and(Downlink::is_complete) && let Some(done) = slot.take() {
+            self.sealed_buffer = small(done.into_buffer());
+        }
+    }
+
+    fn obey(&mut self, outputs: Vec<round::Output>, context: &mut Context<'_>) {
+        for output in outputs {
+            self.obey_one(output, context);
+        }
+    }
+
+    fn obey_one(&mut self, output: round::Output, context: &mut Context<'_>) {
+        match output {
+            round::Output::PhaseBegan { .. } | round::Output::Folded(_) | round::Output::Publish { .. } => (),
+            round::Output::Announce(announce) => {
+                self.sum.reset();
+                self.losses.clear();
+                self.rejected.clear();
+                self.bytes = 0;
+                self.want(Awaiting::Announce(announce), context);
+            }
+            round::Output::Rejected(rejection) => {
+                let why = rejection.fault.to_string();
+                let round = self.run.rounds_done();
+                let fact = Fact::UpdateRejected { node: rejection.node, reason: reason(&why) };
+                context.event(self.id, RoundId(round.0 + 1), fact);
+                context.out.push(Output::Note(format!("update of {} refused: {why}", context.members.name(rejection.node))));
+                self.rejected.insert(rejection.node, why);
+            }
+            round::Output::Aggregate { .. } => {
+                self.close_exchange();
+                self.want(Awaiting::Aggregate, context);
+            }
+            round::Output::Commit { record, epochs_end } => {
+                if let round::RoundOutcome::Committed(model) = record.outcome {
+                    let updates = record.reports().count() as u32;
+                    // Told once it is durable: the driver carries outputs out in order.
+                    context.out.push(Output::Commit { record: record.clone(), epochs_end });
+                    context.event(self.id, record.round, Fact::RoundClosed { model, updates });
+                }
+            }
+            round::Output::RoundAborted(record) => {
+                if let round::RoundOutcome::Aborted(why) = &record.outcome {
+                    context.out.push(Output::Note(format!("round {} ended without a model: {why}", record.round)));
+                    context.event(self.id, record.round, Fact::RoundAborted { reason: why.clone() });
+                }
+                self.close_exchange();
+                context.out.push(Output::Aborted(record));
+            }
+            round::Output::RunFinished { model } => {
+                self.end(End::Finished(model), context);
+                let all = context.members.allowed().map(|(node, _)| node).collect();
+                self.want(Awaiting::Keep(all), context);
+            }
+            round::Output::RunFailed(failure) => self.end(End::Failed(failure.to_string()), context),
+            round::Output::Halted(halt) => self.end(End::Halted(halt.to_string()), context),
+        }
+    }
+
+    fn end(&mut self, end: End, context: &mut Context<'_>) {
+        self.ended = true;
+        self.close_exchange();
+        let round = self.run.rounds_done();
+        let fact = match &end {
+            End::Finished(_) => Fact::RunFinished,
+            End::Failed(why) | End::Halted(why) => Fact::RunFailed { reason: reason(why) },
+        };
+        if !matches!(end, End::Finished(_)) {
+            self.announce(Request::Rest, round, self.run.next_epoch(), Millis(0), context);
+        }
+        context.out.push(Output::Ended { run: self.id, end });
+        context.event(self.id, round, fact);
+    }
+
+    /// Erases the epoch's keys and keeps its buffers.
+    fn close_exchange(&mut self) {
+        if let Some(Exchange { downlink, uplink, .. }) = self.exchange.take() {
+            self.buffers = uplink.into_buffers();
+            if let Some(downlink) = downlink {
+                self.sealed_buffer = small(downlink.into_buffer());
+            }
+        }
+    }
+
+    /// Uses the newest model as soon as it is here.
+    fn want(&mut self, awaiting: Awaiting, context: &mut Context<'_>) {
+        let wanted = self.run.model();
+        match self.fresh.take() {
+            Some((hash, model)) if hash == wanted => self.use_model(awaiting, model, context),
+            _ => {
+                self.awaiting = Some(awaiting);
+                context.out.push(Output::Load(wanted));
+            }
+        }
+    }
+
+    fn use_model(&mut self, awaiting: Awaiting, mut model: Vec<f32>, context: &mut Context<'_>) {
+        match awaiting {
+            Awaiting::Aggregate => {
+                self.sum.finish(&mut model);
+                let round = RoundId(self.run.rounds_done().0 + 1);
+                context.out.push(Output::Store { round, values: model });
+            }
+            Awaiting::Announce(announce) => {
+                let wait = Millis(announce.deadline.since(context.now).0);
+                let cohort = announce.cohort.iter().copied().collect();
+                let position = (announce.round, announce.epoch, wait);
+                self.open_exchange(&model, &cohort, position, true, context);
+                let cohort = announce.cohort.try_into().expect("the plan bounds the cohort");
+                context.event(self.id, announce.round, Fact::RoundOpened { cohort });
+            }
+            Awaiting::Keep(nodes) => {
+                let Some(epoch) = self.run.take_epoch() else {
+                    return context.out.push(Output::Note("no epoch is left to offer the result again".into()));
+                };
+                let position = (self.run.rounds_done(), epoch, KEEP);
+                self.open_exchange(&model, &nodes, position, false, context);
+            }
+        }
+    }
+
+    /// Draws the keys of an epoch, announces it, and sends its model.
+    fn open_exchange(
+        &mut self,
+        model: &[f32],
+        nodes: &BTreeSet<NodeId>,
+        (round, id, wait): (RoundId, EpochId, Millis),
+        train: bool,
+        context: &mut Context<'_>,
+    ) {
+        self.close_exchange();
+        let now = context.now;
+        let coordinator = context.setup.identity.node_id();
+        let packages: Vec<(NodeId, KeyPackage)> = nodes
+            .iter()
+            .filter_map(|node| Some((*node, context.members.present(*node)?.package)))
+            .filter(|(_, package)| package.is_usable_at(now))
+            .collect();
+        let names = (context.setup.tenant, self.id, round, id);
+        let random = &mut context.setup.random;
+        let (epoch, members, failed) = Epoch::open(names, coordinator, packages.into_iter(), (now, wait), random);
+        for (node, error) in failed {
+            context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
+        }
+        let plain = model::encode(&self.plan, model);
+        let sealer = Sealer {
+            identity: &context.setup.identity,
+            subject: epoch.model_subject(),
+            next_package: None,
+            buffer: std::mem::take(&mut self.sealed_buffer),
+        };
+        let sealed = sealer
+            .seal_to_group(&plain, &epoch.root, random)
+            .expect("a model within PARAMETERS_MAX fits one blob");
+        let members = members.try_into().expect("the plan bounds the cohort");
+        let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
+        let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
+        self.announce(request, round, id, wait, context);
+        let transfer = context.setup.transfer;
+        let head = wire::encode(&UpdateHead { weight: 0, loss: 0.0 }).len();
+        let update_bytes = (head + self.parameters * 4) as u64;
+        let buffers = std::mem::take(&mut self.buffers);
+        let uplink = Uplink::new(update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
+        let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));
+        self.exchange = Some(Exchange { epoch, downlink, uplink, train });
+        self.send(context);
+    }
+
+    fn announce(&self, request: Request, round: RoundId, epoch: EpochId, deadline: Millis, context: &mut Context<'_>) {
+        let (tenant, issued) = (context.setup.tenant, context.now);
+        let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
+        let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
+        context.out.push(Output::Announce { run: self.id, bytes });
+    }
+}
+
+/// A buffer worth keeping for the next round; a large one is given back, its pages are dear.
+fn small(buffer: Vec<u8>) -> Vec<u8> {
+    const KEEP_BYTES_MAX: usize = 8 << 20;
+    if buffer.capacity() <= KEEP_BYTES_MAX { buffer } else { Vec::new() }
+}

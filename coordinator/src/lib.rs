@@ -1,0 +1,15 @@
+//! The coordinator: runs federated training rounds and never sees raw telemetry.
+
+pub mod archive;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod driver;
+pub mod engine;
+pub mod exchange;
+pub mod folder;
+pub mod members;
+pub mod round;
+pub mod store;
+pub mod strategy;
+pub mod view;

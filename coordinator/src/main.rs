@@ -1,0 +1,9 @@
+//! The `coordinator` program.
+
+/// Returns memory to the system sooner than the default allocator, and recycles large buffers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    coordinator::cli::main(std::env::args_os())
+}

@@ -1,0 +1,166 @@
+//! Which allowed nodes are there, and what they say of themselves.
+
+use std::collections::BTreeMap;
+
+use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
+use common::id::NodeId;
+use common::message::presence::{
+    Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, VERSION,
+};
+use common::message::{Signed, SignedError};
+use common::units::{Millis, Timestamp};
+
+use crate::folder::AllowedNode;
+
+/// New nodes are answered at most this often, so that many starting at once share one hello.
+const ANSWER: Millis = Millis(5);
+
+/// The allowed nodes, and those of them that are there.
+#[derive(Debug)]
+pub struct Members {
+    allowed: BTreeMap<NodeId, AllowedNode>,
+    present: BTreeMap<NodeId, Member>,
+    hello_at: Timestamp,
+    hello_last: Timestamp,
+}
+
+/// A node that is there.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its process.
+    pub session: u64,
+    /// Under which key the next epoch's root is wrapped for it.
+    pub package: KeyPackage,
+    /// Where it reads.
+    pub mailbox: Mailbox,
+    /// What it is doing.
+    pub activity: Activity,
+    /// In which epoch it does that.
+    pub epoch: common::id::EpochId,
+    /// How far, in percent.
+    pub progress: u8,
+    /// When it was heard last.
+    pub heard: Timestamp,
+    seq: u64,
+}
+
+/// What a presence told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The node was not there before, or is a new process.
+    Arrived(NodeId),
+    /// It was there already.
+    Goes(NodeId),
+    /// Older than what is known.
+    Stale,
+}
+
+/// A presence that is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PresenceError {
+    /// Not signed by an allowed node.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
+    /// Another protocol version.
+    #[error("{node:?} speaks protocol version {version}, this coordinator {VERSION}")]
+    Version {
+        /// Who.
+        node: NodeId,
+        /// Which.
+        version: u16,
+    },
+    /// The key package is somebody else's.
+    #[error("{0:?} offers a key package of another node")]
+    Package(NodeId),
+}
+
+impl Members {
+    /// Nobody is there yet.
+    pub fn new(allowed: BTreeMap<NodeId, AllowedNode>, now: Timestamp) -> Self {
+        Self { allowed, present: BTreeMap::new(), hello_at: now, hello_last: Timestamp::default() }
+    }
+
+    /// The key of an allowed node.
+    pub fn key(&self, node: NodeId) -> Option<&PublicIdentity> {
+        self.allowed.get(&node).map(|allowed| &allowed.key)
+    }
+
+    /// The name of a node; its id when it is not allowed.
+    pub fn name(&self, node: NodeId) -> String {
+        self.allowed.get(&node).map_or_else(|| format!("{node:?}"), |allowed| allowed.name.clone())
+    }
+
+    /// All allowed nodes in the order of their ids.
+    pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &AllowedNode)> {
+        self.allowed.iter().map(|(node, allowed)| (*node, allowed))
+    }
+
+    /// A node, if it is there.
+    pub fn present(&self, node: NodeId) -> Option<&Member> {
+        self.present.get(&node)
+    }
+
+    /// Takes a presence.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError`] names the node where it is known.
+    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
+        let Signed { signer: node, body } = Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node))?;
+        if body.version != VERSION {
+            return Err(PresenceError::Version { node, version: body.version });
+        }
+        if body.package.node != node {
+            return Err(PresenceError::Package(node));
+        }
+        let NodePresence { session, seq, package, mailbox, activity, epoch, progress, .. } = body;
+        let before = self.present.get(&node);
+        if before.is_some_and(|before| seq <= before.seq) {
+            return Ok(Told::Stale);
+        }
+        let arrived = before.is_none_or(|before| before.session != session);
+        let progress = progress.min(100);
+        let member = Member { session, package, mailbox, activity, epoch, progress, heard: now, seq };
+        self.present.insert(node, member);
+        if arrived {
+            self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
+        }
+        Ok(if arrived { Told::Arrived(node) } else { Told::Goes(node) })
+    }
+
+    /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
+    pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
+        if let Some(member) = self.present.get_mut(&node) {
+            member.package = package;
+            member.heard = now;
+        }
+    }
+
+    /// Nodes that fell silent; they are not there any more.
+    pub fn on_tick(&mut self, now: Timestamp) -> Vec<NodeId> {
+        let silent = |member: &Member| now >= member.heard + SILENCE;
+        let gone: Vec<NodeId> =
+            self.present.iter().filter(|(_, member)| silent(member)).map(|(node, _)| *node).collect();
+        gone.iter().for_each(|node| drop(self.present.remove(node)));
+        gone
+    }
+
+    /// The coordinator's hello, when one is due.
+    pub fn hello(&mut self, identity: &Identity, mailbox: Mailbox, now: Timestamp) -> Option<Vec<u8>> {
+        if now < self.hello_at {
+            return None;
+        }
+        self.hello_at = now + HEARTBEAT;
+        self.hello_last = now;
+        let heard: Vec<Heard> =
+            self.present.iter().map(|(node, member)| Heard { node: *node, session: member.session }).collect();
+        let heard = heard.try_into().expect("the allow-list is no longer than a cohort");
+        let body = CoordinatorPresence { seq: now.0, mailbox, heard, version: VERSION };
+        Some(Signed::seal(identity, Label::Hello, &body))
+    }
+
+    /// When [`Self::on_tick`] or [`Self::hello`] is due next.
+    pub fn next_wake(&self) -> Timestamp {
+        self.present.values().map(|member| member.heard + SILENCE).fold(self.hello_at, Timestamp::min)
+    }
+}

@@ -1,0 +1,169 @@
+//! What survives a restart: runs and rounds in `state.redb`, models in `models/`.
+//!
+//! ```text
+//! DIR/state.redb                     runs, their configuration, one record for each attempt at a round
+//! DIR/models/<hash>.safetensors      content-addressed: the name is the BLAKE3 of the file
+//! ```
+//!
+//! A model is durable before the record that names it, and the record before anything is published:
+//! a process killed at any instant leaves the state before a commit or the state after it. A model
+//! file that no record names is what a kill between the two leaves; it is harmless, and small.
+//!
+//! Durable writes of one round: the model file, its directory, and one transaction of the state,
+//! which reserves the next epochs too.
+
+mod entry;
+pub mod models;
+mod state;
+
+pub use entry::{NewRun, RunEntry, RunName, RunStatus};
+pub use models::{About, Models};
+pub use state::State;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use common::id::{EpochId, RoundId, RunId};
+
+/// Runs, rounds and models of one coordinator.
+#[derive(Debug)]
+pub struct Store {
+    state: State,
+    models: Models,
+}
+
+/// The disk, or what is on it, is not as it must be. Each says which file or key, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
+    Io {
+        /// A verb: `write`, `read`.
+        action: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A model that is wanted is not there.
+    #[error("{} is missing; put it back from a copy, or from a node that has it", .0.display())]
+    ModelMissing(PathBuf),
+    /// A model file is not what was written.
+    #[error("{} is damaged: {reason}; delete it, and put it back from a copy", path.display())]
+    ModelDamaged {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        reason: String,
+    },
+    /// A model is of another run, or its run's configuration was changed.
+    #[error("{} does not fit the task of the run: {reason}", path.display())]
+    ModelMisfit {
+        /// Which file.
+        path: PathBuf,
+        /// Which tensor.
+        reason: String,
+    },
+    /// Another process has the state open.
+    #[error("{} is in use by another process; stop that coordinator first", .0.display())]
+    InUse(PathBuf),
+    /// The state cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    State {
+        /// Which file.
+        path: PathBuf,
+        /// What redb said.
+        source: Box<redb::Error>,
+    },
+    /// An entry of the state is not what was written.
+    #[error("{}, {key}: {reason}; put the file back from a copy", path.display())]
+    EntryDamaged {
+        /// Which file.
+        path: PathBuf,
+        /// Which table and key.
+        key: String,
+        /// How.
+        reason: String,
+    },
+    /// The state was written by another version.
+    #[error("{} has format {found}, but this version reads format {expected}", path.display())]
+    OtherFormat {
+        /// Which file.
+        path: PathBuf,
+        /// Of the file.
+        found: u64,
+        /// Of this code.
+        expected: u64,
+    },
+    /// No run has this id.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// A run with this id is there already.
+    #[error("there is already a run {0}")]
+    RunExists(RunId),
+    /// The record is not of the round that comes next, or starts from another model.
+    #[error("run {run}: round {round} of epoch {epoch} cannot follow what is stored")]
+    OutOfOrder {
+        /// Which run.
+        run: RunId,
+        /// The record's round.
+        round: RoundId,
+        /// The record's epoch.
+        epoch: EpochId,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on that disk, then start again",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; the coordinator's user must be allowed to write there"
+        }
+        _ => "",
+    }
+}
+
+/// For `map_err`: an error of the operating system, with what was tried.
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { action, path, source }
+}
+
+impl Store {
+    /// Opens the store in a coordinator's folder; makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], [`StoreError::InUse`] while another process has it open.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        // The state first: its lock says that nobody else writes models.
+        let state = State::open(&dir.join("state.redb"))?;
+        let models = Models::open(dir)?;
+        Ok(Self { state, models })
+    }
+
+    /// Opens the store in a coordinator's folder, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_existing(dir: &Path) -> Result<Option<Self>, StoreError> {
+        match dir.join("state.redb").exists() {
+            true => Self::open(dir).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Runs and rounds.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Models.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What the state holds of one run.
+
+use common::id::{EpochId, ModelHash, RoundId, RunId};
+use common::limits::NAME_BYTES_MAX;
+use common::message::event::Reason;
+use common::units::Timestamp;
+use common::wire::{Fault, Input, Text, Wire, WireError};
+
+/// A run's name for people.
+pub type RunName = Text<NAME_BYTES_MAX>;
+
+/// A run to be stored. Its first model is stored before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Its id.
+    pub run: RunId,
+    /// Its name for people.
+    pub name: RunName,
+    /// The text of its configuration.
+    pub config: String,
+    /// Rounds to do.
+    pub rounds: u32,
+    /// The model that its first round starts from.
+    pub model: ModelHash,
+    /// When it was started.
+    pub created: Timestamp,
+}
+
+/// How a stored run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEntry {
+    /// Its id.
+    pub run: RunId,
+    /// Its name for people.
+    pub name: RunName,
+    /// When it was started.
+    pub created: Timestamp,
+    /// Rounds to do.
+    pub rounds: u32,
+    /// Rounds committed.
+    pub rounds_done: RoundId,
+    /// The newest model.
+    pub model: ModelHash,
+    /// Every epoch before this one may have been announced.
+    pub epochs_end: EpochId,
+    /// Whether it goes on.
+    pub status: RunStatus,
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// It does, as soon as a coordinator serves it.
+    Running,
+    /// All rounds are committed.
+    Finished,
+    /// It ended early, and why.
+    Failed(Reason),
+}
+
+common::wire_fields!(RunEntry { run, name, created, rounds, rounds_done, model, epochs_end, status });
+
+impl Wire for RunStatus {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Running => out.push(1),
+            Self::Finished => out.push(2),
+            Self::Failed(reason) => {
+                out.push(3);
+                reason.put(out);
+            }
+        }
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
+        match u8::take(input)? {
+            1 => Ok(Self::Running),
+            2 => Ok(Self::Finished),
+            3 => Wire::take(input).map(Self::Failed),
+            tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
+        }
+    }
+}

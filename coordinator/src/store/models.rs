@@ -1,0 +1,242 @@
+//! `models/`: one safetensors file a model, named by its hash.
+//!
+//! A file appears under its name only when it is whole and durable: it is written under another
+//! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash.
+
+mod safetensors;
+
+pub use safetensors::About;
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::id::ModelHash;
+use common::model::Schema;
+
+use super::{StoreError, io_error};
+
+/// How the name of a file begins that is not whole yet.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Bytes converted, hashed and written at once.
+const PIECE_BYTES: usize = 1 << 16;
+
+/// The folder of models.
+#[derive(Debug)]
+pub struct Models {
+    dir: PathBuf,
+    /// Tells unfinished files of this process apart.
+    unfinished: AtomicU64,
+}
+
+impl Models {
+    /// Opens `models/` in a coordinator's folder, makes it when it is not there, and removes what
+    /// a killed process left unfinished.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] names the folder or the file.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let dir = dir.join("models");
+        fs::create_dir_all(&dir).map_err(io_error("make", &dir))?;
+        for file in fs::read_dir(&dir).map_err(io_error("read", &dir))? {
+            let file = file.map_err(io_error("read", &dir))?;
+            if file.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                fs::remove_file(file.path()).map_err(io_error("remove", &file.path()))?;
+            }
+        }
+        sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
+        Ok(Self { dir, unfinished: AtomicU64::new(0) })
+    }
+
+    /// Where a model is, or would be.
+    pub fn path(&self, model: ModelHash) -> PathBuf {
+        self.dir.join(format!("{model}.safetensors"))
+    }
+
+    /// Makes a model durable and tells its hash. The same values under the same schema and
+    /// [`About`] have the same hash, on every machine. The values are streamed, not copied.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`]; there is no file then.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many values as the schema has.
+    pub fn save(&self, about: &About<'_>, schema: &Schema, values: &[f32]) -> Result<ModelHash, StoreError> {
+        assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
+        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.dir.join(format!("{UNFINISHED}{number}"));
+        let saved = self.save_as(&unfinished, &safetensors::header(about, schema), values);
+        if saved.is_err() {
+            // What cannot be removed now is removed at the next start.
+            let _ = fs::remove_file(&unfinished);
+        }
+        saved
+    }
+
+    fn save_as(&self, unfinished: &Path, header: &[u8], values: &[f32]) -> Result<ModelHash, StoreError> {
+        let mut file = File::create(unfinished).map_err(io_error("make", unfinished))?;
+        let model = write_values(&mut file, header, values).map_err(io_error("write", unfinished))?;
+        file.sync_data().map_err(io_error("sync", unfinished))?;
+        let path = self.path(model);
+        fs::rename(unfinished, &path).map_err(io_error("rename a file to", &path))?;
+        sync_dir(&self.dir)?;
+        Ok(model)
+    }
+
+    /// Reads the values of a model and checks them against its hash. Holds them once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ModelMissing`], [`StoreError::ModelDamaged`], or [`StoreError::ModelMisfit`]
+    /// when it is a model of another schema.
+    pub fn load(&self, model: ModelHash, schema: &Schema) -> Result<Vec<f32>, StoreError> {
+        let path = self.path(model);
+        let mut reader = Reader::open(&path)?;
+        let header = reader.header()?;
+        safetensors::fits(&header, schema).map_err(|reason| misfit(&path, reason))?;
+        let values = reader.values(schema.parameters())?;
+        reader.finish(model)?;
+        Ok(values)
+    }
+}
+
+/// Copies a model of the coordinator's folder `dir` to `output`, and checks its hash on the way.
+/// `output` appears when it is whole, not before.
+///
+/// # Errors
+///
+/// [`StoreError`] names the file that is missing, damaged or cannot be written.
+pub fn export(dir: &Path, model: ModelHash, output: &Path) -> Result<(), StoreError> {
+    let mut reader = Reader::open(&dir.join("models").join(format!("{model}.safetensors")))?;
+    let mut unfinished = output.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    let copied = copy(&mut reader, &unfinished, model);
+    let copied = copied.and_then(|()| fs::rename(&unfinished, output).map_err(io_error("write", output)));
+    if copied.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    copied
+}
+
+fn copy(reader: &mut Reader, unfinished: &Path, model: ModelHash) -> Result<(), StoreError> {
+    let mut file = File::create(unfinished).map_err(io_error("write", unfinished))?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = reader.file.read(&mut piece).map_err(io_error("read", &reader.path))?;
+        if length == 0 {
+            break;
+        }
+        reader.hasher.update(&piece[..length]);
+        file.write_all(&piece[..length]).map_err(io_error("write", unfinished))?;
+    }
+    file.sync_data().map_err(io_error("sync", unfinished))?;
+    reader.finish(model)
+}
+
+fn write_values(file: &mut impl Write, header: &[u8], values: &[f32]) -> io::Result<ModelHash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(header);
+    file.write_all(header)?;
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    for values in values.chunks(PIECE_BYTES / 4) {
+        piece.clear();
+        values.iter().for_each(|value| piece.extend_from_slice(&value.to_le_bytes()));
+        hasher.update(&piece);
+        file.write_all(&piece)?;
+    }
+    Ok(ModelHash(*hasher.finalize().as_bytes()))
+}
+
+/// A new name in a folder is durable when the folder is synced (fsync(2), "NOTES").
+fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
+}
+
+fn misfit(path: &Path, reason: String) -> StoreError {
+    StoreError::ModelMisfit { path: path.to_owned(), reason }
+}
+
+/// A model file being read and hashed.
+struct Reader {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// Bytes of the file that are not read yet.
+    left: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Reader {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::ModelMissing(path.to_owned()));
+            }
+            opened => opened.map_err(io_error("read", path))?,
+        };
+        let left = file.metadata().map_err(io_error("read", path))?.len();
+        let file = BufReader::with_capacity(PIECE_BYTES, file);
+        Ok(Self { path: path.to_owned(), file, left, hasher: blake3::Hasher::new() })
+    }
+
+    /// The header's JSON, without its padding.
+    fn header(&mut self) -> Result<Vec<u8>, StoreError> {
+        let mut length = [0; 8];
+        self.read(&mut length)?;
+        let length = u64::from_le_bytes(length);
+        if length > self.left.min(safetensors::HEADER_BYTES_MAX) {
+            return Err(self.damaged(format!("its header claims {length} bytes")));
+        }
+        let mut header = vec![0; length as usize];
+        self.read(&mut header)?;
+        Ok(header)
+    }
+
+    fn values(&mut self, count: usize) -> Result<Vec<f32>, StoreError> {
+        let expected = count as u64 * 4;
+        if self.left != expected {
+            return Err(self.damaged(format!("{} bytes of values instead of {expected}", self.left)));
+        }
+        let mut values = Vec::with_capacity(count);
+        let mut piece = vec![0; PIECE_BYTES];
+        while values.len() < count {
+            let length = (count - values.len()).min(PIECE_BYTES / 4) * 4;
+            self.read(&mut piece[..length])?;
+            let pieces = piece[..length].as_chunks::<4>().0;
+            values.extend(pieces.iter().map(|value| f32::from_le_bytes(*value)));
+        }
+        Ok(values)
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), StoreError> {
+        match self.file.read_exact(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.damaged("it is cut short".into()));
+            }
+            read => read.map_err(io_error("read", &self.path))?,
+        }
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    fn finish(&self, model: ModelHash) -> Result<(), StoreError> {
+        match ModelHash(*self.hasher.finalize().as_bytes()) {
+            found if found == model => Ok(()),
+            found => Err(self.damaged(format!("its hash is {found}"))),
+        }
+    }
+
+    fn damaged(&self, reason: String) -> StoreError {
+        StoreError::ModelDamaged { path: self.path.clone(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests;

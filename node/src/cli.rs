@@ -1,0 +1,169 @@
+//! The `node` command.
+
+mod evaluate;
+mod run;
+mod score;
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::crypto::{Identity, PublicIdentity};
+
+use crate::driver;
+use crate::folder::{Folder, SAMPLE_CONFIG};
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage.";
+
+#[derive(Parser)]
+#[command(
+    name = "node",
+    version,
+    about = "Ingests telemetry, trains in federated rounds, and scores new telemetry.",
+    after_help = EXIT_CODES
+)]
+struct Cli {
+    /// The node's folder: configuration, identity and the model it keeps.
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a folder with an identity and a starter configuration.
+    Init(Init),
+    /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
+    Run,
+    /// Score telemetry with the model that this node keeps.
+    Score(score::Score),
+    /// Compare the kept model with one trained on this node alone, on labelled telemetry.
+    Evaluate(evaluate::Evaluate),
+}
+
+#[derive(Args)]
+struct Init {
+    /// The coordinator's public key: its `identity.pub`.
+    #[arg(long, value_name = "FILE")]
+    coordinator: PathBuf,
+    /// The node's name.
+    #[arg(long, default_value = "node-1")]
+    name: String,
+    /// Whose telemetry this is.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// DDS domain, 0 to 231.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=i64::from(dds::DOMAIN_MAX)))]
+    domain: u16,
+    /// Address of a network interface to use; may be repeated. Without one, all of them.
+    #[arg(long = "interface", value_name = "ADDRESS")]
+    interfaces: Vec<IpAddr>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Runs the command; the whole program but for the allocator.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match execute(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> Result<()> {
+    let dir = cli.dir.as_path();
+    match &cli.command {
+        Command::Init(options) => init(dir, options),
+        Command::Run => run::execute(dir),
+        Command::Score(options) => score::execute(dir, options),
+        Command::Evaluate(options) => evaluate::execute(dir, options),
+    }
+}
+
+fn init(dir: &Path, options: &Init) -> Result<()> {
+    let key = std::fs::read_to_string(&options.coordinator);
+    let key = key.with_context(|| options.coordinator.display().to_string())?;
+    let coordinator: PublicIdentity = key
+        .trim()
+        .parse()
+        .with_context(|| options.coordinator.display().to_string())?;
+    let interfaces: Vec<String> = options
+        .interfaces
+        .iter()
+        .map(|address| format!("\"{address}\""))
+        .collect();
+    let text = |value: &str| toml::Value::String(value.to_owned());
+    let config = SAMPLE_CONFIG
+        .replace("name = \"node-1\"", &format!("name = {}", text(&options.name)))
+        .replace(
+            "tenant = \"default\"",
+            &format!("tenant = {}", text(&options.tenant)),
+        )
+        .replace("domain = 0", &format!("domain = {}", options.domain))
+        .replace(
+            "interfaces = [\"127.0.0.1\"]",
+            &format!("interfaces = [{}]", interfaces.join(", ")),
+        );
+    let identity = Identity::generate(&mut driver::entropy()?);
+    Folder::init(dir, &config, &identity, &coordinator)?;
+    eprintln!(
+        "next: choose sources in {}; add this line to the coordinator's `allowed-nodes`:",
+        dir.join("node.toml").display()
+    );
+    print_lines(&[format!("{} {}", options.name, identity.public())]);
+    Ok(())
+}
+
+fn print_lines(lines: &[String]) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // A reader that closed the pipe has seen enough.
+    let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let _ = out.flush();
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn progress_bar(length: u64, what: &'static str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(length);
+    let style = indicatif::ProgressStyle::with_template("{msg} {bar:30} {percent} % {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+/// Tells on stderr what of a source was left out.
+fn report_rejected(ingested: &crate::ingest::Ingested) {
+    ingested
+        .refused
+        .iter()
+        .for_each(|error| eprintln!("node: {error}"));
+    ingested
+        .rejected
+        .iter()
+        .for_each(|error| eprintln!("node: {error}"));
+    let untold = ingested.rejected_count - ingested.rejected.len() as u64;
+    if untold > 0 {
+        eprintln!("node: {untold} more rows were left out");
+    }
+}

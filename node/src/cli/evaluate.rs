@@ -1,0 +1,172 @@
+//! `node evaluate`: is the federation worth it to this node?
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+
+use super::{Format, print_lines, progress_bar};
+use crate::detect::{Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
+use crate::driver;
+use crate::folder::Folder;
+use crate::ingest::{self, CsvSource, Source, labels};
+use crate::kept;
+use crate::learn::{self, Training};
+use crate::record::TelemetryRecord;
+use crate::telemetry_trainer::node_seed;
+
+#[derive(Args)]
+pub(super) struct Evaluate {
+    /// Telemetry later than what the node trains on, read as its first source is.
+    #[arg(long, value_name = "FILE")]
+    test: PathBuf,
+    /// For each of its records whether it is anomalous: a column `label` of 0 and 1.
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// How far, in records, a detection may be from its label and still count in part (VUS).
+    #[arg(long, default_value_t = 20)]
+    width: usize,
+    /// Epochs of tuning the federated model to this node.
+    #[arg(long, default_value_t = 5)]
+    tune_epochs: u32,
+    /// Records that a node of this federation usually has; one with under 5 % of them is not tuned.
+    #[arg(long, default_value_t = 0)]
+    usual_records: u64,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// The result, for programs.
+#[derive(Serialize)]
+struct Line {
+    node: String,
+    train_records: u64,
+    vus_pr_local: f64,
+    vus_pr_federated: f64,
+    vus_pr_tuned: f64,
+    auc_pr_local: f64,
+    auc_pr_federated: f64,
+    auc_pr_tuned: f64,
+    auc_roc_local: f64,
+    auc_roc_federated: f64,
+    auc_roc_tuned: f64,
+}
+
+pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
+    let config = Folder::config(dir)?;
+    let (detector, note) = kept::read(dir)?;
+    let training = read_all(&config.sources)?;
+    let test = read_all(&[like_first(&config.sources, &options.test)?])?;
+    let labels = labels::read_labels(&options.labels)?;
+    let plan = Plan {
+        task: detector.profile().task()?,
+        rounds: note.rounds,
+        training: Training {
+            epochs: note.epochs,
+            batch: note.batch as usize,
+            learning_rate: f64::from(note.learning_rate),
+            seed: node_seed(note.seed, &config.name),
+            round: 0,
+        },
+        initial_seed: note.seed,
+        preparation: Preparation {
+            stride: note.stride,
+            ..config.preparation
+        },
+        tune_epochs: options.tune_epochs,
+        usual_records: options.usual_records,
+        tune_share_min: 0.05,
+        width: options.width,
+    };
+    let labelled = Labelled {
+        training: &training,
+        test: &test,
+        labels: &labels,
+    };
+    let bar = progress_bar(
+        u64::from(note.rounds * note.epochs + options.tune_epochs),
+        "training alone",
+    );
+    let mut progress = |step: learn::Progress| {
+        if step.step == step.steps {
+            bar.inc(1);
+        }
+        ControlFlow::Continue(())
+    };
+    let evaluation = evaluate(&plan, &labelled, detector.parameters(), &mut progress)?;
+    bar.finish_and_clear();
+    print_lines(&show(&config.name, &evaluation, options.format)?);
+    Ok(())
+}
+
+fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<String>> {
+    let Evaluation {
+        train_records,
+        local,
+        federated,
+        tuned,
+    } = *evaluation;
+    if format == Format::Json {
+        let line = Line {
+            node: node.to_owned(),
+            train_records,
+            vus_pr_local: local.vus_pr,
+            vus_pr_federated: federated.vus_pr,
+            vus_pr_tuned: tuned.vus_pr,
+            auc_pr_local: local.auc_pr,
+            auc_pr_federated: federated.auc_pr,
+            auc_pr_tuned: tuned.auc_pr,
+            auc_roc_local: local.auc_roc,
+            auc_roc_federated: federated.auc_roc,
+            auc_roc_tuned: tuned.auc_roc,
+        };
+        return Ok(vec![serde_json::to_string(&line)?]);
+    }
+    let row = |name: &str, quality: Quality| {
+        let Quality {
+            vus_pr,
+            auc_pr,
+            auc_roc,
+        } = quality;
+        format!("{name:<12} {vus_pr:>8.3} {auc_pr:>8.3} {auc_roc:>8.3}")
+    };
+    Ok(vec![
+        format!("{node}: {train_records} records to train on"),
+        format!("{:<12} {:>8} {:>8} {:>8}", "model", "VUS-PR", "AUC-PR", "AUC-ROC"),
+        row("local", local),
+        row("federated", federated),
+        row("tuned", tuned),
+    ])
+}
+
+/// The test file, with the time of its rows given as in the node's own files.
+fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
+    let format = sources.iter().find_map(|source| match source {
+        Source::Csv(csv) => Some(csv.format()),
+        Source::Directory(directory) => Some(directory.format()),
+        Source::Host(_) => None,
+    });
+    let format = format.context("node.toml has no source of kind \"csv\" or \"directory\" to train from")?;
+    let (timestamp_column, interval_s) = (format.timestamp_column, format.interval_s);
+    Ok(Source::Csv(CsvSource {
+        path: path.to_owned(),
+        timestamp_column,
+        interval_s,
+    }))
+}
+
+fn read_all(sources: &[Source]) -> Result<Vec<TelemetryRecord>> {
+    let mut records = Vec::new();
+    for source in sources.iter().filter(|source| !matches!(source, Source::Host(_))) {
+        let ingested = ingest::records(source, driver::now(), None)?;
+        super::report_rejected(&ingested);
+        records.extend(ingested.records);
+    }
+    if records.is_empty() {
+        bail!("no records");
+    }
+    Ok(records)
+}

@@ -1,0 +1,117 @@
+//! `node score FILE...`: how unusual is each record?
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+
+use super::{Format, print_lines, progress_bar};
+use crate::detect::Scored;
+use crate::driver;
+use crate::ingest::{self, CsvSource, Interval, Source};
+use crate::kept;
+use crate::record::TelemetryRecord;
+
+/// Records scored between two steps of the progress bar.
+const STEP: usize = 10_000;
+
+#[derive(Args)]
+pub(super) struct Score {
+    /// CSV files, plain or gzip, with the metrics of the model.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The column that holds the time; without it, records are `--interval-s` apart.
+    #[arg(long, value_name = "NAME")]
+    timestamp_column: Option<String>,
+    /// Seconds between two records of a file without timestamps.
+    #[arg(long, default_value_t = 60.0)]
+    interval_s: f64,
+    /// `text` prints alarms and a summary, `json` every record.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// One scored record.
+#[derive(Serialize)]
+struct Line<'r> {
+    source: &'r str,
+    at_ms: u64,
+    /// Missing where too few records come before it.
+    score: Option<f64>,
+    alarm: bool,
+}
+
+pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
+    let (detector, _) = kept::read(dir)?;
+    for file in &options.files {
+        let records = read(file, options)?;
+        let bar = progress_bar(records.len() as u64, "scoring");
+        let (mut scored, mut alarms, mut from) = (0, 0, 0);
+        // Each step sees the records before it, so that it needs no run-up of its own.
+        let run_up = detector.run_up();
+        while from < records.len() {
+            let to = records.len().min(from + STEP);
+            let before = from.saturating_sub(run_up);
+            let verdicts = detector.score(&records[before..to])?;
+            let new = records[from..to].iter().zip(&verdicts[from - before..]);
+            let lines: Result<Vec<Option<String>>> = new
+                .map(|(record, verdict)| line(record, *verdict, options.format))
+                .collect();
+            let lines: Vec<String> = lines?.into_iter().flatten().collect();
+            scored += verdicts[from - before..].iter().flatten().count();
+            alarms += verdicts[from - before..]
+                .iter()
+                .flatten()
+                .filter(|verdict| verdict.alarm)
+                .count();
+            print_lines(&lines);
+            bar.inc((to - from) as u64);
+            from = to;
+        }
+        bar.finish_and_clear();
+        if options.format == Format::Text {
+            let threshold = detector.threshold().0;
+            print_lines(&[format!(
+                "{}: {} records, {scored} scored, {alarms} above the threshold of {threshold:.3}",
+                file.display(),
+                records.len()
+            )]);
+        }
+    }
+    Ok(())
+}
+
+fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Result<Option<String>> {
+    let score = verdict.map(|verdict| verdict.score);
+    let alarm = verdict.is_some_and(|verdict| verdict.alarm);
+    let line = Line {
+        source: &record.source,
+        at_ms: record.at.millis(),
+        score,
+        alarm,
+    };
+    Ok(match format {
+        Format::Json => Some(serde_json::to_string(&line)?),
+        Format::Text => alarm.then(|| {
+            format!(
+                "{} at {} ms: score {:.3}",
+                line.source,
+                line.at_ms,
+                score.unwrap_or(f64::NAN)
+            )
+        }),
+    })
+}
+
+/// All records of a file; rows that were left out are told on stderr.
+fn read(file: &Path, options: &Score) -> Result<Vec<TelemetryRecord>> {
+    let source = Source::Csv(CsvSource {
+        path: file.to_owned(),
+        timestamp_column: options.timestamp_column.clone(),
+        interval_s: Interval::try_from(options.interval_s).context("--interval-s")?,
+    });
+    let ingested = ingest::records(&source, driver::now(), None)?;
+    super::report_rejected(&ingested);
+    Ok(ingested.records)
+}

@@ -1,0 +1,132 @@
+//! `node.toml`, parsed into types that cannot be wrong. Unknown keys are refused.
+
+use common::limits::{CONFIG_BYTES_MAX, NAME_BYTES_MAX};
+use serde::Deserialize;
+
+use crate::detect::Preparation;
+use crate::ingest::Source;
+
+/// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The node's name: it seeds the order of training windows, so it should stay the same.
+    pub name: String,
+    /// Whose telemetry this is.
+    pub tenant: String,
+    /// Where on the network it meets its coordinator.
+    pub dds: dds::Config,
+    /// How much may be on its way.
+    pub transfer: Transfer,
+    /// How telemetry is taken in.
+    pub telemetry: Telemetry,
+    /// Where telemetry comes from.
+    #[serde(rename = "source", default)]
+    pub sources: Vec<Source>,
+    /// How records become windows and scores.
+    #[serde(default)]
+    pub preparation: Preparation,
+}
+
+/// How much may be on its way.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// Chunks of a model that may be on their way to this node without a receipt.
+    pub window_chunks: u32,
+}
+
+/// How telemetry is taken in.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Records kept for training; the oldest make room for new ones.
+    pub records_max: usize,
+    /// Milliseconds between two looks at the sources.
+    pub poll_ms: u64,
+}
+
+/// A configuration that cannot be used; says which key and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML, a missing or an unknown key, a wrong type. The text has line and column.
+    #[error("{0}")]
+    Parse(String),
+    /// A value that cannot be.
+    #[error("`{key}` {problem}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl NodeConfig {
+    /// Reads `node.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names line or key.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let parsed = toml::from_str(text);
+        let config: Self =
+            parsed.map_err(|error| ConfigError::Parse(error.to_string().trim_end().to_owned()))?;
+        let checks = [
+            (
+                text.len() as u64 <= CONFIG_BYTES_MAX,
+                "node.toml",
+                "is longer than a configuration may be",
+            ),
+            (
+                !config.name.is_empty() && config.name.len() <= NAME_BYTES_MAX,
+                "name",
+                "is empty or too long",
+            ),
+            (!config.tenant.is_empty(), "tenant", "is empty"),
+            (
+                config.dds.domain <= dds::DOMAIN_MAX,
+                "dds.domain",
+                "is over 231, the last domain with ports for all",
+            ),
+            (
+                (1..=256).contains(&config.transfer.window_chunks),
+                "transfer.window_chunks",
+                "is not within 1 to 256",
+            ),
+            (config.telemetry.records_max >= 1, "telemetry.records_max", "is 0"),
+            (config.telemetry.poll_ms >= 10, "telemetry.poll_ms", "is under 10"),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, key, problem)) => Err(ConfigError::Value { key, problem }),
+            None => Ok(config),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../samples/node.toml");
+
+    #[test]
+    fn the_sample_file_is_what_the_code_reads() {
+        let config = NodeConfig::parse(SAMPLE).unwrap();
+        assert_eq!((config.name.as_str(), config.sources.len()), ("node-1", 1));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let error = NodeConfig::parse(&format!("surprise = 1\n{SAMPLE}"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("surprise") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_refused_by_key() {
+        let error = NodeConfig::parse(&SAMPLE.replace("poll_ms = 1_000", "poll_ms = 1")).unwrap_err();
+        assert_eq!(error.to_string(), "`telemetry.poll_ms` is under 10");
+    }
+}

@@ -1,0 +1,269 @@
+//! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use common::id::BlobId;
+use common::message::presence::Mailbox;
+use common::units::{Millis, Timestamp};
+use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Sample, Writer, topics};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::folder::{Folder, Marks};
+use crate::participant::{Output, Participant, Setup};
+use crate::trainer::{Report, Trainer, Training};
+
+/// A node that is not answered for this long joins the domain anew: a participant of RustDDS now and
+/// then never matches its peers. Doubled each time, up to [`REJOIN_MAX`].
+const REJOIN: Millis = Millis(2500);
+
+/// The longest wait before joining anew.
+const REJOIN_MAX: Millis = Millis(60_000);
+
+/// The time now: the only place where the node reads the clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver hands time to everything else"
+)]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since_epoch.as_micros() as u64)
+}
+
+/// A generator seeded by the operating system: the only place where the node asks it.
+///
+/// # Errors
+///
+/// When the operating system has no randomness.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver hands randomness to everything else"
+)]
+pub fn entropy() -> Result<ChaCha20Rng> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+/// Everything on DDS.
+struct Link {
+    announcements: Reader,
+    hellos: Reader,
+    models: Reader,
+    receipts: Reader,
+    presence: Writer,
+    model_receipts: Writer,
+    updates: Writer,
+    /// Last, so that readers and writers say goodbye before it.
+    _domain: Dds,
+}
+
+impl Link {
+    fn join(config: &dds::Config) -> Result<Self, DdsError> {
+        let domain = Dds::new(config)?;
+        Ok(Self {
+            announcements: domain.reader(&topics::ANNOUNCE)?,
+            hellos: domain.reader(&topics::HELLO)?,
+            models: domain.reader(&topics::MODEL_CHUNK)?,
+            receipts: domain.reader(&topics::UPDATE_RECEIPT)?,
+            presence: domain.writer(&topics::PRESENCE)?,
+            model_receipts: domain.writer(&topics::MODEL_RECEIPT)?,
+            updates: domain.writer(&topics::UPDATE_CHUNK)?,
+            _domain: domain,
+        })
+    }
+
+    fn mailbox(&self) -> Mailbox {
+        Mailbox {
+            chunks: self.models.address().0,
+            receipts: self.receipts.address().0,
+        }
+    }
+}
+
+/// Something that came in.
+enum Event {
+    Announcement(Sample),
+    Hello(Sample),
+    ModelChunk(Sample),
+    Receipt(Sample),
+    Report(Report),
+    Tick,
+    Stop,
+}
+
+/// Takes part in rounds until SIGTERM or Ctrl-C.
+///
+/// # Errors
+///
+/// When DDS cannot be joined, or a mark cannot be written: then nothing may take effect any more.
+pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
+    let Folder {
+        config,
+        identity,
+        coordinator,
+        mut marks,
+        ..
+    } = folder;
+    let mut link = Link::join(&config.dds)?;
+    let (training, mut reports) = Training::start(trainer).context("cannot start a thread")?;
+    let setup = Setup {
+        identity,
+        coordinator,
+        tenant: common::id::TenantId::of_name(&config.tenant),
+        mailbox: link.mailbox(),
+        marks: marks.all().clone(),
+        window: config.transfer.window_chunks,
+        random: entropy()?,
+    };
+    let mut participant = Participant::new(setup, now());
+    tracing::info!(node = %participant.node(), name = config.name, domain = config.dds.domain, "looking for the coordinator");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut rejoin_after = REJOIN;
+    let mut out = Vec::new();
+    loop {
+        participant.on_tick(now(), &mut out);
+        carry_out(&mut out, &participant, &link, &training, &mut marks)?;
+        if participant
+            .unanswered_since()
+            .is_some_and(|since| now() >= since + rejoin_after)
+        {
+            // The old one leaves first, so that the coordinator hears its goodbye before the new hello.
+            drop(link);
+            link = Link::join(&config.dds)?;
+            participant.on_moved(link.mailbox(), now());
+            rejoin_after = Millis(rejoin_after.0 * 2).min(REJOIN_MAX);
+            tracing::debug!(again_in = %rejoin_after, "no answer: joined the domain anew");
+            continue;
+        }
+        if participant.unanswered_since().is_none() {
+            rejoin_after = REJOIN;
+        }
+        let event = tokio::select! {
+            biased;
+            _ = terminate.recv() => Event::Stop,
+            _ = interrupt.recv() => Event::Stop,
+            sample = link.announcements.next() => believe(sample).map_or(Event::Tick, Event::Announcement),
+            sample = link.hellos.next() => believe(sample).map_or(Event::Tick, Event::Hello),
+            sample = link.receipts.next() => believe(sample).map_or(Event::Tick, Event::Receipt),
+            sample = link.models.next() => believe(sample).map_or(Event::Tick, Event::ModelChunk),
+            report = reports.recv() => report.map_or(Event::Stop, Event::Report),
+            () = wake(participant.next_wake()) => Event::Tick,
+        };
+        if matches!(event, Event::Stop) {
+            tracing::info!("stopping");
+            training.cancel();
+            return Ok(());
+        }
+        take(event, &mut participant, &mut out);
+        carry_out(&mut out, &participant, &link, &training, &mut marks)?;
+    }
+}
+
+/// A sample as it came; one that is not a sample of its topic is dropped with a word.
+fn believe(sample: Result<Sample, DdsError>) -> Option<Sample> {
+    sample.inspect_err(|error| tracing::warn!(%error, "ignored")).ok()
+}
+
+async fn wake(at: Timestamp) {
+    tokio::time::sleep(Duration::from_micros(at.micros_since(now()))).await;
+}
+
+fn take(event: Event, participant: &mut Participant, out: &mut Vec<Output>) {
+    let now = now();
+    match event {
+        Event::Announcement(sample) => participant.on_announcement(&sample.body, now, out),
+        Event::Hello(sample) => participant.on_coordinator(&sample.body, now, out),
+        Event::ModelChunk(Sample { key, body, .. }) => {
+            if let Some((blob, index)) = chunk_key(&key) {
+                participant.on_model_chunk(blob, index, &body, now, out);
+            }
+        }
+        Event::Receipt(Sample { key, body, .. }) => {
+            if let Some((blob, _)) = key.split_first_chunk::<32>() {
+                participant.on_receipt(BlobId(*blob), &body, now, out);
+            }
+        }
+        Event::Report(Report::Progress(epoch, percent)) => participant.on_progress(epoch, percent, now, out),
+        Event::Report(Report::Trained(trained)) => participant.on_trained(trained, now, out),
+        Event::Report(Report::Declined(epoch, reason)) => participant.on_declined(epoch, &reason, now, out),
+        Event::Report(Report::Kept(what)) => tracing::info!("{what}"),
+        Event::Report(Report::NotKept(reason)) => tracing::error!("the model was not kept: {reason}"),
+        Event::Tick | Event::Stop => (),
+    }
+}
+
+/// The key of a chunk: blob, then index, little-endian as CDR has it.
+fn chunk_key(key: &Bytes) -> Option<(BlobId, u32)> {
+    let (blob, index) = key.split_first_chunk::<32>()?;
+    Some((BlobId(*blob), u32::from_le_bytes(index.try_into().ok()?)))
+}
+
+fn carry_out(
+    out: &mut Vec<Output>,
+    participant: &Participant,
+    link: &Link,
+    training: &Training,
+    marks: &mut Marks,
+) -> Result<()> {
+    let node = participant.node();
+    for output in out.drain(..) {
+        let sent = match output {
+            Output::Presence(bytes) => link.presence.write(&node.0, &bytes),
+            Output::Receipt { blob, bytes } => {
+                let to = ReaderAddress(participant.receipts_to());
+                link.model_receipts
+                    .write_to(to, &[blob.0, node.0].concat(), &bytes)
+            }
+            Output::UpdateChunk {
+                to,
+                blob,
+                index,
+                bytes,
+            } => {
+                let key = [&blob.0[..], &index.to_le_bytes()].concat();
+                link.updates.write_to(ReaderAddress(to), &key, &bytes)
+            }
+            Output::Mark { run, epoch } => {
+                marks.set(run, epoch)?;
+                Ok(())
+            }
+            Output::Train(assignment) => {
+                tracing::info!(round = %assignment.round, "training");
+                training.train(assignment);
+                Ok(())
+            }
+            Output::Cancel => {
+                training.cancel();
+                Ok(())
+            }
+            Output::Keep(assignment) => {
+                training.keep(assignment);
+                Ok(())
+            }
+            Output::Note(note) => {
+                tracing::info!("{note}");
+                Ok(())
+            }
+        };
+        // What is lost here is sent again: hellos, offers and chunks wait for an answer.
+        if let Err(error) = sent {
+            tracing::warn!(%error, "not sent");
+        }
+    }
+    Ok(())
+}
+
+/// Writes the log to stderr; `RUST_LOG` chooses what.
+pub fn log_to_stderr() {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,249 @@
+//! A node's folder: configuration, identity, and what it has learned.
+//!
+//! ```text
+//! node.toml            configuration
+//! identity.pem         secret key, mode 0600: whoever has it is this node
+//! identity.pub         public key: the coordinator's `allowed-nodes` lists it
+//! coordinator.pub      public key of the one coordinator this node trusts
+//! marks                newest epoch of each run that was acted on
+//! model/               the model kept for scoring, with this node's scaling and calibration
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use common::crypto::{Identity, PublicIdentity};
+use common::id::{EpochId, RunId};
+
+use crate::config::NodeConfig;
+
+/// The configuration file that `init` writes, with every key explained.
+pub const SAMPLE_CONFIG: &str = include_str!("../samples/node.toml");
+
+/// Runs whose marks are kept. An announcement of an older run could not be opened anyway: its keys are gone.
+const MARKS_MAX: usize = 64;
+
+/// What a node's folder holds, read and checked.
+#[derive(Debug)]
+pub struct Folder {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// `node.toml`.
+    pub config: NodeConfig,
+    /// `identity.pem`.
+    pub identity: Identity,
+    /// `coordinator.pub`.
+    pub coordinator: PublicIdentity,
+    /// `marks`.
+    pub marks: Marks,
+}
+
+impl Folder {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    ///
+    /// Each names the file and, where there is one, the line or key.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let config = Self::config(dir)?;
+        let identity_path = dir.join("identity.pem");
+        let identity = Identity::from_pkcs8_pem(&read(&identity_path)?)
+            .with_context(|| identity_path.display().to_string())?;
+        let coordinator_path = dir.join("coordinator.pub");
+        let coordinator = read(&coordinator_path)?.trim().parse();
+        let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
+        let marks = Marks::open(&dir.join("marks"))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            config,
+            identity,
+            coordinator,
+            marks,
+        })
+    }
+
+    /// Reads the configuration alone: all that scoring needs.
+    ///
+    /// # Errors
+    ///
+    /// Names the file and the line or key.
+    pub fn config(dir: &Path) -> Result<NodeConfig> {
+        let path = dir.join("node.toml");
+        NodeConfig::parse(&read(&path)?).with_context(|| path.display().to_string())
+    }
+
+    /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// When a file exists or cannot be written.
+    pub fn init(dir: &Path, config: &str, identity: &Identity, coordinator: &PublicIdentity) -> Result<()> {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        write_new(
+            &dir.join("identity.pem"),
+            identity.to_pkcs8_pem().as_bytes(),
+            0o600,
+        )?;
+        write_new(
+            &dir.join("identity.pub"),
+            format!("{}\n", identity.public()).as_bytes(),
+            0o644,
+        )?;
+        write_new(
+            &dir.join("coordinator.pub"),
+            format!("{coordinator}\n").as_bytes(),
+            0o644,
+        )?;
+        write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)
+    }
+}
+
+/// The newest epoch of each run that was acted on: one line an epoch, appended and synced, so that a mark
+/// costs one write. The last line of a run counts; a half-written last line is cut when the file is opened.
+#[derive(Debug)]
+pub struct Marks {
+    file: fs::File,
+    path: PathBuf,
+    marks: BTreeMap<RunId, EpochId>,
+}
+
+impl Marks {
+    fn open(path: &Path) -> Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.with_context(|| path.display().to_string())?,
+        };
+        let mut marks = BTreeMap::new();
+        let mut order = Vec::new();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        for (index, line) in whole.lines().enumerate() {
+            let mark = line
+                .split_once(' ')
+                .and_then(|(run, epoch)| Some((run.parse().ok()?, epoch.parse().ok()?)));
+            let Some((run, epoch)) = mark else {
+                bail!(
+                    "{} line {}: expected a run and an epoch",
+                    path.display(),
+                    index + 1
+                );
+            };
+            order.retain(|known| *known != run);
+            order.push(run);
+            marks.insert(run, EpochId(epoch));
+        }
+        for run in order.iter().rev().skip(MARKS_MAX) {
+            marks.remove(run);
+        }
+        // Rewritten short, then appended to.
+        let text: String = marks
+            .iter()
+            .map(|(run, epoch)| format!("{run} {epoch}\n"))
+            .collect();
+        write_replacing(path, text.as_bytes())?;
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .open(path)
+            .with_context(|| path.display().to_string())?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            marks,
+        })
+    }
+
+    /// All marks.
+    pub fn all(&self) -> &BTreeMap<RunId, EpochId> {
+        &self.marks
+    }
+
+    /// Makes a mark durable.
+    ///
+    /// # Errors
+    ///
+    /// Names the file.
+    pub fn set(&mut self, run: RunId, epoch: EpochId) -> Result<()> {
+        let line = format!("{run} {epoch}\n");
+        let written = self
+            .file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.sync_data());
+        written.with_context(|| self.path.display().to_string())?;
+        self.marks.insert(run, epoch);
+        Ok(())
+    }
+}
+
+/// Writes a file whole or not at all: under another name, synced, then renamed.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+fn read(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!(
+                "{} is missing; `node init` makes a folder with all files",
+                path.display()
+            )
+        }
+        read => read.with_context(|| path.display().to_string()),
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let open = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
+    let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_mark_of_each_run_is_there_after_a_restart_and_a_torn_line_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("marks");
+        let (a, b) = (RunId([1; 16]), RunId([2; 16]));
+        let mut marks = Marks::open(&path).unwrap();
+        for (run, epoch) in [(a, 1), (b, 1), (a, 2)] {
+            marks.set(run, EpochId(epoch)).unwrap();
+        }
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"0101")
+            .unwrap();
+        let again = Marks::open(&path).unwrap();
+        assert_eq!(*again.all(), BTreeMap::from([(a, EpochId(2)), (b, EpochId(1))]));
+        fs::write(&path, "no mark\n").unwrap();
+        let error = Marks::open(&path).unwrap_err().to_string();
+        assert!(
+            error.ends_with("marks line 1: expected a run and an epoch"),
+            "{error}"
+        );
+    }
+}

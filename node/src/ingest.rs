@@ -1,0 +1,139 @@
+//! Where telemetry comes from: files, directories that grow, mails that are dropped into them, this host.
+//!
+//! ```text
+//! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
+//!         mail (attachments) ┘
+//! listing > follow::Follow > reads to do                        decided without I/O
+//! sysinfo > host::Sample x 2 > TelemetryRecord                  rates: a pure function of two samples
+//! ```
+//!
+//! Policy: what is wrong with a file as a whole (no header, a metric missing, gzip cut short, nothing in it)
+//! refuses the file; a bad row is left out, counted and reported. Nothing is left out silently.
+
+mod config;
+mod content;
+pub mod csv;
+pub mod directory;
+pub mod error;
+pub mod file;
+pub mod follow;
+pub mod host;
+pub mod labels;
+pub mod limits;
+mod mail;
+mod time;
+
+use std::path::Path;
+
+use common::model::MetricName;
+use common::units::Timestamp;
+
+pub use self::config::{CsvSource, DirectorySource, Format, HostSource, Interval, Source};
+pub use self::error::{IngestError, RowError};
+
+use self::limits::{RECORDS_MAX, ROW_ERRORS_KEPT, VALUES_MAX};
+use crate::record::TelemetryRecord;
+
+/// What a source gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingested {
+    /// The records: file by file in the order of their names, row by row.
+    pub records: Vec<TelemetryRecord>,
+    /// The first of the rows that were left out.
+    pub rejected: Vec<RowError>,
+    /// All of the rows that were left out.
+    pub rejected_count: u64,
+    /// Files of a directory that were left out as a whole.
+    pub refused: Vec<IngestError>,
+}
+
+impl Ingested {
+    /// Leaves a row out.
+    fn reject(&mut self, row: RowError) {
+        self.rejected_count += 1;
+        if self.rejected.len() < ROW_ERRORS_KEPT {
+            self.rejected.push(row);
+        }
+    }
+
+    /// Takes over what one more file gave.
+    fn absorb(&mut self, other: Self, file: &str) -> Result<(), IngestError> {
+        let (records, values) = (
+            self.records.len() + other.records.len(),
+            self.values() + other.values(),
+        );
+        let too_large = |max: usize, unit| IngestError::TooLarge {
+            file: file.to_owned(),
+            max: max as u64,
+            unit,
+        };
+        if records > RECORDS_MAX {
+            return Err(too_large(RECORDS_MAX, "rows"));
+        }
+        if values > VALUES_MAX {
+            return Err(too_large(VALUES_MAX, "values"));
+        }
+        self.records.extend(other.records);
+        self.rejected_count += other.rejected_count;
+        self.rejected.extend(other.rejected);
+        self.rejected.truncate(ROW_ERRORS_KEPT);
+        self.refused.extend(other.refused);
+        Ok(())
+    }
+
+    /// Records of one source have the same metrics, so the widest record bounds them all.
+    fn values(&self) -> usize {
+        self.records.iter().map(|record| record.values.len()).sum()
+    }
+}
+
+/// All records that `source` holds now: for training. With `required`, each record has just these
+/// metrics in this order. A host holds one record, its present state, without rates.
+///
+/// To go on reading a directory as it grows, use [`directory::Follower`] from the start instead:
+/// its first look gives these records too.
+///
+/// # Errors
+///
+/// [`IngestError`] when nothing of the source can be used. In a directory a file that cannot be used
+/// does not keep the others from being read; it is in [`Ingested::refused`].
+pub fn records(
+    source: &Source,
+    now: Timestamp,
+    required: Option<&[MetricName]>,
+) -> Result<Ingested, IngestError> {
+    let mut out = Ingested::default();
+    match source {
+        Source::Csv(csv) => file::read_file(&csv.path, &csv.format(), required, &mut out)?,
+        Source::Directory(directory) => {
+            directory_records(&directory.path, &directory.format(), required, &mut out)?;
+        }
+        Source::Host(_) => out.records.push(host::Sampler::new(required)?.sample(now)),
+    }
+    Ok(out)
+}
+
+fn directory_records(
+    path: &Path,
+    format: &Format,
+    required: Option<&[MetricName]>,
+    out: &mut Ingested,
+) -> Result<(), IngestError> {
+    for listed in directory::list(path)? {
+        match file::read_file(&path.join(&listed.name), format, required, out) {
+            Ok(()) => (),
+            Err(full @ IngestError::TooLarge { .. }) if !out.records.is_empty() => return Err(full),
+            Err(error) => out.refused.push(error),
+        }
+    }
+    match (out.records.is_empty(), out.refused.first()) {
+        (true, Some(first)) => Err(first.clone()),
+        (true, None) if out.rejected_count == 0 => Err(IngestError::NoFiles {
+            directory: file::shown(path),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! `[[source]]` in a node's configuration.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// One source of telemetry, chosen by its `kind`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Source {
+    /// `kind = "csv"`: one file.
+    Csv(CsvSource),
+    /// `kind = "directory"`: a directory of such files, followed as it grows.
+    Directory(DirectorySource),
+    /// `kind = "host"`: the metrics of this machine ([`METRICS`](super::host::METRICS)).
+    Host(HostSource),
+}
+
+/// One CSV file, plain or gzip. Its first line names the columns; each other column is a metric.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvSource {
+    /// The file; a name that ends in `.eml` is a mail that carries CSV.
+    pub path: PathBuf,
+    /// The column that holds the time: Unix seconds or milliseconds, or RFC 3339. Without it, the
+    /// time of a row is its number times `interval_s`.
+    #[serde(default)]
+    pub timestamp_column: Option<String>,
+    /// Seconds between two rows of a file without timestamps. 60 when not given.
+    #[serde(default)]
+    pub interval_s: Interval,
+}
+
+/// A directory of CSV files (plain or gzip) and mails (`*.eml`). New files, appended lines and rotation
+/// are noticed. Sub-directories, names that begin with a dot, and names that end in `~`, `.tmp` or
+/// `.part` are left alone, so that a file can be written under such a name and renamed when it is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySource {
+    /// The directory.
+    pub path: PathBuf,
+    /// As for a CSV file; the same for all files.
+    #[serde(default)]
+    pub timestamp_column: Option<String>,
+    /// As for a CSV file; the rows of each file are counted from zero.
+    #[serde(default)]
+    pub interval_s: Interval,
+}
+
+/// The metrics of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSource {
+    /// Seconds between two samples. 60 when not given.
+    #[serde(default)]
+    pub interval_s: Interval,
+}
+
+/// How the rows of a file get their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Format {
+    /// The column that holds it.
+    pub timestamp_column: Option<String>,
+    /// The time between two rows, where no column holds it.
+    pub interval_s: Interval,
+}
+
+/// A positive length of time, written as a number of seconds: `60`, `0.5`. Kept in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Interval(u64);
+
+/// The number of seconds is not between a microsecond and a year.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{0} is not a number of seconds between 0.000001 and 31536000")]
+pub struct IntervalError(f64);
+
+impl CsvSource {
+    /// How its rows get their time.
+    pub fn format(&self) -> Format {
+        Format {
+            timestamp_column: self.timestamp_column.clone(),
+            interval_s: self.interval_s,
+        }
+    }
+}
+
+impl DirectorySource {
+    /// How the rows of its files get their time.
+    pub fn format(&self) -> Format {
+        Format {
+            timestamp_column: self.timestamp_column.clone(),
+            interval_s: self.interval_s,
+        }
+    }
+}
+
+impl Interval {
+    /// Its length in microseconds.
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self(60_000_000)
+    }
+}
+
+impl TryFrom<f64> for Interval {
+    type Error = IntervalError;
+
+    fn try_from(seconds: f64) -> Result<Self, IntervalError> {
+        if (1e-6..=31_536_000.0).contains(&seconds) {
+            Ok(Self((seconds * 1e6).round() as u64))
+        } else {
+            Err(IntervalError(seconds))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Config {
+        source: Vec<Source>,
+    }
+
+    #[test]
+    fn the_three_kinds_of_source_are_read_from_toml() {
+        let text = r#"
+            [[source]]
+            kind = "csv"
+            path = "train.csv.gz"
+            interval_s = 300
+            [[source]]
+            kind = "directory"
+            path = "spool"
+            timestamp_column = "time"
+            [[source]]
+            kind = "host"
+            interval_s = 0.5
+        "#;
+        let config: Config = toml::from_str(text).unwrap();
+        let [Source::Csv(csv), Source::Directory(directory), Source::Host(host)] = &config.source[..] else {
+            panic!("three kinds in this order: {config:?}");
+        };
+        assert_eq!(csv.interval_s.micros(), 300_000_000);
+        assert_eq!(directory.timestamp_column.as_deref(), Some("time"));
+        assert_eq!(
+            (directory.interval_s.micros(), host.interval_s.micros()),
+            (60_000_000, 500_000)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_kind_or_interval_is_refused_by_name() {
+        let error = |text: &str| {
+            toml::from_str::<Config>(&format!("[[source]]\n{text}"))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            error("kind = \"csv\"\npath = \"a\"\nintervall_s = 1").contains("unknown field `intervall_s`")
+        );
+        assert!(error("kind = \"host\"\npath = \"a\"").contains("unknown field `path`"));
+        assert!(error("kind = \"ftp\"").contains("unknown variant `ftp`"));
+        assert!(error("kind = \"csv\"").contains("missing field `path`"));
+        assert!(error("kind = \"host\"\ninterval_s = 0").contains("0 is not a number of seconds"));
+    }
+}

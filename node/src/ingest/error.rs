@@ -1,0 +1,269 @@
+//! What can be wrong with telemetry: one clear line that names the file, the line and the column.
+
+use std::fmt;
+
+use super::limits::{
+    COLUMNS_MAX, CSV_PARTS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX,
+};
+
+/// A source, or a file of it, that cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    /// The operating system could not open or read it.
+    #[error("{file}: {reason}")]
+    Io {
+        /// The file or directory.
+        file: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// Nothing in it.
+    #[error("{file}: the file is empty")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// A header and nothing below it.
+    #[error("{file}: there is a header but no row")]
+    NoRows {
+        /// The file.
+        file: String,
+    },
+    /// A directory without a single file.
+    #[error("{directory}: there is no file in this directory")]
+    NoFiles {
+        /// The directory.
+        directory: String,
+    },
+    /// The header does not say what the columns are.
+    #[error("{file}: line {line}: {fault}")]
+    Header {
+        /// The file.
+        file: String,
+        /// Its line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: HeaderFault,
+    },
+    /// A row of a file in which every row counts (labels).
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// The compressed data stops before its end.
+    #[error("{file}: truncated gzip: the file ends at byte {offset}, inside the compressed data")]
+    TruncatedGzip {
+        /// The file.
+        file: String,
+        /// Compressed bytes that are there.
+        offset: u64,
+    },
+    /// The compressed data is not gzip, or fails its checksum.
+    #[error("{file}: damaged gzip at byte {offset}: {reason}")]
+    DamagedGzip {
+        /// The file.
+        file: String,
+        /// Compressed bytes read before it was noticed.
+        offset: u64,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// More than a limit allows.
+    #[error("{file}: more than {max} {unit}")]
+    TooLarge {
+        /// The file or directory.
+        file: String,
+        /// The limit.
+        max: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A mail that holds no telemetry that can be read.
+    #[error("{file}: {fault}")]
+    Mail {
+        /// The file.
+        file: String,
+        /// Why it is refused.
+        fault: MailFault,
+    },
+    /// The operating system does not tell this machine's metrics.
+    #[error("host metrics: {reason}")]
+    Host {
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// What is wrong with a header row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderFault {
+    /// Every cell is a number.
+    #[error("this is a row of numbers; the first line must name the columns")]
+    Numbers,
+    /// A column without a name.
+    #[error("column {0} has no name")]
+    Unnamed(usize),
+    /// A name that is there twice.
+    #[error("column {0} is there twice")]
+    Duplicate(Shown),
+    /// A name over its limit.
+    #[error("the name of column {0} is longer than {max} bytes", max = common::limits::NAME_BYTES_MAX)]
+    NameTooLong(usize),
+    /// More columns than a record may have metrics.
+    #[error("{0} columns are more than the limit of {COLUMNS_MAX}")]
+    TooManyColumns(usize),
+    /// Only a timestamp.
+    #[error("there is no column of a metric")]
+    NoMetrics,
+    /// The configured timestamp column is not there.
+    #[error("there is no timestamp column {0}")]
+    NoTimestamp(Shown),
+    /// A column that must be there is not.
+    #[error("there is no column {first}{}", More(*.others))]
+    Missing {
+        /// The first of the missing columns.
+        first: Shown,
+        /// How many more are missing.
+        others: usize,
+    },
+    /// Bytes that are not text.
+    #[error("the header is not UTF-8 text")]
+    NotText,
+    /// A line over its limit.
+    #[error("the header is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    /// A quotation mark without its partner.
+    #[error("a quotation mark is not closed on its line")]
+    OpenQuote,
+}
+
+/// A row that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: line {line}{}: {fault}", At(.column.as_ref()))]
+pub struct RowError {
+    /// The file.
+    pub file: String,
+    /// Its line, counted from 1; the header is line 1.
+    pub line: u64,
+    /// The column, where one cell is to blame.
+    pub column: Option<Shown>,
+    /// What is wrong with it.
+    pub fault: RowFault,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowFault {
+    /// Text where a number should be.
+    #[error("{0} is not a number")]
+    NotANumber(Shown),
+    /// Infinite, or beyond the range of a 32-bit float.
+    #[error("{0} is not a finite number")]
+    NotFinite(Shown),
+    /// Not a time.
+    #[error("{0} is not a time (Unix seconds or milliseconds, or RFC 3339)")]
+    NotATime(Shown),
+    /// More or fewer cells than the header.
+    #[error("{found} columns where the header has {expected}")]
+    Columns {
+        /// Cells in this row.
+        found: usize,
+        /// Columns of the header.
+        expected: usize,
+    },
+    /// Bytes that are not text.
+    #[error("the line is not UTF-8 text")]
+    NotText,
+    /// A line over its limit.
+    #[error("the line is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    /// A quotation mark without its partner.
+    #[error("a quotation mark is not closed on its line")]
+    OpenQuote,
+    /// Neither 0 nor 1.
+    #[error("{0} is not a label (0 or 1)")]
+    NotALabel(Shown),
+    /// Not a row number.
+    #[error("{0} is not a row number")]
+    NotAnIndex(Shown),
+    /// An interval that ends before it starts.
+    #[error("the interval ends before it starts")]
+    Backwards,
+}
+
+/// Why a mail is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailFault {
+    /// No part of it is CSV.
+    #[error("this mail holds no CSV, neither as its text nor as an attachment")]
+    NoCsv,
+    /// Not a mail.
+    #[error("this is not a mail: it has no header")]
+    NotMail,
+    /// Over the limit of size.
+    #[error("this mail is larger than {MAIL_BYTES_MAX} bytes")]
+    TooLarge,
+    /// A part that does not end, or whose encoding is broken.
+    #[error("attachment {0} is cut short or wrongly encoded")]
+    Broken(Shown),
+    /// More CSV parts than are read from one mail.
+    #[error("this mail holds more than {CSV_PARTS_MAX} CSV attachments")]
+    TooManyParts,
+    /// Forwarded messages are not looked into.
+    #[error("this mail holds another message, which is not read")]
+    Nested,
+    /// A shape that only an attack has.
+    #[error(
+        "this mail has more than {MAIL_HYPHENS_MAX} boundaries or a header over {MAIL_HEADER_BYTES_MAX} bytes"
+    )]
+    Unreasonable,
+}
+
+/// A piece of someone's input, short and without control characters, so that it cannot forge a log line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown(String);
+
+impl Shown {
+    /// The first characters of a cell or a name.
+    pub fn of(text: &str) -> Self {
+        const CHARACTERS_MAX: usize = 40;
+        let mut shown: String = text
+            .chars()
+            .take(CHARACTERS_MAX)
+            .flat_map(char::escape_debug)
+            .collect();
+        if text.chars().nth(CHARACTERS_MAX).is_some() {
+            shown.push('…');
+        }
+        Self(shown)
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+struct At<'a>(Option<&'a Shown>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |column| write!(f, ", column {column}"))
+    }
+}
+
+struct More(usize);
+
+impl fmt::Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            others => write!(f, " (and {others} more are missing)"),
+        }
+    }
+}

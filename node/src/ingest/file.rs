@@ -1,0 +1,69 @@
+//! One whole file: CSV, plain or gzip, or a mail with CSV in it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use common::model::MetricName;
+
+use super::content::{Content, io_error};
+use super::csv::{Decoder, decode_all};
+use super::error::IngestError;
+use super::limits::UNPACKED_BYTES_MAX;
+use super::{Format, Ingested, mail};
+
+/// Reads all records of a CSV file, plain or gzip, or of a mail (named `*.eml`) that carries CSV.
+///
+/// # Errors
+///
+/// [`IngestError`] when the file as a whole cannot be used; then nothing of it is in `out`.
+/// Rows that had to be left out are reported in `out`.
+pub fn read_file(
+    path: &Path,
+    format: &Format,
+    required: Option<&[MetricName]>,
+    out: &mut Ingested,
+) -> Result<(), IngestError> {
+    let name = shown(path);
+    let file = File::open(path).map_err(|error| io_error(&name, &error))?;
+    let mut own = Ingested::default();
+    if is_mail(path) {
+        mail::read(&name, file, format, required, &mut own)?;
+    } else {
+        read_stream(&name, file, UNPACKED_BYTES_MAX, format, required, &mut own)?;
+    }
+    out.absorb(own, &name)
+}
+
+/// Reads CSV, plain or gzip, from a stream that errors and records call `name`.
+pub(super) fn read_stream(
+    name: &str,
+    stream: impl Read,
+    unpacked_bytes_max: u64,
+    format: &Format,
+    required: Option<&[MetricName]>,
+    out: &mut Ingested,
+) -> Result<(), IngestError> {
+    let content = Content::new(name, stream, unpacked_bytes_max)?;
+    decode_all(name, content, Decoder::new(name, format, required), out)
+}
+
+/// Whether a file of this name is read as a mail.
+pub(super) fn is_mail(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("eml"))
+}
+
+/// A path as errors show it: on one line.
+pub(super) fn shown(path: &Path) -> String {
+    path.to_string_lossy()
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
+}

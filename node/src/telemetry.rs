@@ -1,0 +1,120 @@
+//! What a running node knows of its machine: the sources it follows, and the newest records of each.
+
+use std::collections::VecDeque;
+
+use common::units::Timestamp;
+
+use crate::config::NodeConfig;
+use crate::ingest::directory::Follower;
+use crate::ingest::follow::Follow;
+use crate::ingest::host::Sampler;
+use crate::ingest::{Format, IngestError, Ingested, Source};
+use crate::record::TelemetryRecord;
+
+/// All sources of a node, and the records they gave so far.
+pub struct Telemetry {
+    sources: Vec<Open>,
+    records: VecDeque<TelemetryRecord>,
+    records_max: usize,
+    /// Counts the looks that found something: what was made of the records is stale when it has changed.
+    version: u64,
+}
+
+/// One source being read.
+enum Open {
+    Files(Follower),
+    Host {
+        sampler: Sampler,
+        every_micros: u64,
+        due: Timestamp,
+    },
+}
+
+impl Telemetry {
+    /// Opens the sources of a configuration; nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`IngestError`] when this host cannot be measured.
+    pub fn open(config: &NodeConfig) -> Result<Self, IngestError> {
+        let sources: Result<Vec<Open>, IngestError> = config.sources.iter().map(open).collect();
+        let records_max = config.telemetry.records_max;
+        Ok(Self {
+            sources: sources?,
+            records: VecDeque::new(),
+            records_max,
+            version: 0,
+        })
+    }
+
+    /// Reads what is new; returns what an operator should know: rows and files that were left out.
+    pub fn look(&mut self, now: Timestamp) -> Vec<String> {
+        let mut notes = Vec::new();
+        for source in &mut self.sources {
+            loop {
+                let found = match look(source, now) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        notes.push(error.to_string());
+                        break;
+                    }
+                };
+                notes.extend(found.refused.iter().map(ToString::to_string));
+                notes.extend(found.rejected.iter().map(ToString::to_string));
+                if found.records.is_empty() {
+                    break;
+                }
+                self.version += 1;
+                self.records.extend(found.records);
+                let surplus = self.records.len().saturating_sub(self.records_max);
+                self.records.drain(..surplus);
+            }
+        }
+        notes
+    }
+
+    /// Changes whenever the records do.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The records, each source's in the order of time.
+    pub fn records(&mut self) -> &[TelemetryRecord] {
+        self.records.make_contiguous()
+    }
+}
+
+fn open(source: &Source) -> Result<Open, IngestError> {
+    let files = |path, format: Format| Open::Files(Follower::new(path, format, None, Follow::default()));
+    Ok(match source {
+        Source::Csv(csv) => files(&csv.path, csv.format()),
+        Source::Directory(directory) => files(&directory.path, directory.format()),
+        Source::Host(host) => {
+            let every_micros = host.interval_s.micros();
+            Open::Host {
+                sampler: Sampler::new(None)?,
+                every_micros,
+                due: Timestamp::default(),
+            }
+        }
+    })
+}
+
+fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
+    match source {
+        Open::Files(follower) => follower.look(),
+        Open::Host { due, .. } if now < *due => Ok(Ingested::default()),
+        Open::Host {
+            sampler,
+            every_micros,
+            due,
+        } => {
+            // The next sample is due on a grid, so that a late look does not shift all later ones.
+            *due = Timestamp(now.0 - now.0 % *every_micros + *every_micros);
+            Ok(Ingested {
+                records: vec![sampler.sample(now)],
+                ..Ingested::default()
+            })
+        }
+    }
+}

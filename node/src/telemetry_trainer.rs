@@ -1,0 +1,133 @@
+//! Training on the node's own telemetry: what the driver's [`Trainer`] is in a real node.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::model::{Forecaster, Task};
+
+use crate::detect::{Detector, History, Preparation};
+use crate::driver;
+use crate::kept::{self, RunNote};
+use crate::learn::{self, Training};
+use crate::participant::{Assignment, Trained};
+use crate::telemetry::Telemetry;
+use crate::trainer::Trainer;
+
+/// Learns from telemetry, and keeps models in the node's folder.
+pub struct TelemetryTrainer {
+    name: String,
+    dir: PathBuf,
+    preparation: Preparation,
+    telemetry: Arc<Mutex<Telemetry>>,
+    /// What was prepared last: of which records, and for which task and stride.
+    prepared: Option<(u64, Forecaster, u32, Arc<History>)>,
+}
+
+impl TelemetryTrainer {
+    /// A trainer for the node of this name and folder.
+    pub fn new(name: &str, dir: PathBuf, preparation: Preparation, telemetry: Arc<Mutex<Telemetry>>) -> Self {
+        Self {
+            name: name.to_owned(),
+            dir,
+            preparation,
+            telemetry,
+            prepared: None,
+        }
+    }
+
+    /// The node's records as windows; prepared again only when there are new ones.
+    fn history(&mut self, task: &Forecaster, stride: u32) -> Result<Arc<History>, String> {
+        let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
+        for note in telemetry.look(driver::now()) {
+            tracing::warn!("{note}");
+        }
+        let version = telemetry.version();
+        if let Some((of, known, every, history)) = &self.prepared
+            && (*of, known, *every) == (version, task, stride)
+        {
+            return Ok(Arc::clone(history));
+        }
+        let preparation = Preparation {
+            stride,
+            ..self.preparation
+        };
+        let history =
+            History::prepare(task, telemetry.records(), &preparation).map_err(|error| error.to_string())?;
+        let history = Arc::new(history);
+        self.prepared = Some((version, task.clone(), stride, Arc::clone(&history)));
+        Ok(history)
+    }
+}
+
+fn forecaster(assignment: &Assignment) -> Result<&Forecaster, String> {
+    match &assignment.plan.task {
+        Task::Forecaster(forecaster) => Ok(forecaster),
+        Task::Flat { .. } => Err("the run has a flat task: it measures rounds and learns nothing".into()),
+    }
+}
+
+/// The seed of a node's own choices: of the run's seed and the node's name, so that it is another one on
+/// each node and the same in each repetition.
+pub fn node_seed(run_seed: u64, name: &str) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026 order of a node's training windows");
+    hasher.update(&run_seed.to_le_bytes());
+    hasher.update(name.as_bytes());
+    u64::from_le_bytes(
+        *hasher
+            .finalize()
+            .as_bytes()
+            .first_chunk()
+            .expect("a hash has 32 bytes"),
+    )
+}
+
+impl Trainer for TelemetryTrainer {
+    fn train(
+        &mut self,
+        assignment: &Assignment,
+        progress: &mut dyn FnMut(u8) -> ControlFlow<()>,
+    ) -> Result<Trained, String> {
+        let task = forecaster(assignment)?;
+        let plan = &assignment.plan;
+        let history = self.history(task, plan.stride)?;
+        let settings = Training {
+            epochs: plan.epochs,
+            batch: plan.batch as usize,
+            learning_rate: f64::from(plan.learning_rate),
+            seed: node_seed(plan.seed, &self.name),
+            round: assignment.round.0,
+        };
+        let mut tell = |step: learn::Progress| {
+            let done = u64::from(step.epoch - 1) * u64::from(step.steps) + u64::from(step.step);
+            let all = u64::from(step.epochs) * u64::from(step.steps);
+            progress((done * 100 / all.max(1)) as u8)
+        };
+        let trained = learn::train(task, &assignment.model, &history.training, &settings, &mut tell);
+        let learn::Trained {
+            parameters,
+            samples,
+            loss,
+        } = trained.map_err(|error| error.to_string())?;
+        Ok(Trained {
+            epoch: assignment.epoch,
+            parameters,
+            samples,
+            loss,
+        })
+    }
+
+    fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {
+        let task = forecaster(assignment)?;
+        let history = self.history(task, assignment.plan.stride)?;
+        let model = (*assignment.model).clone();
+        let detector = Detector::fit(task, model, &history).map_err(|error| error.to_string())?;
+        let note = RunNote::of(&assignment.run.to_string(), assignment.round.0, &assignment.plan);
+        kept::write(&self.dir, &detector, &note).map_err(|error| format!("{error:#}"))?;
+        Ok(format!(
+            "the model of {} rounds is kept in {}",
+            note.rounds,
+            self.dir.join("model").display()
+        ))
+    }
+}
