@@ -36,16 +36,10 @@ fn decode(input: &[u8], key_bytes: usize, body_bytes_max: usize) -> Decoded {
     let (length, body) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(short)?;
     let said = u32::from_le_bytes(*length) as usize;
     if said > body_bytes_max {
-        return Err(Malformed::Long {
-            said,
-            max: body_bytes_max,
-        });
+        return Err(Malformed::Long { said, max: body_bytes_max });
     }
     if said > body.len() {
-        return Err(Malformed::Truncated {
-            said,
-            there: body.len(),
-        });
+        return Err(Malformed::Truncated { said, there: body.len() });
     }
     // RTPS pads a payload to four bytes on the wire (9.4.5.3), and not every vendor takes the padding off.
     if body.len() - said > 3 {
@@ -112,10 +106,7 @@ impl Decode<'_, Decoded> for Limits {
     type Error = Infallible;
 
     fn decode_bytes(self, input: &[u8], encoding: RepresentationIdentifier) -> Result<Decoded, Infallible> {
-        let plain = [
-            RepresentationIdentifier::CDR_LE,
-            RepresentationIdentifier::XCDR2_LE,
-        ];
+        let plain = [RepresentationIdentifier::CDR_LE, RepresentationIdentifier::XCDR2_LE];
         Ok(if plain.contains(&encoding) {
             decode(input, self.key_bytes, self.body_bytes_max)
         } else {
@@ -129,13 +120,8 @@ mod tests {
     use super::*;
 
     fn read(input: &[u8], key_bytes: usize) -> Decoded {
-        let limits = Limits {
-            key_bytes,
-            body_bytes_max: 8,
-        };
-        limits
-            .decode_bytes(input, RepresentationIdentifier::CDR_LE)
-            .unwrap()
+        let limits = Limits { key_bytes, body_bytes_max: 8 };
+        limits.decode_bytes(input, RepresentationIdentifier::CDR_LE).unwrap()
     }
 
     #[test]
@@ -155,27 +141,15 @@ mod tests {
     fn every_truncation_of_a_sample_is_refused() {
         let whole = encode(&[1; 4], &[2; 8]).0;
         for end in 0..whole.len() {
-            assert!(
-                read(&whole[..end], 4).is_err(),
-                "{end} bytes were taken for a sample"
-            );
+            assert!(read(&whole[..end], 4).is_err(), "{end} bytes were taken for a sample");
         }
     }
 
     #[test]
     fn a_body_over_the_limit_is_refused_before_anything_is_allocated() {
         let sample = [0xff; 12];
-        assert_eq!(
-            read(&sample, 4),
-            Err(Malformed::Long {
-                said: u32::MAX as usize,
-                max: 8
-            })
-        );
-        assert_eq!(
-            read(&encode(&[], &[0; 9]).0, 0),
-            Err(Malformed::Long { said: 9, max: 8 })
-        );
+        assert_eq!(read(&sample, 4), Err(Malformed::Long { said: u32::MAX as usize, max: 8 }));
+        assert_eq!(read(&encode(&[], &[0; 9]).0, 0), Err(Malformed::Long { said: 9, max: 8 }));
     }
 
     #[test]
@@ -186,18 +160,12 @@ mod tests {
 
     #[test]
     fn other_encodings_are_refused() {
-        let limits = Limits {
-            key_bytes: 0,
-            body_bytes_max: 8,
-        };
+        let limits = Limits { key_bytes: 0, body_bytes_max: 8 };
         let sample = encode(&[], &[1]).0;
         for encoding in RawRead::supported_encodings() {
             let decoded = limits.decode_bytes(&sample, *encoding).unwrap();
-            let plain = [
-                RepresentationIdentifier::CDR_LE,
-                RepresentationIdentifier::XCDR2_LE,
-            ]
-            .contains(encoding);
+            let plain =
+                [RepresentationIdentifier::CDR_LE, RepresentationIdentifier::XCDR2_LE].contains(encoding);
             assert_eq!(decoded.is_ok(), plain, "{encoding:?}");
         }
     }

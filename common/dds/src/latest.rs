@@ -81,10 +81,7 @@ mod tests {
                 history.extend(write(&mut latest, n));
                 let kept = &history[history.len().saturating_sub(2 * usize::from(keys))..];
                 for written in history.clone() {
-                    assert!(
-                        kept.contains(&written),
-                        "{keys} keys: {written} fell out of {kept:?}"
-                    );
+                    assert!(kept.contains(&written), "{keys} keys: {written} fell out of {kept:?}");
                 }
             }
             assert!(
@@ -97,10 +94,7 @@ mod tests {
     #[test]
     fn the_key_written_longest_ago_makes_room_for_a_new_one() {
         let mut latest = Latest::new(2);
-        let out: Vec<u8> = [1, 2, 3, 2, 2, 2, 2]
-            .iter()
-            .flat_map(|n| write(&mut latest, *n))
-            .collect();
+        let out: Vec<u8> = [1, 2, 3, 2, 2, 2, 2].iter().flat_map(|n| write(&mut latest, *n)).collect();
         assert!(!out[2..].contains(&1));
         assert!(out[3..].contains(&3));
     }

@@ -1,6 +1,7 @@
 //! Joining a domain.
 
 use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 
 use rustdds::dds::CreateError;
 use rustdds::{DomainParticipant, DomainParticipantBuilder, Publisher, QosPolicies, Subscriber, TopicKind};
@@ -28,10 +29,35 @@ pub struct Config {
 /// A place in a domain: sockets and two threads. All its readers and writers end when it is dropped, and its
 /// peers are told.
 pub struct Participant {
+    // Dropped in this order: the second watches the first go.
     inner: DomainParticipant,
+    _departure: Departure,
     publisher: Publisher,
     subscriber: Subscriber,
 }
+
+/// Sees to it that a participant ends on the thread that drops it.
+///
+/// The discovery thread of RustDDS borrows its own participant for each announcement. If the owner lets go in that
+/// moment, the thread is left with the last reference: it tries to join itself, panics, and no peer is told
+/// that the participant has gone.
+struct Departure(Publisher);
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        for _ in 0..BORROWED_MAX {
+            // Present means that the borrower had it, and that we have it now as well.
+            let Some(borrowed) = self.0.participant() else { return };
+            std::thread::park_timeout(BORROWED);
+            drop(borrowed);
+        }
+    }
+}
+
+/// How long an announcement borrows the participant, generously; RustDDS has no event for its end.
+const BORROWED: Duration = Duration::from_millis(2);
+/// Then something else holds it, and waiting longer does not help.
+const BORROWED_MAX: usize = 100;
 
 impl Participant {
     /// Joins the domain. Blocks for some milliseconds; several participants can live in one process.
@@ -54,17 +80,9 @@ impl Participant {
         }
         let no_participant = |source| DdsError::Participant { domain, source };
         let inner = builder.build().map_err(no_participant)?;
-        let publisher = inner
-            .create_publisher(&QosPolicies::qos_none())
-            .map_err(no_participant)?;
-        let subscriber = inner
-            .create_subscriber(&QosPolicies::qos_none())
-            .map_err(no_participant)?;
-        Ok(Self {
-            inner,
-            publisher,
-            subscriber,
-        })
+        let publisher = inner.create_publisher(&QosPolicies::qos_none()).map_err(no_participant)?;
+        let subscriber = inner.create_subscriber(&QosPolicies::qos_none()).map_err(no_participant)?;
+        Ok(Self { inner, _departure: Departure(publisher.clone()), publisher, subscriber })
     }
 
     /// A new writer. It matches the readers of the topic by itself, some milliseconds later.
@@ -75,15 +93,9 @@ impl Participant {
     pub fn writer(&self, topic: &Topic) -> Result<Writer, DdsError> {
         let policies = Some(topic.qos.writer_policies());
         self.topic(topic)
-            .and_then(|made| {
-                self.publisher
-                    .create_datawriter_no_key::<Encoded, RawWrite>(&made, policies)
-            })
+            .and_then(|made| self.publisher.create_datawriter_no_key::<Encoded, RawWrite>(&made, policies))
             .map(|writer| Writer::new(*topic, writer))
-            .map_err(|source| DdsError::Endpoint {
-                topic: topic.name,
-                source,
-            })
+            .map_err(|source| DdsError::Endpoint { topic: topic.name, source })
     }
 
     /// A new reader. It matches the writers of the topic by itself, some milliseconds later.
@@ -93,15 +105,9 @@ impl Participant {
     /// [`DdsError::Endpoint`] when the participant is broken.
     pub fn reader(&self, topic: &Topic) -> Result<Reader, DdsError> {
         self.topic(topic)
-            .and_then(|made| {
-                self.subscriber
-                    .create_simple_datareader_no_key::<Decoded, RawRead>(&made, None)
-            })
+            .and_then(|made| self.subscriber.create_simple_datareader_no_key::<Decoded, RawRead>(&made, None))
             .map(|reader| Reader::new(*topic, reader))
-            .map_err(|source| DdsError::Endpoint {
-                topic: topic.name,
-                source,
-            })
+            .map_err(|source| DdsError::Endpoint { topic: topic.name, source })
     }
 
     /// Samples of this size, header included, that all writers together may have on their way to this host's
@@ -118,8 +124,7 @@ impl Participant {
     /// share by the largest limits it was ever given, and a writer's are larger.
     fn topic(&self, topic: &Topic) -> Result<rustdds::Topic, CreateError> {
         let (name, type_name) = (topic.name.to_owned(), topic.type_name.to_owned());
-        self.inner
-            .create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)
+        self.inner.create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)
     }
 }
 
@@ -130,9 +135,7 @@ const HEADER_BYTES: usize = 1024;
 fn receive_buffer_bytes() -> usize {
     const STOCK_LINUX: usize = 212_992;
     let configured = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
-    let cap = configured
-        .and_then(|bytes| bytes.trim().parse().ok())
-        .unwrap_or(STOCK_LINUX);
+    let cap = configured.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(STOCK_LINUX);
     2 * cap.min(DomainParticipantBuilder::DEFAULT_SOCKET_RECEIVE_BUFFER_SIZE)
 }
 

@@ -47,9 +47,7 @@ impl Qos {
         match self {
             Self::State { .. } => qos.durability(Durability::TransientLocal).reliability(RELIABLE),
             Self::Message { .. } => qos.durability(Durability::Volatile).reliability(RELIABLE),
-            Self::Chunk { .. } => qos
-                .durability(Durability::Volatile)
-                .reliability(Reliability::BestEffort),
+            Self::Chunk { .. } => qos.durability(Durability::Volatile).reliability(Reliability::BestEffort),
         }
         .build()
     }
@@ -57,9 +55,7 @@ impl Qos {
     pub(crate) fn writer_policies(self) -> QosPolicies {
         match self {
             Self::State { keys } => bounded(UNACKNOWLEDGED_MAX)
-                .history(History::KeepLast {
-                    depth: i32::from(history_depth(keys)),
-                })
+                .history(History::KeepLast { depth: i32::from(history_depth(keys)) })
                 .durability(Durability::TransientLocal)
                 .reliability(RELIABLE),
             Self::Message { .. } => bounded(UNACKNOWLEDGED_MAX)
@@ -69,9 +65,7 @@ impl Qos {
             // Not volatile, although nothing is ever replayed: for every reader that joins a volatile writer
             // RustDDS lists each sequence number written before, and a best-effort reader never clears the list.
             Self::Chunk { unsent, .. } => bounded(i32::from(unsent))
-                .history(History::KeepLast {
-                    depth: i32::from(unsent),
-                })
+                .history(History::KeepLast { depth: i32::from(unsent) })
                 .durability(Durability::TransientLocal)
                 .reliability(Reliability::BestEffort),
         }
@@ -86,9 +80,7 @@ pub(crate) const fn history_depth(keys: u16) -> u16 {
 }
 
 /// A write never blocks the thread it is called on: a full window is an error at once.
-const RELIABLE: Reliability = Reliability::Reliable {
-    max_blocking_time: Duration::ZERO,
-};
+const RELIABLE: Reliability = Reliability::Reliable { max_blocking_time: Duration::ZERO };
 
 fn bounded(samples: i32) -> QosPolicyBuilder {
     QosPolicyBuilder::new().resource_limits(ResourceLimits {

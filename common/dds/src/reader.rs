@@ -52,36 +52,18 @@ impl Reader {
     /// [`DdsError::Malformed`] for each sample that is none, after which the next call reads on;
     /// [`DdsError::Failed`] when the participant is broken.
     pub async fn next(&mut self) -> Result<Sample, DdsError> {
-        let Topic {
-            name: topic,
-            key_bytes,
-            body_bytes_max,
-            ..
-        } = self.topic;
-        let mut samples = pin!(self.inner.as_async_stream_with(Limits {
-            key_bytes,
-            body_bytes_max
-        }));
+        let Topic { name: topic, key_bytes, body_bytes_max, .. } = self.topic;
+        let mut samples = pin!(self.inner.as_async_stream_with(Limits { key_bytes, body_bytes_max }));
         match samples.next().await {
             Some(Ok(change)) => {
                 let writer = change.writer_guid.to_bytes();
                 match change.sample {
                     Ok((key, body)) => Ok(Sample { key, body, writer }),
-                    Err(reason) => Err(DdsError::Malformed {
-                        topic,
-                        writer,
-                        reason,
-                    }),
+                    Err(reason) => Err(DdsError::Malformed { topic, writer, reason }),
                 }
             }
-            Some(Err(e)) => Err(DdsError::Failed {
-                topic,
-                reason: e.to_string(),
-            }),
-            None => Err(DdsError::Failed {
-                topic,
-                reason: "the stream of samples has ended".to_owned(),
-            }),
+            Some(Err(e)) => Err(DdsError::Failed { topic, reason: e.to_string() }),
+            None => Err(DdsError::Failed { topic, reason: "the stream of samples has ended".to_owned() }),
         }
     }
 

@@ -31,17 +31,8 @@ impl Topic {
         qos: Qos,
     ) -> Self {
         assert!(key_bytes.is_multiple_of(4), "a key is a multiple of four bytes");
-        assert!(
-            body_bytes_max < u32::MAX as usize,
-            "CDR counts the bytes of a body in a u32"
-        );
-        Self {
-            name,
-            type_name,
-            key_bytes,
-            body_bytes_max,
-            qos,
-        }
+        assert!(body_bytes_max < u32::MAX as usize, "CDR counts the bytes of a body in a u32");
+        Self { name, type_name, key_bytes, body_bytes_max, qos }
     }
 
     /// The name of the topic.

@@ -18,25 +18,13 @@ const CHUNK: usize = 3 * (16 * 1024 + 16);
 const CHUNK_KEY: usize = 36;
 
 /// What the coordinator asks, by run. A late joiner needs nothing else.
-pub const ANNOUNCE: Topic = Topic::new(
-    "announce",
-    "starling::Announce",
-    16,
-    MESSAGE,
-    Qos::State { keys: 4 },
-);
+pub const ANNOUNCE: Topic = Topic::new("announce", "starling::Announce", 16, MESSAGE, Qos::State { keys: 4 });
 
 /// The coordinator's hello, by coordinator.
 pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos::State { keys: 1 });
 
 /// Nodes' hellos and what they are doing, by node. Only the coordinator reads it.
-pub const PRESENCE: Topic = Topic::new(
-    "presence",
-    "starling::Presence",
-    32,
-    SMALL,
-    Qos::State { keys: 1 },
-);
+pub const PRESENCE: Topic = Topic::new("presence", "starling::Presence", 32, SMALL, Qos::State { keys: 1 });
 
 /// Pieces of models, by blob and index. Every node reads it.
 pub const MODEL_CHUNK: Topic = Topic::new(
@@ -44,10 +32,7 @@ pub const MODEL_CHUNK: Topic = Topic::new(
     "starling::ModelChunk",
     CHUNK_KEY,
     CHUNK,
-    Qos::Chunk {
-        unread: 128,
-        unsent: 128,
-    },
+    Qos::Chunk { unread: 128, unsent: 128 },
 );
 
 /// Pieces of updates, by blob and index. Only the coordinator reads it.
@@ -56,10 +41,7 @@ pub const UPDATE_CHUNK: Topic = Topic::new(
     "starling::UpdateChunk",
     CHUNK_KEY,
     CHUNK,
-    Qos::Chunk {
-        unread: 256,
-        unsent: 128,
-    },
+    Qos::Chunk { unread: 256, unsent: 128 },
 );
 
 /// What a node has of a model, by blob and node. Only the coordinator reads it.
@@ -68,10 +50,7 @@ pub const MODEL_RECEIPT: Topic = Topic::new(
     "starling::ModelReceipt",
     64,
     SMALL,
-    Qos::Chunk {
-        unread: 2048,
-        unsent: 256,
-    },
+    Qos::Chunk { unread: 2048, unsent: 256 },
 );
 
 /// What the coordinator has of an update, by blob and node. Every node reads it.
@@ -80,29 +59,12 @@ pub const UPDATE_RECEIPT: Topic = Topic::new(
     "starling::UpdateReceipt",
     64,
     SMALL,
-    Qos::Chunk {
-        unread: 2048,
-        unsent: 1024,
-    },
+    Qos::Chunk { unread: 2048, unsent: 1024 },
 );
 
 /// Facts about runs, by coordinator, for any number of watchers.
-pub const EVENT: Topic = Topic::new(
-    "event",
-    "starling::Event",
-    32,
-    MESSAGE,
-    Qos::Message { samples: 256 },
-);
+pub const EVENT: Topic = Topic::new("event", "starling::Event", 32, MESSAGE, Qos::Message { samples: 256 });
 
 /// All of them.
-pub const ALL: [Topic; 8] = [
-    ANNOUNCE,
-    HELLO,
-    PRESENCE,
-    MODEL_CHUNK,
-    UPDATE_CHUNK,
-    MODEL_RECEIPT,
-    UPDATE_RECEIPT,
-    EVENT,
-];
+pub const ALL: [Topic; 8] =
+    [ANNOUNCE, HELLO, PRESENCE, MODEL_CHUNK, UPDATE_CHUNK, MODEL_RECEIPT, UPDATE_RECEIPT, EVENT];

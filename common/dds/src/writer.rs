@@ -69,32 +69,17 @@ impl Writer {
     /// As [`Self::write`].
     pub fn write_to(&self, reader: ReaderAddress, key: &[u8], body: &[u8]) -> Result<(), DdsError> {
         let sample = self.encoded(key, body)?;
-        let options = WriteOptionsBuilder::new()
-            .to_single_reader(GUID::from_bytes(reader.0))
-            .build();
+        let options = WriteOptionsBuilder::new().to_single_reader(GUID::from_bytes(reader.0)).build();
         self.send(sample, options)
     }
 
     fn encoded(&self, key: &[u8], body: &[u8]) -> Result<Bytes, DdsError> {
-        let Topic {
-            name,
-            key_bytes,
-            body_bytes_max,
-            ..
-        } = self.topic;
+        let Topic { name, key_bytes, body_bytes_max, .. } = self.topic;
         if key.len() != key_bytes {
-            return Err(DdsError::Key {
-                topic: name,
-                got: key.len(),
-                want: key_bytes,
-            });
+            return Err(DdsError::Key { topic: name, got: key.len(), want: key_bytes });
         }
         if body.len() > body_bytes_max {
-            return Err(DdsError::Body {
-                topic: name,
-                got: body.len(),
-                max: body_bytes_max,
-            });
+            return Err(DdsError::Body { topic: name, got: body.len(), max: body_bytes_max });
         }
         Ok(cdr::encode(key, body).0)
     }
@@ -104,10 +89,7 @@ impl Writer {
         match self.inner.write_with_options(Encoded(sample), options) {
             Ok(_) => Ok(()),
             Err(WriteError::WouldBlock { .. }) => Err(DdsError::Busy { topic }),
-            Err(e) => Err(DdsError::Failed {
-                topic,
-                reason: e.to_string(),
-            }),
+            Err(e) => Err(DdsError::Failed { topic, reason: e.to_string() }),
         }
     }
 }

@@ -15,23 +15,9 @@ const REPEAT: Duration = Duration::from_millis(10);
 const HELLO: &[u8] = b"hello";
 
 const STATE: Topic = Topic::new("test_state", "test::State", 4, 1024, Qos::State { keys: 2 });
-const MESSAGE: Topic = Topic::new(
-    "test_message",
-    "test::Message",
-    0,
-    1024,
-    Qos::Message { samples: 256 },
-);
-const CHUNK: Topic = Topic::new(
-    "test_chunk",
-    "test::Chunk",
-    36,
-    CHUNK_BYTES,
-    Qos::Chunk {
-        unread: 256,
-        unsent: 64,
-    },
-);
+const MESSAGE: Topic = Topic::new("test_message", "test::Message", 0, 1024, Qos::Message { samples: 256 });
+const CHUNK: Topic =
+    Topic::new("test_chunk", "test::Chunk", 36, CHUNK_BYTES, Qos::Chunk { unread: 256, unsent: 64 });
 const ACK: Topic = Topic::new("test_ack", "test::Ack", 4, 64, Qos::Message { samples: 256 });
 
 /// The sealed chunk of the layer above.
@@ -67,9 +53,7 @@ async fn greet(writer: &Writer, reader: &mut Reader, key: &[u8]) {
             }
         }
     };
-    timeout(PATIENCE, greeted)
-        .await
-        .expect("the two participants never matched");
+    timeout(PATIENCE, greeted).await.expect("the two participants never matched");
 }
 
 #[tokio::test]
@@ -152,9 +136,7 @@ async fn a_blob_of_64_mb_arrives_whole_in_acknowledged_windows() {
             while index >= acknowledged + window {
                 acknowledged = u32::from_le_bytes(next(&mut acks).await.key[..].try_into().unwrap());
             }
-            chunks
-                .write_to(address, &key_of(index), &vec![index as u8; CHUNK_BYTES])
-                .unwrap();
+            chunks.write_to(address, &key_of(index), &vec![index as u8; CHUNK_BYTES]).unwrap();
         }
     };
     let received = async {
@@ -203,10 +185,7 @@ fn what_does_not_fit_the_topic_is_not_written() {
     let errors =
         [writer.write(&[1; 3], b""), writer.write(&[1; 4], &[0; 1025])].map(|e| e.unwrap_err().to_string());
     assert_eq!(errors[0], "a key of topic test_state has 4 bytes, not 3");
-    assert_eq!(
-        errors[1],
-        "a body of topic test_state has at most 1024 bytes, not 1025"
-    );
+    assert_eq!(errors[1], "a body of topic test_state has at most 1024 bytes, not 1025");
 }
 
 #[test]
@@ -219,27 +198,9 @@ fn the_window_of_a_topic_is_bounded_by_its_cache_and_by_the_kernel() {
 
 #[test]
 fn a_wrong_domain_or_interface_is_named() {
-    let domain = Participant::new(&Config {
-        domain: 232,
-        interfaces: vec![],
-    })
-    .err()
-    .unwrap();
-    assert_eq!(
-        domain.to_string(),
-        "domain 232 is over 231, the last one whose ports exist"
-    );
+    let domain = Participant::new(&Config { domain: 232, interfaces: vec![] }).err().unwrap();
+    assert_eq!(domain.to_string(), "domain 232 is over 231, the last one whose ports exist");
     let elsewhere = vec![IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1))];
-    let interface = Participant::new(&Config {
-        domain: 17,
-        interfaces: elsewhere,
-    })
-    .err()
-    .unwrap();
-    assert!(
-        interface
-            .to_string()
-            .starts_with("interface 198.51.100.1 cannot be used: "),
-        "{interface}"
-    );
+    let interface = Participant::new(&Config { domain: 17, interfaces: elsewhere }).err().unwrap();
+    assert!(interface.to_string().starts_with("interface 198.51.100.1 cannot be used: "), "{interface}");
 }

@@ -10,14 +10,8 @@ use dds::topics;
 
 /// The type name in an IDL file, and the bytes of its fields before the body.
 fn parse(text: &str) -> (String, usize) {
-    let module = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("module "))
-        .unwrap();
-    let name = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("struct "))
-        .unwrap();
+    let module = text.lines().find_map(|line| line.trim().strip_prefix("module ")).unwrap();
+    let name = text.lines().find_map(|line| line.trim().strip_prefix("struct ")).unwrap();
     let bytes = text.lines().map(|line| {
         let field = line.trim().trim_end_matches(';');
         match field.strip_prefix("octet ") {
@@ -26,11 +20,7 @@ fn parse(text: &str) -> (String, usize) {
             None => 0,
         }
     });
-    let type_name = format!(
-        "{}::{}",
-        module.trim_end_matches(" {"),
-        name.trim_end_matches(" {")
-    );
+    let type_name = format!("{}::{}", module.trim_end_matches(" {"), name.trim_end_matches(" {"));
     (type_name, bytes.sum())
 }
 
@@ -41,34 +31,20 @@ fn every_topic_has_its_idl_file_with_the_same_name_and_key() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| {
-            (
-                path.file_stem().unwrap().to_str().unwrap().to_owned(),
-                fs::read_to_string(path).unwrap(),
-            )
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
         })
         .collect();
     for (name, text) in &files {
-        assert!(
-            text.contains("@final") && text.contains("sequence<octet> body;"),
-            "{name}.idl"
-        );
+        assert!(text.contains("@final") && text.contains("sequence<octet> body;"), "{name}.idl");
     }
-    let said: BTreeMap<_, _> = files
-        .iter()
-        .map(|(name, text)| (name.clone(), parse(text)))
-        .collect();
+    let said: BTreeMap<_, _> = files.iter().map(|(name, text)| (name.clone(), parse(text))).collect();
     let carried = topics::ALL.map(|t| (t.name().to_owned(), (t.type_name().to_owned(), t.key_bytes())));
     assert_eq!(said, BTreeMap::from(carried));
 }
 
 #[test]
 fn the_caches_of_the_bulk_topics_stay_within_tens_of_megabytes() {
-    for topic in [
-        topics::MODEL_CHUNK,
-        topics::UPDATE_CHUNK,
-        topics::MODEL_RECEIPT,
-        topics::UPDATE_RECEIPT,
-    ] {
+    for topic in [topics::MODEL_CHUNK, topics::UPDATE_CHUNK, topics::MODEL_RECEIPT, topics::UPDATE_RECEIPT] {
         assert!(topic.reader_cache_bytes_max() < 20_000_000, "{}", topic.name());
     }
 }
