@@ -33,7 +33,7 @@
 //! **Many participants on one host.** Without multicast (loopback), two participants find each other only if one
 //! of them is among the first twelve of the domain on that host. A coordinator that starts first always is: 60
 //! participants found one in that place. A start takes 0.13 to 0.16 s from process start to the first round
-//! trip, and 0.2 to 0.4 s with eight nodes at once; 275 starts in a row had no failure. An announcement that is
+//! trip, and 0.2 to 0.4 s with eight nodes at once; 900 starts, some on a busy machine, had no failure. An announcement that is
 //! missed comes again after 10 s.
 //!
 //! **Matching has no event here.** It happens some milliseconds after both ends exist, and samples written before
