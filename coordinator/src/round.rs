@@ -147,8 +147,12 @@ impl Round {
                     }
                 },
                 Phase::Configuration(phase) => match phase.settle(now) {
-                    configuration::Transition::Stay(phase) => return on(self.log, Phase::Configuration(phase)),
-                    configuration::Transition::Abort(abort, cohort) => return log.aborted(abort, Some(&cohort), now),
+                    configuration::Transition::Stay(phase) => {
+                        return on(self.log, Phase::Configuration(phase));
+                    }
+                    configuration::Transition::Abort(abort, cohort) => {
+                        return log.aborted(abort, Some(&cohort), now);
+                    }
                     configuration::Transition::Report(phase) => {
                         let next = Reporting::begin(phase);
                         log.enter(PhaseName::Reporting, next.deadline, now, out);
@@ -157,7 +161,9 @@ impl Round {
                 },
                 Phase::Reporting(phase) => match phase.settle(now) {
                     reporting::Transition::Stay(phase) => return on(self.log, Phase::Reporting(phase)),
-                    reporting::Transition::Abort(abort, cohort) => return log.aborted(abort, Some(&cohort), now),
+                    reporting::Transition::Abort(abort, cohort) => {
+                        return log.aborted(abort, Some(&cohort), now);
+                    }
                     reporting::Transition::Aggregate(cohort) => {
                         let (updates, weight_total) = (cohort.reported(), cohort.weight_total());
                         let next = Aggregation::begin(cohort, plan.deadlines.committing, now);
@@ -206,3 +212,5 @@ fn on(log: Log, phase: Phase) -> Settled {
     Settled::On(Round { log, phase })
 }
 
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,9 @@ pub enum Abort {
         waited: Millis,
     },
     /// Too few of the cohort had the model when configuration had to end.
-    #[error("{received} of {cohort} selected nodes had the model within {waited}; at least {minimum} are needed")]
+    #[error(
+        "{received} of {cohort} selected nodes had the model within {waited}; at least {minimum} are needed"
+    )]
     TooFewModels {
         /// Nodes that have it.
         received: u32,

@@ -153,7 +153,8 @@ impl Run {
     /// The updates without which the round fails, and those that close it.
     pub fn updates_wanted(&self) -> (u32, u32) {
         let cohort = self.progress().and_then(|progress| progress.cohort);
-        cohort.map_or((self.plan.cohort.minimum, self.plan.cohort.goal), |cohort| (cohort.minimum, cohort.goal))
+        cohort
+            .map_or((self.plan.cohort.minimum, self.plan.cohort.goal), |cohort| (cohort.minimum, cohort.goal))
     }
 
     /// The newest committed model.

@@ -98,7 +98,12 @@ impl Models {
         let path = self.path(model);
         let mut reader = Reader::open(&path)?;
         let header = reader.header()?;
-        safetensors::fits(&header, schema).map_err(|reason| misfit(&path, reason))?;
+        if let Err(reason) = safetensors::fits(&header, schema, reader.left) {
+            // Only a whole file can be said to be another model.
+            reader.skip()?;
+            reader.finish(model)?;
+            return Err(StoreError::ModelMisfit { path, reason });
+        }
         let values = reader.values(schema.parameters())?;
         reader.finish(model)?;
         Ok(values)
@@ -126,15 +131,7 @@ pub fn export(dir: &Path, model: ModelHash, output: &Path) -> Result<(), StoreEr
 
 fn copy(reader: &mut Reader, unfinished: &Path, model: ModelHash) -> Result<(), StoreError> {
     let mut file = File::create(unfinished).map_err(io_error("write", unfinished))?;
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let length = reader.file.read(&mut piece).map_err(io_error("read", &reader.path))?;
-        if length == 0 {
-            break;
-        }
-        reader.hasher.update(&piece[..length]);
-        file.write_all(&piece[..length]).map_err(io_error("write", unfinished))?;
-    }
+    reader.rest(|piece| file.write_all(piece).map_err(io_error("write", unfinished)))?;
     file.sync_data().map_err(io_error("sync", unfinished))?;
     reader.finish(model)
 }
@@ -157,10 +154,6 @@ fn write_values(file: &mut impl Write, header: &[u8], values: &[f32]) -> io::Res
 fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
-}
-
-fn misfit(path: &Path, reason: String) -> StoreError {
-    StoreError::ModelMisfit { path: path.to_owned(), reason }
 }
 
 /// A model file being read and hashed.
@@ -199,10 +192,6 @@ impl Reader {
     }
 
     fn values(&mut self, count: usize) -> Result<Vec<f32>, StoreError> {
-        let expected = count as u64 * 4;
-        if self.left != expected {
-            return Err(self.damaged(format!("{} bytes of values instead of {expected}", self.left)));
-        }
         let mut values = Vec::with_capacity(count);
         let mut piece = vec![0; PIECE_BYTES];
         while values.len() < count {
@@ -224,6 +213,23 @@ impl Reader {
         self.left = self.left.saturating_sub(bytes.len() as u64);
         self.hasher.update(bytes);
         Ok(())
+    }
+
+    fn skip(&mut self) -> Result<(), StoreError> {
+        self.rest(|_| Ok(()))
+    }
+
+    /// Hashes what is left of the file, and hands it on.
+    fn rest(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let length = self.file.read(&mut piece).map_err(io_error("read", &self.path))?;
+            if length == 0 {
+                return Ok(());
+            }
+            self.hasher.update(&piece[..length]);
+            take(&piece[..length])?;
+        }
     }
 
     fn finish(&self, model: ModelHash) -> Result<(), StoreError> {

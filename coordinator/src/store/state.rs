@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use common::id::{EpochId, RoundId, RunId};
 use common::message::event::reason;
 use common::wire::{self, Wire};
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 
 use super::{NewRun, RunEntry, RunStatus, StoreError};
 use crate::round::{EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
@@ -56,7 +58,9 @@ impl State {
             Err(error) => return Err(StoreError::State { path, source: Box::new(error.into()) }),
         };
         let state = Self { database, path };
-        match state.read(|transaction| Ok(transaction.open_table(FORMAT_TABLE)?.get(())?.map(|format| format.value()))) {
+        match state.read(|transaction| {
+            Ok(transaction.open_table(FORMAT_TABLE)?.get(())?.map(|format| format.value()))
+        }) {
             Ok(Some(FORMAT)) => Ok(state),
             Ok(Some(found)) => Err(StoreError::OtherFormat { path: state.path, found, expected: FORMAT }),
             // A new file has no table yet: all of them are made at once.

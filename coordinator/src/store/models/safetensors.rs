@@ -32,7 +32,10 @@ pub(super) fn header(about: &About<'_>, schema: &Schema) -> Vec<u8> {
     for (tensor, range) in schema.ranges() {
         let (name, shape) = (json(tensor.name.as_str()), &*tensor.shape);
         let (start, end) = (range.start * 4, range.end * 4);
-        let _ = write!(text, ",{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}");
+        let _ = write!(
+            text,
+            ",{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+        );
     }
     text.push('}');
     // The values begin at a multiple of eight bytes.
@@ -48,9 +51,13 @@ fn task(task: &Task) -> String {
     match task {
         Task::Flat { parameters } => format!("{{\"kind\":\"flat\",\"parameters\":{parameters}}}"),
         Task::Forecaster(forecaster) => {
-            let metrics: Vec<String> = forecaster.metrics.iter().map(|metric| json(metric.as_str())).collect();
-            let (metrics, past_steps, hidden) = (metrics.join(","), forecaster.past_steps, &*forecaster.hidden);
-            format!("{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps},\"hidden\":{hidden:?}}}")
+            let metrics: Vec<String> =
+                forecaster.metrics.iter().map(|metric| json(metric.as_str())).collect();
+            let (metrics, past_steps, hidden) =
+                (metrics.join(","), forecaster.past_steps, &*forecaster.hidden);
+            format!(
+                "{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps},\"hidden\":{hidden:?}}}"
+            )
         }
     }
 }
@@ -59,20 +66,30 @@ fn json(text: &str) -> String {
     serde_json::to_string(text).expect("a string is JSON")
 }
 
-/// Whether a file with this header holds the tensors of this schema, in its order.
-pub(super) fn fits(header: &[u8], schema: &Schema) -> Result<(), String> {
-    let metadata: Metadata = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
+/// Whether a file with this header and as many bytes of values holds the tensors of this schema, in its order.
+pub(super) fn fits(header: &[u8], schema: &Schema, values_bytes: u64) -> Result<(), String> {
+    let metadata: Metadata =
+        serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
     for (tensor, range) in schema.ranges() {
         let name = &tensor.name;
         let info = metadata.info(name).ok_or_else(|| format!("it has no tensor `{name}`"))?;
         let shape: Vec<usize> = tensor.shape.iter().map(|&side| side as usize).collect();
-        if info.dtype != Dtype::F32 || info.shape != shape || info.data_offsets != (range.start * 4, range.end * 4) {
+        if info.dtype != Dtype::F32
+            || info.shape != shape
+            || info.data_offsets != (range.start * 4, range.end * 4)
+        {
             let (dtype, found) = (&info.dtype, &info.shape);
-            return Err(format!("its tensor `{name}` is {dtype:?} {found:?}, not F32 {shape:?} in the task's order"));
+            return Err(format!(
+                "its tensor `{name}` is {dtype:?} {found:?}, not F32 {shape:?} in the task's order"
+            ));
         }
     }
-    match metadata.tensors().len() {
-        found if found == schema.tensors().len() => Ok(()),
-        found => Err(format!("it has {found} tensors, not {}", schema.tensors().len())),
+    let (found, expected) = (metadata.tensors().len(), schema.tensors().len());
+    if found != expected {
+        return Err(format!("it has {found} tensors, not {expected}"));
+    }
+    match schema.parameters() as u64 * 4 {
+        expected if expected == values_bytes => Ok(()),
+        expected => Err(format!("it has {values_bytes} bytes of values, not {expected}")),
     }
 }

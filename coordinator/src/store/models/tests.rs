@@ -1,0 +1,170 @@
+use common::id::RoundId;
+use common::model::{Forecaster, Task};
+use proptest::prelude::*;
+
+use super::*;
+
+fn task() -> Task {
+    Task::Forecaster(Forecaster {
+        metrics: vec!["cpu \"%\"".try_into().unwrap(), "memory".try_into().unwrap()].try_into().unwrap(),
+        past_steps: 3,
+        hidden: vec![5].try_into().unwrap(),
+    })
+}
+
+struct Folder {
+    dir: tempfile::TempDir,
+    models: Models,
+    schema: Schema,
+    values: Vec<f32>,
+}
+
+fn folder() -> Folder {
+    let dir = tempfile::tempdir().unwrap();
+    let models = Models::open(dir.path()).unwrap();
+    let initial = task().initial(7).unwrap();
+    Folder { dir, models, schema: task().schema().unwrap(), values: initial.into_values() }
+}
+
+impl Folder {
+    fn save(&self, round: u32) -> ModelHash {
+        let about = About { round: RoundId(round), task: &task() };
+        self.models.save(&about, &self.schema, &self.values).unwrap()
+    }
+
+    fn load(&self, model: ModelHash) -> Result<Vec<f32>, StoreError> {
+        self.models.load(model, &self.schema)
+    }
+
+    fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.dir.path().join("models")).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_saved_model_is_read_back_bit_for_bit() {
+    let folder = folder();
+    let model = folder.save(3);
+    assert_eq!(folder.load(model).unwrap(), folder.values);
+    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+}
+
+#[test]
+fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
+    let (first, second) = (folder(), folder());
+    let model = first.save(3);
+    assert_eq!(model, second.save(3));
+    let bytes = fs::read(first.models.path(model)).unwrap();
+    assert_eq!(model.0, *blake3::hash(&bytes).as_bytes());
+    assert_ne!(model, first.save(4));
+}
+
+#[test]
+fn other_software_reads_the_file_as_safetensors() {
+    let folder = folder();
+    let bytes = fs::read(folder.models.path(folder.save(3))).unwrap();
+    let (length, metadata) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(length % 8, 0);
+    let about = metadata.metadata().as_ref().unwrap();
+    assert_eq!(about["round"], "3");
+    let task: serde_json::Value = serde_json::from_str(&about["task"]).unwrap();
+    let expected = serde_json::json!({
+        "kind": "forecaster", "metrics": ["cpu \"%\"", "memory"], "past_steps": 3, "hidden": [5],
+    });
+    assert_eq!(task, expected);
+
+    let file = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("layer0.weight").unwrap().shape(), [6, 5]);
+    let bias: Vec<u8> = folder.values[30..35].iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(file.tensor("layer0.bias").unwrap().data(), bias);
+}
+
+#[test]
+fn a_missing_or_damaged_model_is_named_and_never_used() {
+    let folder = folder();
+    let model = folder.save(1);
+    let path = folder.models.path(model);
+    let whole = fs::read(&path).unwrap();
+    for index in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        let error = folder.load(model).unwrap_err();
+        assert!(matches!(error, StoreError::ModelDamaged { .. }), "byte {index}: {error}");
+    }
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(matches!(folder.load(model).unwrap_err(), StoreError::ModelDamaged { .. }), "{length} bytes");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = folder.load(model).unwrap_err().to_string();
+    assert!(error.contains(&model.to_string()) && error.contains("is missing"), "{error}");
+}
+
+#[test]
+fn a_model_of_another_task_is_not_called_damaged() {
+    let folder = folder();
+    let model = folder.save(1);
+    for other in [Task::Flat { parameters: 47 }, Task::Flat { parameters: 48 }] {
+        let error = folder.models.load(model, &other.schema().unwrap()).unwrap_err();
+        assert!(matches!(error, StoreError::ModelMisfit { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_unfinished_is_gone_after_the_next_start() {
+    let folder = folder();
+    let model = folder.save(1);
+    fs::write(folder.dir.path().join("models/.unfinished-0"), "half").unwrap();
+    Models::open(folder.dir.path()).unwrap();
+    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+}
+
+#[test]
+fn a_model_that_cannot_be_written_leaves_nothing_and_names_the_file() {
+    let folder = folder();
+    fs::remove_dir(folder.dir.path().join("models")).unwrap();
+    let about = About { round: RoundId(1), task: &task() };
+    let error = folder.models.save(&about, &folder.schema, &folder.values).unwrap_err().to_string();
+    assert!(error.starts_with("cannot make ") && error.contains("models/.unfinished-0"), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_reported_with_what_to_do() {
+    let full = File::options().write(true).open("/dev/full");
+    let Ok(mut full) = full else {
+        println!("skipped: this system has no /dev/full");
+        return;
+    };
+    let source = write_values(&mut full, b"header", &[0.0; 9]).unwrap_err();
+    let error = io_error("write", Path::new("models/x"))(source).to_string();
+    assert!(
+        error.starts_with("cannot write models/x")
+            && error.ends_with("make room on that disk, then start again")
+    );
+}
+
+#[test]
+fn an_exported_model_is_a_checked_copy() {
+    let folder = folder();
+    let model = folder.save(1);
+    let output = folder.dir.path().join("out.safetensors");
+    export(folder.dir.path(), model, &output).unwrap();
+    assert_eq!(fs::read(&output).unwrap(), fs::read(folder.models.path(model)).unwrap());
+
+    fs::remove_file(&output).unwrap();
+    fs::write(folder.models.path(model), "not a model").unwrap();
+    assert!(matches!(export(folder.dir.path(), model, &output), Err(StoreError::ModelDamaged { .. })));
+    assert!(!output.exists() && fs::read_dir(folder.dir.path()).unwrap().count() == 1);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_in_place_of_a_model_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let folder = folder();
+        let model = ModelHash(*blake3::hash(&bytes).as_bytes());
+        fs::write(folder.models.path(model), &bytes).unwrap();
+        prop_assert!(folder.load(model).is_err());
+    }
+}
