@@ -1,4 +1,22 @@
-//! The pure half of Starling. No sockets, no clock, no threads, no operating-system randomness.
+//! The pure half of Starling, and the map of the house.
+//!
+//! Starling is federated learning for datacenter telemetry: a coordinator and many nodes train one model, and the
+//! telemetry stays where it was measured. Newcomers read [`docs::architecture`] first, then
+//! [`docs::protocol`] and [`docs::threat_model`].
+//!
+//! This crate holds what both sides agree on. No sockets, no clock, no threads, no disk and no randomness of its
+//! own: bytes, time and random generators are arguments, so everything here can be replayed.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`units`], [`id`], [`limits`] | time and sizes with their units; who and what; every maximum with its reason |
+//! | [`wire`] | canonical, bounded encoding of everything that crosses a network or a disk |
+//! | [`model`] | tensors by name and shape, their values as one flat vector, the task that trains them |
+//! | [`crypto`] | identities, epoch keys, sealing and opening |
+//! | [`blob`] | moving a large sealed value: windows, gaps, repairs |
+//! | [`message`] | what coordinator and nodes say to each other, one file a message |
+//!
+//! Each row may use the rows above it, and nothing below.
 
 pub mod blob;
 pub mod crypto;
@@ -8,3 +26,15 @@ pub mod message;
 pub mod model;
 pub mod units;
 pub mod wire;
+
+/// The manual: pages without code of their own. Their examples are tests.
+pub mod docs {
+    #[doc = include_str!("../docs/architecture.md")]
+    pub mod architecture {}
+
+    #[doc = include_str!("../docs/protocol.md")]
+    pub mod protocol {}
+
+    #[doc = include_str!("../docs/threat-model.md")]
+    pub mod threat_model {}
+}
