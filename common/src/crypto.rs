@@ -6,7 +6,7 @@
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
-//! | [`bulk`], [`layout`], [`root`] | the chunked encryption below it, its cut, its root hash |
+//! | [`bulk`], [`layout`], [`mod@root`] | the chunked encryption below it, its cut, its root hash |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:

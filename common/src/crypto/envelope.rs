@@ -86,47 +86,22 @@ impl Sealer<'_> {
         input_key: &InputKey,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
-        let Self {
-            identity,
-            subject,
-            next_package,
-            buffer: mut bytes,
-        } = self;
+        let Self { identity, subject, next_package, buffer: mut bytes } = self;
         let layout = ChunkLayout::of(plain.len() as u64)?;
-        let header = Header {
-            suite: Suite::One,
-            subject,
-            sender: identity.node_id(),
-            recipient,
-            layout,
-        };
+        let header = Header { suite: Suite::One, subject, sender: identity.node_id(), recipient, layout };
         let mut salt: Salt = [0; 24];
         rng.fill_bytes(&mut salt);
         let (key, commitment) = BulkKey::derive(input_key, &salt, &encode(&header), layout);
         bytes.resize(layout.sealed_bytes(), 0);
         let hashes: Vec<ChunkHash> = (0..layout.chunks())
             .map(|index| {
-                let (from, to) = layout
-                    .plain_range(index)
-                    .zip(layout.sealed_range(index))
-                    .expect("a chunk");
+                let (from, to) = layout.plain_range(index).zip(layout.sealed_range(index)).expect("a chunk");
                 key.seal_chunk(index, &plain[from], &mut bytes[to.clone()]);
                 chunk_hash(&bytes[to])
             })
             .collect();
-        let statement = Statement {
-            header,
-            salt,
-            commitment,
-            enc,
-            root: root(&hashes),
-            next_package,
-        };
-        Ok(Sealed {
-            manifest: Manifest::sign(&statement, identity),
-            layout,
-            bytes,
-        })
+        let statement = Statement { header, salt, commitment, enc, root: root(&hashes), next_package };
+        Ok(Sealed { manifest: Manifest::sign(&statement, identity), layout, bytes })
     }
 }
 
@@ -194,20 +169,10 @@ impl Opener {
     }
 
     fn new(manifest: &VerifiedManifest, input_key: &InputKey) -> Result<Self, OpenError> {
-        let Statement {
-            header,
-            salt,
-            commitment,
-            ..
-        } = &**manifest;
+        let Statement { header, salt, commitment, .. } = &**manifest;
         let key = BulkKey::for_opening(input_key, salt, &encode(header), header.layout, commitment)?;
         let missing = header.layout.chunks();
-        Ok(Self {
-            manifest: *manifest,
-            key,
-            hashes: vec![None; missing as usize],
-            missing,
-        })
+        Ok(Self { manifest: *manifest, key, hashes: vec![None; missing as usize], missing })
     }
 
     /// What is being opened.
@@ -237,11 +202,7 @@ impl Opener {
     ///
     /// When `plain` has not [`Self::plain_bytes`] bytes.
     pub fn open_chunk(&mut self, index: u32, sealed: &[u8], plain: &mut [u8]) -> Result<(), OpenError> {
-        assert_eq!(
-            plain.len(),
-            self.plain_bytes(),
-            "the plaintext of the whole value"
-        );
+        assert_eq!(plain.len(), self.plain_bytes(), "the plaintext of the whole value");
         let chunks = self.chunks();
         let range = self.key.layout().plain_range(index);
         let place = range.ok_or(OpenError::NoSuchChunk { chunk: index, chunks })?;
@@ -261,25 +222,14 @@ impl Opener {
     ///
     /// [`OpenError::Incomplete`] or [`OpenError::RootMismatch`].
     pub fn finish(self) -> Result<(), OpenError> {
-        let incomplete = OpenError::Incomplete {
-            missing: self.missing,
-        };
+        let incomplete = OpenError::Incomplete { missing: self.missing };
         let hashes: Vec<ChunkHash> = self.hashes.into_iter().collect::<Option<_>>().ok_or(incomplete)?;
-        if root(&hashes) == self.manifest.root {
-            Ok(())
-        } else {
-            Err(OpenError::RootMismatch)
-        }
+        if root(&hashes) == self.manifest.root { Ok(()) } else { Err(OpenError::RootMismatch) }
     }
 }
 
 fn scope(subject: &Subject, sender: NodeId) -> Scope {
-    Scope {
-        tenant: subject.tenant,
-        run: subject.run,
-        epoch: subject.epoch,
-        sender,
-    }
+    Scope { tenant: subject.tenant, run: subject.run, epoch: subject.epoch, sender }
 }
 
 fn update_key(exporter: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> InputKey {

@@ -68,16 +68,12 @@ impl Identity {
     ///
     /// [`IdentityError::Pem`] when it holds anything but a P-256 private key.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, IdentityError> {
-        SigningKey::from_pkcs8_pem(pem)
-            .map(Self::from)
-            .map_err(|_| IdentityError::Pem)
+        SigningKey::from_pkcs8_pem(pem).map(Self::from).map_err(|_| IdentityError::Pem)
     }
 
     /// The text of a PKCS#8 PEM file. It is secret, and erased when dropped.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        self.key
-            .to_pkcs8_pem(LineEnding::LF)
-            .expect("a P-256 key has a PKCS#8 encoding")
+        self.key.to_pkcs8_pem(LineEnding::LF).expect("a P-256 key has a PKCS#8 encoding")
     }
 
     /// The public half.
@@ -127,9 +123,7 @@ impl PublicIdentity {
     ///
     /// [`IdentityError::Public`] when the bytes are not a point of the curve.
     pub fn from_bytes(bytes: &[u8; PUBLIC_BYTES]) -> Result<Self, IdentityError> {
-        VerifyingKey::from_sec1_bytes(bytes)
-            .map(Self::from)
-            .map_err(|_| IdentityError::Public)
+        VerifyingKey::from_sec1_bytes(bytes).map(Self::from).map_err(|_| IdentityError::Public)
     }
 
     /// Checks that `signature` is this identity's, over `message`, for this purpose.
@@ -139,18 +133,13 @@ impl PublicIdentity {
     /// [`BadSignature`] in every other case.
     pub fn verify(&self, label: Label, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         let signature = p256::ecdsa::Signature::from_slice(&signature.0).map_err(|_| BadSignature)?;
-        self.key
-            .multipart_verify(&signed_parts(label, message), &signature)
-            .map_err(|_| BadSignature)
+        self.key.multipart_verify(&signed_parts(label, message), &signature).map_err(|_| BadSignature)
     }
 }
 
 impl From<VerifyingKey> for PublicIdentity {
     fn from(key: VerifyingKey) -> Self {
-        Self {
-            key,
-            node: NodeId(Sha256::digest(compressed(&key)).into()),
-        }
+        Self { key, node: NodeId(Sha256::digest(compressed(&key)).into()) }
     }
 }
 
@@ -203,10 +192,7 @@ fn signed_parts(label: Label, message: &[u8]) -> [&[u8]; 3] {
 
 fn compressed(key: &VerifyingKey) -> [u8; PUBLIC_BYTES] {
     let point = key.to_sec1_point(true);
-    point
-        .as_bytes()
-        .try_into()
-        .expect("a compressed point of P-256 has 33 bytes")
+    point.as_bytes().try_into().expect("a compressed point of P-256 has 33 bytes")
 }
 
 #[cfg(test)]

@@ -33,11 +33,7 @@ impl ChunkLayout {
     ///
     /// [`TooLarge`] over [`BLOB_BYTES_MAX`].
     pub const fn of(plain_bytes: u64) -> Result<Self, TooLarge> {
-        if plain_bytes > BLOB_BYTES_MAX {
-            Err(TooLarge { plain_bytes })
-        } else {
-            Ok(Self { plain_bytes })
-        }
+        if plain_bytes > BLOB_BYTES_MAX { Err(TooLarge { plain_bytes }) } else { Ok(Self { plain_bytes }) }
     }
 
     /// Length of the plaintext in bytes.
@@ -86,9 +82,7 @@ impl Wire for ChunkLayout {
             .map_err(|_| input.error(Fault::Invalid("a plaintext over the limit of one blob")))?;
         match u32::take(input)? {
             chunks if chunks == layout.chunks() => Ok(layout),
-            _ => Err(input.error(Fault::Invalid(
-                "a chunk count that does not follow from the length",
-            ))),
+            _ => Err(input.error(Fault::Invalid("a chunk count that does not follow from the length"))),
         }
     }
 }
@@ -128,10 +122,7 @@ mod tests {
             let layout = layout(plain_bytes);
             let (mut plain, mut sealed) = (0, 0);
             for index in 0..layout.chunks() {
-                let (p, s) = (
-                    layout.plain_range(index).unwrap(),
-                    layout.sealed_range(index).unwrap(),
-                );
+                let (p, s) = (layout.plain_range(index).unwrap(), layout.sealed_range(index).unwrap());
                 assert_eq!((p.start, s.start), (plain, sealed));
                 (plain, sealed) = (p.end, s.end);
             }

@@ -88,13 +88,7 @@ struct Closing {
 impl ReplayGuard {
     /// Nothing taken yet.
     pub fn new(current: EpochId) -> Self {
-        Self {
-            current: Window {
-                epoch: current,
-                marks: BTreeMap::new(),
-            },
-            previous: None,
-        }
+        Self { current: Window { epoch: current, marks: BTreeMap::new() }, previous: None }
     }
 
     /// The current epoch.
@@ -113,13 +107,7 @@ impl ReplayGuard {
         if epoch <= current {
             return Err(ReplayError::WrongEpoch { epoch, current });
         }
-        let window = std::mem::replace(
-            &mut self.current,
-            Window {
-                epoch,
-                marks: BTreeMap::new(),
-            },
-        );
+        let window = std::mem::replace(&mut self.current, Window { epoch, marks: BTreeMap::new() });
         self.previous = Some(Closing { window, until });
         Ok(())
     }
@@ -189,18 +177,10 @@ wire_fields!(Entry { sender, seq });
 
 impl Wire for Window {
     fn put(&self, out: &mut Vec<u8>) {
-        let entries: Vec<Entry> = self
-            .marks
-            .iter()
-            .map(|(sender, seq)| Entry {
-                sender: *sender,
-                seq: *seq,
-            })
-            .collect();
+        let entries: Vec<Entry> =
+            self.marks.iter().map(|(sender, seq)| Entry { sender: *sender, seq: *seq }).collect();
         self.epoch.put(out);
-        List::<Entry, SENDERS_MAX>::try_from(entries)
-            .expect("a window takes no more senders")
-            .put(out);
+        List::<Entry, SENDERS_MAX>::try_from(entries).expect("a window takes no more senders").put(out);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
@@ -209,13 +189,7 @@ impl Wire for Window {
         if !entries.is_sorted_by(|a, b| a.sender < b.sender) || entries.iter().any(|entry| entry.seq == 0) {
             return Err(input.error(Fault::Invalid("marks out of order")));
         }
-        Ok(Self {
-            epoch,
-            marks: entries
-                .into_iter()
-                .map(|entry| (entry.sender, entry.seq))
-                .collect(),
-        })
+        Ok(Self { epoch, marks: entries.into_iter().map(|entry| (entry.sender, entry.seq)).collect() })
     }
 }
 

@@ -41,13 +41,7 @@ mod tests {
     #[test]
     fn the_root_depends_on_every_chunk_and_their_order() {
         let (a, b) = (chunk_hash(b"a"), chunk_hash(b"b"));
-        let roots = [
-            root(&[a, b]),
-            root(&[b, a]),
-            root(&[a]),
-            root(&[a, b, b]),
-            root(&[]),
-        ];
+        let roots = [root(&[a, b]), root(&[b, a]), root(&[a]), root(&[a, b, b]), root(&[])];
         for (index, one) in roots.iter().enumerate() {
             assert!(roots[..index].iter().all(|other| other != one));
         }

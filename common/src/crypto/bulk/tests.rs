@@ -40,10 +40,7 @@ fn a_chunk_opens_at_its_own_index_only() {
     let key = key(3 * CHUNK_PLAIN_BYTES);
     let sealed = seal(&key, &text(3 * CHUNK_PLAIN_BYTES));
     let mut out = vec![1; CHUNK_PLAIN_BYTES];
-    assert_eq!(
-        key.open_chunk(1, &sealed[0], &mut out),
-        Err(OpenError::Corrupt { chunk: 1 })
-    );
+    assert_eq!(key.open_chunk(1, &sealed[0], &mut out), Err(OpenError::Corrupt { chunk: 1 }));
     assert!(out.iter().all(|byte| *byte == 0));
     let none = Err(OpenError::NoSuchChunk { chunk: 4, chunks: 4 });
     assert_eq!(key.open_chunk(4, &sealed[0], &mut out), none);
@@ -56,29 +53,17 @@ fn a_chunk_of_another_length_is_refused_before_any_decryption() {
     let mut out = vec![0; CHUNK_PLAIN_BYTES];
     for found in [0, 15, 16, CHUNK_SEALED_BYTES - 16, CHUNK_SEALED_BYTES - 1] {
         let error = key.open_chunk(0, &sealed[0][..found], &mut out).unwrap_err();
-        assert_eq!(
-            error,
-            OpenError::WrongLength {
-                chunk: 0,
-                expected: CHUNK_SEALED_BYTES,
-                found
-            }
-        );
+        assert_eq!(error, OpenError::WrongLength { chunk: 0, expected: CHUNK_SEALED_BYTES, found });
     }
     let longer = [sealed[1].as_slice(), &[0]].concat();
-    assert!(matches!(
-        key.open_chunk(1, &longer, &mut []),
-        Err(OpenError::WrongLength { found: 17, .. })
-    ));
+    assert!(matches!(key.open_chunk(1, &longer, &mut []), Err(OpenError::WrongLength { found: 17, .. })));
 }
 
 #[test]
 fn a_message_cut_at_a_record_cannot_pass_for_a_shorter_one() {
     let long = seal(&key(2 * RECORD_PLAIN_BYTES), &text(2 * RECORD_PLAIN_BYTES));
     let cut = &long[0][..RECORD_SEALED_BYTES + RECORD_TAG_BYTES];
-    let error = key(RECORD_PLAIN_BYTES)
-        .open_chunk(0, cut, &mut [0; RECORD_PLAIN_BYTES])
-        .unwrap_err();
+    let error = key(RECORD_PLAIN_BYTES).open_chunk(0, cut, &mut [0; RECORD_PLAIN_BYTES]).unwrap_err();
     assert_eq!(error, OpenError::Corrupt { chunk: 0 });
 }
 
@@ -98,8 +83,5 @@ fn the_commitment_binds_key_salt_and_context() {
 
 #[test]
 fn debug_output_shows_no_key() {
-    assert_eq!(
-        format!("{:?} {:?}", InputKey([7; 32]), key(5)),
-        "InputKey(..) BulkKey(5 bytes)"
-    );
+    assert_eq!(format!("{:?} {:?}", InputKey([7; 32]), key(5)), "InputKey(..) BulkKey(5 bytes)");
 }

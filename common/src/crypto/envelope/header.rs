@@ -57,15 +57,7 @@ pub struct Subject {
     pub trace: [u8; 16],
 }
 
-wire_fields!(Subject {
-    kind,
-    tenant,
-    run,
-    round,
-    epoch,
-    seq,
-    trace
-});
+wire_fields!(Subject { kind, tenant, run, round, epoch, seq, trace });
 
 /// The public part of a sealed value. Starts with a magic number and a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,14 +41,7 @@ pub struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedManifest(Manifest);
 
-wire_fields!(Unchecked {
-    header,
-    salt,
-    commitment,
-    enc,
-    root,
-    next_package
-});
+wire_fields!(Unchecked { header, salt, commitment, enc, root, next_package });
 wire_fields!(Manifest { statement, signature });
 
 /// The fields of a [`Statement`], before the rule that ties `enc` to the recipient.
@@ -63,45 +56,16 @@ struct Unchecked {
 
 impl Wire for Statement {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self {
-            header,
-            salt,
-            commitment,
-            enc,
-            root,
-            next_package,
-        } = *self;
-        Unchecked {
-            header,
-            salt,
-            commitment,
-            enc,
-            root,
-            next_package,
-        }
-        .put(out);
+        let Self { header, salt, commitment, enc, root, next_package } = *self;
+        Unchecked { header, salt, commitment, enc, root, next_package }.put(out);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
-        let Unchecked {
-            header,
-            salt,
-            commitment,
-            enc,
-            root,
-            next_package,
-        } = Unchecked::take(input)?;
+        let Unchecked { header, salt, commitment, enc, root, next_package } = Unchecked::take(input)?;
         if enc.is_some() != matches!(header.recipient, Recipient::One(_)) {
             return Err(input.error(Fault::Invalid("an encapsulated key goes with one recipient")));
         }
-        Ok(Self {
-            header,
-            salt,
-            commitment,
-            enc,
-            root,
-            next_package,
-        })
+        Ok(Self { header, salt, commitment, enc, root, next_package })
     }
 }
 
@@ -131,10 +95,7 @@ impl Manifest {
     pub fn verify(self, sender: &PublicIdentity) -> Result<VerifiedManifest, OpenError> {
         let signer = sender.node_id();
         let packaged = self.statement.next_package.map(|package| package.node);
-        for named in [Some(self.statement.header.sender), packaged]
-            .into_iter()
-            .flatten()
-        {
+        for named in [Some(self.statement.header.sender), packaged].into_iter().flatten() {
             if named != signer {
                 return Err(OpenError::WrongSender { signer, named });
             }

@@ -20,13 +20,7 @@ fn world() -> World {
     let (coordinator, node) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
     let coordinator_key = AgreementKey::generate(coordinator.node_id(), Timestamp(9), &mut rng);
     let epoch_root = EpochRoot::generate(&mut rng);
-    World {
-        rng,
-        coordinator,
-        node,
-        coordinator_key,
-        epoch_root,
-    }
+    World { rng, coordinator, node, coordinator_key, epoch_root }
 }
 
 fn subject(kind: Kind) -> Subject {
@@ -43,26 +37,17 @@ fn subject(kind: Kind) -> Subject {
 
 impl World {
     fn model(&mut self, plain: &[u8]) -> Sealed {
-        sealer(&self.coordinator, Kind::Model)
-            .seal_to_group(plain, &self.epoch_root, &mut self.rng)
-            .unwrap()
+        sealer(&self.coordinator, Kind::Model).seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap()
     }
 
     fn update(&mut self, plain: &[u8]) -> Sealed {
         let package = self.coordinator_key.package();
-        sealer(&self.node, Kind::Update)
-            .seal_to_one(plain, package, &mut self.rng)
-            .unwrap()
+        sealer(&self.node, Kind::Update).seal_to_one(plain, package, &mut self.rng).unwrap()
     }
 }
 
 fn sealer(identity: &Identity, kind: Kind) -> Sealer<'_> {
-    Sealer {
-        identity,
-        subject: subject(kind),
-        next_package: None,
-        buffer: vec![0xaa; 100_000],
-    }
+    Sealer { identity, subject: subject(kind), next_package: None, buffer: vec![0xaa; 100_000] }
 }
 
 fn text(bytes: usize) -> Vec<u8> {
@@ -114,38 +99,23 @@ fn a_manifest_names_its_signer_and_nobody_else() {
     let wrong = Err(OpenError::WrongSender { signer, named });
     assert_eq!(manifest.verify(world.node.public()), wrong);
     let foreign = Some(*world.coordinator_key.package());
-    let update = Sealer {
-        next_package: foreign,
-        ..sealer(&world.node, Kind::Update)
-    };
-    let sealed = update
-        .seal_to_group(b"x", &world.epoch_root, &mut world.rng)
-        .unwrap();
+    let update = Sealer { next_package: foreign, ..sealer(&world.node, Kind::Update) };
+    let sealed = update.seal_to_group(b"x", &world.epoch_root, &mut world.rng).unwrap();
     assert_eq!(sealed.manifest().verify(world.node.public()), wrong);
 }
 
 #[test]
 fn other_keys_and_recipients_are_told_apart() {
     let mut world = world();
-    let model = world
-        .model(b"x")
-        .manifest()
-        .verify(world.coordinator.public())
-        .unwrap();
+    let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
     let update = world.update(b"x").manifest().verify(world.node.public()).unwrap();
     let other_root = EpochRoot::generate(&mut world.rng);
     let own = AgreementKey::generate(world.node.node_id(), Timestamp(9), &mut world.rng);
     let next = AgreementKey::generate(world.coordinator.node_id(), Timestamp(9), &mut world.rng);
     let error = |opener: Result<Opener, OpenError>| opener.unwrap_err();
     assert_eq!(error(Opener::for_group(&model, &other_root)), OpenError::WrongKey);
-    assert_eq!(
-        error(Opener::for_group(&update, &world.epoch_root)),
-        OpenError::WrongRecipient
-    );
-    assert_eq!(
-        error(Opener::for_one(&model, &world.coordinator_key)),
-        OpenError::WrongRecipient
-    );
+    assert_eq!(error(Opener::for_group(&update, &world.epoch_root)), OpenError::WrongRecipient);
+    assert_eq!(error(Opener::for_one(&model, &world.coordinator_key)), OpenError::WrongRecipient);
     assert_eq!(error(Opener::for_one(&update, &own)), OpenError::WrongRecipient);
     assert_eq!(error(Opener::for_one(&update, &next)), OpenError::WrongKey);
 }
@@ -153,75 +123,26 @@ fn other_keys_and_recipients_are_told_apart() {
 #[test]
 fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() {
     let mut world = world();
-    let Subject {
-        kind,
-        tenant,
-        run,
-        round,
-        epoch,
-        seq,
-        trace,
-    } = subject(Kind::Model);
-    let base = Subject {
-        kind,
-        tenant,
-        run,
-        round,
-        epoch,
-        seq,
-        trace,
-    };
+    let Subject { kind, tenant, run, round, epoch, seq, trace } = subject(Kind::Model);
+    let base = Subject { kind, tenant, run, round, epoch, seq, trace };
     let others = [
-        Subject {
-            kind: Kind::Update,
-            ..base
-        },
-        Subject {
-            tenant: TenantId([9; 16]),
-            ..base
-        },
-        Subject {
-            run: RunId([9; 16]),
-            ..base
-        },
-        Subject {
-            round: RoundId(9),
-            ..base
-        },
-        Subject {
-            epoch: EpochId(9),
-            ..base
-        },
+        Subject { kind: Kind::Update, ..base },
+        Subject { tenant: TenantId([9; 16]), ..base },
+        Subject { run: RunId([9; 16]), ..base },
+        Subject { round: RoundId(9), ..base },
+        Subject { epoch: EpochId(9), ..base },
         Subject { seq: 9, ..base },
-        Subject {
-            trace: [9; 16],
-            ..base
-        },
+        Subject { trace: [9; 16], ..base },
     ];
-    let verified = world
-        .model(&text(20_000))
-        .manifest()
-        .verify(world.coordinator.public())
-        .unwrap();
+    let verified = world.model(&text(20_000)).manifest().verify(world.coordinator.public()).unwrap();
     let layout = ChunkLayout::of(20_001).unwrap();
-    let mut headers: Vec<Header> = others
-        .into_iter()
-        .map(|subject| Header {
-            subject,
-            ..verified.header
-        })
-        .collect();
-    headers.push(Header {
-        layout,
-        ..verified.header
-    });
+    let mut headers: Vec<Header> =
+        others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
+    headers.push(Header { layout, ..verified.header });
     for header in headers {
         let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator);
         let resigned = resigned.verify(world.coordinator.public()).unwrap();
-        assert_eq!(
-            Opener::for_group(&resigned, &world.epoch_root).unwrap_err(),
-            OpenError::WrongKey
-        );
+        assert_eq!(Opener::for_group(&resigned, &world.epoch_root).unwrap_err(), OpenError::WrongKey);
     }
 }
 
@@ -235,14 +156,8 @@ fn chunks_of_another_value_or_place_are_refused() {
     let mut open = |index, chunk: Option<&[u8]>| opener.open_chunk(index, chunk.unwrap(), &mut plain);
     assert_eq!(open(0, two.chunk(0)), Err(OpenError::Corrupt { chunk: 0 }));
     assert_eq!(open(1, one.chunk(0)), Err(OpenError::Corrupt { chunk: 1 }));
-    assert!(matches!(
-        open(0, one.chunk(4)),
-        Err(OpenError::WrongLength { chunk: 0, .. })
-    ));
-    assert_eq!(
-        open(5, one.chunk(0)),
-        Err(OpenError::NoSuchChunk { chunk: 5, chunks: 5 })
-    );
+    assert!(matches!(open(0, one.chunk(4)), Err(OpenError::WrongLength { chunk: 0, .. })));
+    assert_eq!(open(5, one.chunk(0)), Err(OpenError::NoSuchChunk { chunk: 5, chunks: 5 }));
     assert_eq!(open(0, one.chunk(0)), Ok(()));
     assert_eq!(open(0, one.chunk(0)), Err(OpenError::Repeated { chunk: 0 }));
     assert_eq!(opener.finish(), Err(OpenError::Incomplete { missing: 4 }));
@@ -261,9 +176,7 @@ fn a_chunk_made_by_another_member_of_the_group_fails_at_the_root() {
     key.seal_chunk(1, &[0; 60_000 - 49_152], &mut forged);
     let mut opener = Opener::for_group(&verified, &world.epoch_root).unwrap();
     let mut plain = vec![0; 60_000];
-    opener
-        .open_chunk(0, sealed.chunk(0).unwrap(), &mut plain)
-        .unwrap();
+    opener.open_chunk(0, sealed.chunk(0).unwrap(), &mut plain).unwrap();
     opener.open_chunk(1, &forged, &mut plain).unwrap();
     assert_eq!(opener.finish(), Err(OpenError::RootMismatch));
 }
@@ -271,15 +184,8 @@ fn a_chunk_made_by_another_member_of_the_group_fails_at_the_root() {
 #[test]
 fn an_encapsulated_key_goes_with_one_recipient_only() {
     let mut world = world();
-    let model = world
-        .model(b"x")
-        .manifest()
-        .verify(world.coordinator.public())
-        .unwrap();
-    let statement = Statement {
-        enc: Some([1; 32]),
-        ..*model
-    };
+    let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
+    let statement = Statement { enc: Some([1; 32]), ..*model };
     let manifest = Manifest::sign(&statement, &world.coordinator);
     assert!(decode::<Manifest>(&encode(&manifest)).is_err());
 }

@@ -13,18 +13,9 @@ fn a_signature_holds_for_its_signer_label_and_message_only() {
     let (one, other) = (identity(1), identity(2));
     let signature = one.sign(Label::Hello, b"message");
     assert_eq!(one.public().verify(Label::Hello, b"message", &signature), Ok(()));
-    assert_eq!(
-        other.public().verify(Label::Hello, b"message", &signature),
-        Err(BadSignature)
-    );
-    assert_eq!(
-        one.public().verify(Label::Event, b"message", &signature),
-        Err(BadSignature)
-    );
-    assert_eq!(
-        one.public().verify(Label::Hello, b"massage", &signature),
-        Err(BadSignature)
-    );
+    assert_eq!(other.public().verify(Label::Hello, b"message", &signature), Err(BadSignature));
+    assert_eq!(one.public().verify(Label::Event, b"message", &signature), Err(BadSignature));
+    assert_eq!(one.public().verify(Label::Hello, b"massage", &signature), Err(BadSignature));
 }
 
 #[test]
@@ -54,10 +45,7 @@ fn the_other_value_of_s_verifies_too() {
 fn signatures_out_of_range_are_refused() {
     let one = identity(5);
     for bytes in [[0; 64], [0xff; 64]] {
-        assert_eq!(
-            one.public().verify(Label::Event, b"x", &Signature(bytes)),
-            Err(BadSignature)
-        );
+        assert_eq!(one.public().verify(Label::Event, b"x", &Signature(bytes)), Err(BadSignature));
     }
 }
 
@@ -73,10 +61,7 @@ fn keys_are_read_back_from_what_they_print() {
 
 #[test]
 fn text_that_is_no_key_is_refused() {
-    assert_eq!(
-        Identity::from_pkcs8_pem("-----BEGIN").unwrap_err(),
-        IdentityError::Pem
-    );
+    assert_eq!(Identity::from_pkcs8_pem("-----BEGIN").unwrap_err(), IdentityError::Pem);
     let not_on_curve = format!("02{}", "ff".repeat(32));
     for text in ["", "02", not_on_curve.as_str()] {
         assert_eq!(text.parse::<PublicIdentity>(), Err(IdentityError::Public));

@@ -33,12 +33,7 @@ pub struct KeyPackage {
     pub expires: Timestamp,
 }
 
-wire_fields!(KeyPackage {
-    node,
-    public,
-    nonce,
-    expires
-});
+wire_fields!(KeyPackage { node, public, nonce, expires });
 
 /// What an HPKE exchange is for, besides its label and package: both sides must agree on all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +48,7 @@ pub struct Scope {
     pub sender: NodeId,
 }
 
-wire_fields!(Scope {
-    tenant,
-    run,
-    epoch,
-    sender
-});
+wire_fields!(Scope { tenant, run, epoch, sender });
 
 /// The sender's end of an HPKE exchange.
 pub(in super::super) type Sent = AeadCtxS<Aead, Kdf, Kem>;
@@ -72,15 +62,7 @@ impl AgreementKey {
         let (secret, public) = Kem::gen_keypair_with_rng(rng);
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
-        Self {
-            secret,
-            package: KeyPackage {
-                node,
-                public: public.to_bytes().into(),
-                nonce,
-                expires,
-            },
-        }
+        Self { secret, package: KeyPackage { node, public: public.to_bytes().into(), nonce, expires } }
     }
 
     /// What others need to seal to this key.

@@ -49,14 +49,9 @@ impl EpochRoot {
         rng: &mut impl CryptoRng,
     ) -> Result<(WrappedRoot, PairKey), SealError> {
         let (enc, mut context) = send(Label::Wrap, scope, package, rng)?;
-        let sealed = context
-            .seal(&self.0, &[])
-            .expect("the first message of a context is within its limit");
+        let sealed = context.seal(&self.0, &[]).expect("the first message of a context is within its limit");
         let ct = sealed.try_into().expect("32 bytes and a tag are 48 bytes");
-        Ok((
-            WrappedRoot { enc, ct },
-            PairKey::export(|label, key| context.export(label, key)),
-        ))
+        Ok((WrappedRoot { enc, ct }, PairKey::export(|label, key| context.export(label, key))))
     }
 
     /// The other end of [`Self::wrap`].

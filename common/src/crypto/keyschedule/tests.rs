@@ -23,12 +23,7 @@ fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 fn scope() -> Scope {
-    Scope {
-        tenant: TenantId([1; 16]),
-        run: RunId([2; 16]),
-        epoch: EpochId(3),
-        sender: NodeId([1; 32]),
-    }
+    Scope { tenant: TenantId([1; 16]), run: RunId([2; 16]), epoch: EpochId(3), sender: NodeId([1; 32]) }
 }
 
 fn agreement_key(seed: u64) -> AgreementKey {
@@ -57,38 +52,10 @@ fn a_wrapped_root_opens_under_no_other_key_or_scope() {
         EpochRoot::unwrap(wrapped, key, scope).unwrap_err() == OpenError::WrongKey
     };
     assert!(refused(&wrapped, &agreement_key(4), &scope()));
-    assert!(refused(
-        &wrapped,
-        &key,
-        &Scope {
-            tenant: TenantId([9; 16]),
-            ..scope()
-        }
-    ));
-    assert!(refused(
-        &wrapped,
-        &key,
-        &Scope {
-            run: RunId([9; 16]),
-            ..scope()
-        }
-    ));
-    assert!(refused(
-        &wrapped,
-        &key,
-        &Scope {
-            epoch: EpochId(4),
-            ..scope()
-        }
-    ));
-    assert!(refused(
-        &wrapped,
-        &key,
-        &Scope {
-            sender: NODE,
-            ..scope()
-        }
-    ));
+    assert!(refused(&wrapped, &key, &Scope { tenant: TenantId([9; 16]), ..scope() }));
+    assert!(refused(&wrapped, &key, &Scope { run: RunId([9; 16]), ..scope() }));
+    assert!(refused(&wrapped, &key, &Scope { epoch: EpochId(4), ..scope() }));
+    assert!(refused(&wrapped, &key, &Scope { sender: NODE, ..scope() }));
     for index in 0..48 {
         let mut altered = wrapped;
         altered.ct[index] ^= 1;
@@ -115,21 +82,10 @@ fn public_keys_that_agree_on_no_secret_are_refused_both_ways() {
     for point in LOW_ORDER {
         let mut public = [0; 32];
         hex::decode_to_slice(point, &mut public).unwrap();
-        let package = KeyPackage {
-            public,
-            ..*key.package()
-        };
+        let package = KeyPackage { public, ..*key.package() };
         let error = root.wrap(&package, &scope(), &mut rng(3)).unwrap_err();
         assert_eq!(error, SealError::BadPackage { node: NODE });
-        let error = EpochRoot::unwrap(
-            &WrappedRoot {
-                enc: public,
-                ..wrapped
-            },
-            &key,
-            &scope(),
-        )
-        .unwrap_err();
+        let error = EpochRoot::unwrap(&WrappedRoot { enc: public, ..wrapped }, &key, &scope()).unwrap_err();
         assert_eq!(error, OpenError::BadExchange);
     }
 }
@@ -137,9 +93,7 @@ fn public_keys_that_agree_on_no_secret_are_refused_both_ways() {
 #[test]
 fn a_receipt_tag_holds_for_its_message_and_direction_only() {
     let root = EpochRoot::generate(&mut rng(1));
-    let (_, pair) = root
-        .wrap(agreement_key(2).package(), &scope(), &mut rng(3))
-        .unwrap();
+    let (_, pair) = root.wrap(agreement_key(2).package(), &scope(), &mut rng(3)).unwrap();
     let tag = pair.tag(NODE, b"receipt");
     assert!(!pair.verify(scope().sender, b"receipt", &tag));
     assert!(!pair.verify(NODE, b"receipu", &tag));

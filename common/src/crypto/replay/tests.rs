@@ -12,20 +12,9 @@ fn guard() -> ReplayGuard {
 #[test]
 fn a_message_is_taken_once_and_never_after_a_later_one() {
     let mut guard = guard();
-    assert_eq!(
-        guard.accept(A, EpochId(5), 2, NOW),
-        Ok(Mark {
-            sender: A,
-            epoch: EpochId(5),
-            seq: 2
-        })
-    );
+    assert_eq!(guard.accept(A, EpochId(5), 2, NOW), Ok(Mark { sender: A, epoch: EpochId(5), seq: 2 }));
     for seq in [0, 1, 2] {
-        let replayed = Err(ReplayError::Replayed {
-            sender: A,
-            seq,
-            mark: 2,
-        });
+        let replayed = Err(ReplayError::Replayed { sender: A, seq, mark: 2 });
         assert_eq!(guard.accept(A, EpochId(5), seq, NOW), replayed);
     }
     assert!(guard.accept(A, EpochId(5), 3, NOW).is_ok());
@@ -43,11 +32,7 @@ fn the_epoch_before_is_taken_until_its_deadline_and_keeps_its_marks() {
     guard.accept(A, EpochId(5), 7, NOW).unwrap();
     guard.advance(EpochId(6), Timestamp(200)).unwrap();
     assert!(guard.accept(A, EpochId(6), 1, NOW).is_ok());
-    let replayed = Err(ReplayError::Replayed {
-        sender: A,
-        seq: 7,
-        mark: 7,
-    });
+    let replayed = Err(ReplayError::Replayed { sender: A, seq: 7, mark: 7 });
     assert_eq!(guard.accept(A, EpochId(5), 7, NOW), replayed);
     assert!(guard.accept(A, EpochId(5), 8, Timestamp(199)).is_ok());
     let late = Err(ReplayError::TooLate { epoch: EpochId(5) });
@@ -60,10 +45,7 @@ fn epochs_before_the_last_or_not_yet_begun_are_refused() {
     guard.advance(EpochId(8), Timestamp(200)).unwrap();
     guard.advance(EpochId(9), Timestamp(200)).unwrap();
     for epoch in [EpochId(0), EpochId(5), EpochId(7), EpochId(10)] {
-        let wrong = Err(ReplayError::WrongEpoch {
-            epoch,
-            current: EpochId(9),
-        });
+        let wrong = Err(ReplayError::WrongEpoch { epoch, current: EpochId(9) });
         assert_eq!(guard.accept(A, epoch, 1, NOW), wrong);
     }
     assert!(guard.accept(A, EpochId(8), 1, NOW).is_ok());
@@ -89,10 +71,7 @@ fn a_restarted_guard_refuses_what_was_taken_before() {
     let mut restarted: ReplayGuard = decode(&stored).unwrap();
     restarted.restore(mark);
     restarted.restore(Mark { seq: 1, ..mark });
-    restarted.restore(Mark {
-        epoch: EpochId(1),
-        ..mark
-    });
+    restarted.restore(Mark { epoch: EpochId(1), ..mark });
     assert_eq!(restarted, guard);
 }
 
