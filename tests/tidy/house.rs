@@ -61,6 +61,11 @@ impl House {
         Self { root, texts, sources }
     }
 
+    /// Whether a file or folder is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
     pub(super) fn top_level_faults(&self) -> Vec<Fault> {
         unexpected(&entries(&self.root))
     }

@@ -7,6 +7,7 @@ mod house;
 mod imports;
 mod manifests;
 mod names;
+mod pages;
 mod size;
 mod source;
 mod style;
@@ -79,6 +80,11 @@ fn every_room_imports_only_what_its_row_of_the_table_allows() {
 fn manifests_agree_and_the_crates_keep_apart() {
     let house = House::open();
     settle(manifests::faults(&house.texts));
+}
+
+#[test]
+fn files_and_tests_that_the_pages_name_are_there() {
+    settle(pages::faults(&House::open()));
 }
 
 #[test]
