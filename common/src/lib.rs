@@ -29,12 +29,15 @@ pub mod wire;
 
 /// The manual: pages without code of their own. Their examples are tests.
 pub mod docs {
-    #[doc = include_str!("../docs/architecture.md")]
-    pub mod architecture {}
+    pub mod architecture {
+        #![doc = include_str!("../docs/architecture.md")]
+    }
 
-    #[doc = include_str!("../docs/protocol.md")]
-    pub mod protocol {}
+    pub mod protocol {
+        #![doc = include_str!("../docs/protocol.md")]
+    }
 
-    #[doc = include_str!("../docs/threat-model.md")]
-    pub mod threat_model {}
+    pub mod threat_model {
+        #![doc = include_str!("../docs/threat-model.md")]
+    }
 }
