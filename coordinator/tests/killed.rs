@@ -1,0 +1,223 @@
+//! A coordinator that is killed at any instant and started again ends in the model of one that never was.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::message::update::UpdateHead;
+use common::model::{Schema, Task};
+use common::units::{Millis, Timestamp};
+use coordinator::round::{Arrival, CohortSize, Deadlines, Input, Output, RoundPlan, Run};
+use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
+use coordinator::strategy::FedAvg;
+
+const RUN: RunId = RunId([7; 16]);
+const PARAMETERS: u32 = 40;
+const ROUNDS: u32 = 3;
+const NODES: u8 = 5;
+
+/// What a process holds; it is gone when the process is killed.
+struct Process {
+    store: Store,
+    run: Run,
+    sum: FedAvg,
+    task: Task,
+    schema: Schema,
+    now: Timestamp,
+    /// What it was told to do and has not done.
+    todo: Vec<Output>,
+}
+
+/// The process was killed before this step.
+struct Killed;
+
+fn plan() -> RoundPlan {
+    let deadlines = Deadlines {
+        selection: Millis(10),
+        configuration: Millis(10),
+        reporting: Millis(10),
+        committing: Millis(10),
+        rejoin: Millis(10),
+    };
+    let cohort = CohortSize { minimum: 3, goal: 3, over_selection: 1.0 };
+    RoundPlan::new(cohort, deadlines, ROUNDS, 2, 11).unwrap()
+}
+
+fn task() -> Task {
+    Task::Flat { parameters: PARAMETERS }
+}
+
+/// What a node trains depends on the model, the node and the round, and on nothing else.
+fn trained(node: NodeId, round: RoundId, model: &[f32]) -> Vec<u8> {
+    let delta = |(index, value): (usize, &f32)| {
+        (value + index as f32).sin() * 0.01 * f32::from(node.0[0]) + round.0 as f32 * 0.001
+    };
+    model.iter().enumerate().map(delta).flat_map(f32::to_le_bytes).collect()
+}
+
+impl Process {
+    fn start(dir: &Path) -> Self {
+        let store = Store::open(dir).unwrap();
+        let (task, schema) = (task(), task().schema().unwrap());
+        if store.state().runs().unwrap().is_empty() {
+            let model =
+                store.models().save(&About { round: RoundId(0), task: &task }, &schema, &[0.0; 40]).unwrap();
+            let (name, created) = ("killed".try_into().unwrap(), Timestamp(0));
+            let new = NewRun { run: RUN, name, config: String::new(), rounds: ROUNDS, model, created };
+            store.state().create_run(new).unwrap();
+        }
+        let position = store.state().resume_run(RUN).unwrap();
+        let present: BTreeSet<NodeId> = (1..=NODES).map(|index| NodeId([index; 32])).collect();
+        let now = Timestamp(1);
+        let (run, todo) = Run::begin(plan(), position, present, now);
+        Self { store, run, sum: FedAvg::new(PARAMETERS as usize), task, schema, now, todo }
+    }
+
+    fn model(&self) -> Vec<f32> {
+        self.store.models().load(self.run.model(), &self.schema).unwrap()
+    }
+
+    /// Works until the run is over, or until `steps` are used up.
+    fn work(&mut self, steps: &mut u32, epochs: &mut Vec<EpochId>) -> Result<ModelHash, Killed> {
+        loop {
+            for output in std::mem::take(&mut self.todo) {
+                match output {
+                    Output::Announce(announce) => {
+                        step(steps)?;
+                        epochs.push(announce.epoch);
+                        self.sum.reset();
+                        let model = self.model();
+                        for node in announce.cohort {
+                            step(steps)?;
+                            let delta = trained(node, announce.round, &model);
+                            let head = Ok(UpdateHead { weight: u64::from(node.0[0]), loss: 0.5 });
+                            let arrival = Arrival { node, epoch: announce.epoch, head };
+                            let sum = &mut self.sum;
+                            let weight = u64::from(node.0[0]);
+                            self.todo
+                                .extend(self.run.on_update(arrival, self.now, || sum.fold(&delta, weight)));
+                        }
+                    }
+                    Output::Aggregate { .. } => {
+                        step(steps)?;
+                        let mut model = self.model();
+                        self.sum.finish(&mut model);
+                        let round = RoundId(self.run.rounds_done().0 + 1);
+                        let about = About { round, task: &self.task };
+                        let hash = self.store.models().save(&about, &self.schema, &model).unwrap();
+                        step(steps)?;
+                        self.todo.extend(self.run.on_input(Input::Aggregated(hash), self.now));
+                    }
+                    Output::Commit { record, epochs_end } => {
+                        step(steps)?;
+                        self.store.state().commit(&record, epochs_end).unwrap();
+                        step(steps)?;
+                        self.todo.extend(self.run.on_input(Input::Committed, self.now));
+                    }
+                    Output::Publish { model, .. } => {
+                        step(steps)?;
+                        assert!(
+                            self.store.models().load(model, &self.schema).is_ok(),
+                            "published, so durable"
+                        );
+                    }
+                    Output::RunFinished { model } => return Ok(model),
+                    Output::PhaseBegan { .. } | Output::Folded(_) => (),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+}
+
+fn step(steps: &mut u32) -> Result<(), Killed> {
+    *steps = steps.checked_sub(1).ok_or(Killed)?;
+    Ok(())
+}
+
+fn uninterrupted() -> (ModelHash, u32) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut left = 1000;
+    let Ok(model) = Process::start(dir.path()).work(&mut left, &mut Vec::new()) else {
+        panic!("a thousand steps are enough")
+    };
+    (model, 1000 - left)
+}
+
+#[test]
+fn killed_before_any_step_it_ends_in_the_same_model_and_counts_no_round_twice() {
+    let (expected, steps) = uninterrupted();
+    assert!(steps > 20);
+    for kill_at in 0..steps {
+        let dir = tempfile::tempdir().unwrap();
+        let mut epochs = Vec::new();
+        assert!(Process::start(dir.path()).work(&mut { kill_at }, &mut epochs).is_err());
+        let mut process = Process::start(dir.path());
+        let Ok(model) = process.work(&mut 1000, &mut epochs) else { panic!("a thousand steps are enough") };
+        assert_eq!(model, expected, "killed before step {kill_at}");
+        assert!(epochs.is_sorted_by(|earlier, later| earlier < later), "no epoch is announced twice");
+        let state = process.store.state();
+        let rounds: Vec<u32> = state.rounds(RUN).unwrap().iter().map(|record| record.round.0).collect();
+        assert_eq!(rounds, [1, 2, 3]);
+        assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
+    }
+}
+
+#[test]
+fn killed_again_and_again_it_still_ends_in_the_same_model() {
+    let (expected, _) = uninterrupted();
+    let dir = tempfile::tempdir().unwrap();
+    let mut epochs = Vec::new();
+    // Nine steps are one round with a step to spare: each life moves the run on by one round.
+    let lives = (0..20).map(|_| Process::start(dir.path()).work(&mut 9, &mut epochs));
+    assert_eq!(lives.flatten().next(), Some(expected));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("models")).unwrap();
+    std::fs::copy(from.join("state.redb"), to.join("state.redb")).unwrap();
+    for file in std::fs::read_dir(from.join("models")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join("models").join(file.file_name())).unwrap();
+    }
+}
+
+/// Copies of the folder at every moment of one round that can be told apart: with a part of the new
+/// model's file, with all of it, and with the commit.
+#[test]
+fn a_copy_of_the_folder_at_any_moment_opens_to_the_round_before_or_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let (expected, _) = uninterrupted();
+    // Killed with the first round's model stored and its record not.
+    assert!(Process::start(dir.path()).work(&mut 6, &mut Vec::new()).is_err());
+    let models: Vec<_> = std::fs::read_dir(dir.path().join("models")).unwrap().flatten().collect();
+    assert_eq!(models.len(), 2, "the first model, and one that no record names");
+    let store = Store::open(dir.path()).unwrap();
+    let first = store.state().runs().unwrap()[0].model;
+    drop(store);
+    let whole = models
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .find(|path| !path.ends_with(format!("{first}.safetensors")));
+    let whole = std::fs::read(whole.unwrap()).unwrap();
+
+    for length in (0..=whole.len()).step_by(50) {
+        let copied = tempfile::tempdir().unwrap();
+        copy(dir.path(), copied.path());
+        std::fs::write(copied.path().join("models/.unfinished-0"), &whole[..length]).unwrap();
+        let mut process = Process::start(copied.path());
+        assert_eq!(process.run.rounds_done(), RoundId(0));
+        assert!(process.work(&mut 1000, &mut Vec::new()).is_ok_and(|model| model == expected));
+        assert!(!copied.path().join("models/.unfinished-0").exists());
+    }
+}
+
+#[test]
+fn a_model_that_vanished_is_named_when_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path());
+    let path = process.store.models().path(process.run.model());
+    std::fs::remove_file(&path).unwrap();
+    let error = process.store.models().load(process.run.model(), &process.schema).unwrap_err();
+    assert!(matches!(error, StoreError::ModelMissing(missing) if missing == path));
+}
