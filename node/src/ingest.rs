@@ -57,33 +57,12 @@ impl Ingested {
     }
 
     /// Takes over what one more file gave.
-    fn absorb(&mut self, other: Self, file: &str) -> Result<(), IngestError> {
-        let (records, values) = (
-            self.records.len() + other.records.len(),
-            self.values() + other.values(),
-        );
-        let too_large = |max: usize, unit| IngestError::TooLarge {
-            file: file.to_owned(),
-            max: max as u64,
-            unit,
-        };
-        if records > RECORDS_MAX {
-            return Err(too_large(RECORDS_MAX, "rows"));
-        }
-        if values > VALUES_MAX {
-            return Err(too_large(VALUES_MAX, "values"));
-        }
+    fn absorb(&mut self, other: Self) {
         self.records.extend(other.records);
         self.rejected_count += other.rejected_count;
         self.rejected.extend(other.rejected);
         self.rejected.truncate(ROW_ERRORS_KEPT);
         self.refused.extend(other.refused);
-        Ok(())
-    }
-
-    /// Records of one source have the same metrics, so the widest record bounds them all.
-    fn values(&self) -> usize {
-        self.records.iter().map(|record| record.values.len()).sum()
     }
 }
 
@@ -119,18 +98,25 @@ fn directory_records(
     required: Option<&[MetricName]>,
     out: &mut Ingested,
 ) -> Result<(), IngestError> {
+    let too_large =
+        |max: usize, unit| IngestError::TooLarge { file: file::shown(path), max: max as u64, unit };
+    let mut values = 0;
     for listed in directory::list(path)? {
-        match file::read_file(&path.join(&listed.name), format, required, out) {
-            Ok(()) => (),
-            Err(full @ IngestError::TooLarge { .. }) if !out.records.is_empty() => return Err(full),
-            Err(error) => out.refused.push(error),
+        let before = out.records.len();
+        if let Err(error) = file::read_file(&path.join(&listed.name), format, required, out) {
+            out.refused.push(error);
+        }
+        values += out.records[before..].iter().map(|record| record.values.len()).sum::<usize>();
+        if out.records.len() > RECORDS_MAX {
+            return Err(too_large(RECORDS_MAX, "rows"));
+        }
+        if values > VALUES_MAX {
+            return Err(too_large(VALUES_MAX, "values"));
         }
     }
     match (out.records.is_empty(), out.refused.first()) {
         (true, Some(first)) => Err(first.clone()),
-        (true, None) if out.rejected_count == 0 => Err(IngestError::NoFiles {
-            directory: file::shown(path),
-        }),
+        (true, None) if out.rejected_count == 0 => Err(IngestError::NoFiles { directory: file::shown(path) }),
         _ => Ok(()),
     }
 }

@@ -78,20 +78,14 @@ pub struct IntervalError(f64);
 impl CsvSource {
     /// How its rows get their time.
     pub fn format(&self) -> Format {
-        Format {
-            timestamp_column: self.timestamp_column.clone(),
-            interval_s: self.interval_s,
-        }
+        Format { timestamp_column: self.timestamp_column.clone(), interval_s: self.interval_s }
     }
 }
 
 impl DirectorySource {
     /// How the rows of its files get their time.
     pub fn format(&self) -> Format {
-        Format {
-            timestamp_column: self.timestamp_column.clone(),
-            interval_s: self.interval_s,
-        }
+        Format { timestamp_column: self.timestamp_column.clone(), interval_s: self.interval_s }
     }
 }
 
@@ -150,19 +144,13 @@ mod tests {
         };
         assert_eq!(csv.interval_s.micros(), 300_000_000);
         assert_eq!(directory.timestamp_column.as_deref(), Some("time"));
-        assert_eq!(
-            (directory.interval_s.micros(), host.interval_s.micros()),
-            (60_000_000, 500_000)
-        );
+        assert_eq!((directory.interval_s.micros(), host.interval_s.micros()), (60_000_000, 500_000));
     }
 
     #[test]
     fn an_unknown_key_kind_or_interval_is_refused_by_name() {
-        let error = |text: &str| {
-            toml::from_str::<Config>(&format!("[[source]]\n{text}"))
-                .unwrap_err()
-                .to_string()
-        };
+        let error =
+            |text: &str| toml::from_str::<Config>(&format!("[[source]]\n{text}")).unwrap_err().to_string();
         assert!(
             error("kind = \"csv\"\npath = \"a\"\nintervall_s = 1").contains("unknown field `intervall_s`")
         );

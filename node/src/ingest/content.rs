@@ -42,12 +42,7 @@ impl<'a, R: Read> Content<'a, R> {
         } else {
             Stream::Plain(input)
         };
-        Ok(Self {
-            file,
-            stream,
-            left: unpacked_bytes_max,
-            unpacked_bytes_max,
-        })
+        Ok(Self { file, stream, left: unpacked_bytes_max, unpacked_bytes_max })
     }
 }
 
@@ -65,21 +60,13 @@ impl<R: Read> Read for Content<'_, R> {
                 ErrorKind::UnexpectedEof => Error::other(IngestError::TruncatedGzip { file: file(), offset }),
                 _ => {
                     let reason = error.to_string();
-                    Error::other(IngestError::DamagedGzip {
-                        file: file(),
-                        offset,
-                        reason,
-                    })
+                    Error::other(IngestError::DamagedGzip { file: file(), offset, reason })
                 }
             }
         })?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
             let (max, unit) = (self.unpacked_bytes_max, "unpacked bytes");
-            Error::other(IngestError::TooLarge {
-                file: file(),
-                max,
-                unit,
-            })
+            Error::other(IngestError::TooLarge { file: file(), max, unit })
         })?;
         Ok(read)
     }
@@ -112,15 +99,10 @@ impl<R: Read> BufRead for Counted<R> {
 
 /// What a failed read of `file` means: the error that [`Content`] put in, or the operating system's.
 pub(super) fn read_error(file: &str, error: Error) -> IngestError {
-    error
-        .downcast::<IngestError>()
-        .unwrap_or_else(|error| io_error(file, &error))
+    error.downcast::<IngestError>().unwrap_or_else(|error| io_error(file, &error))
 }
 
 /// An error of the operating system about `file`.
 pub(super) fn io_error(file: &str, error: &Error) -> IngestError {
-    IngestError::Io {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    }
+    IngestError::Io { file: file.to_owned(), reason: error.to_string() }
 }

@@ -59,14 +59,7 @@ impl<'a> Decoder<'a> {
     /// the records have just these metrics in this order, and other columns are not looked at.
     pub fn new(file: &'a str, format: &'a Format, required: Option<&'a [MetricName]>) -> Self {
         let position = Position::default();
-        Self {
-            file,
-            source: Arc::from(file),
-            format,
-            required,
-            columns: None,
-            position,
-        }
+        Self { file, source: Arc::from(file), format, required, columns: None, position }
     }
 
     /// Goes on at a position reached before.
@@ -146,11 +139,8 @@ impl<'a> Decoder<'a> {
             return Ok(());
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line = if self.position.lines == 1 {
-            line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
-        } else {
-            line
-        };
+        let line =
+            if self.position.lines == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -166,24 +156,11 @@ impl<'a> Decoder<'a> {
             Ok(at) => {
                 let at = at.unwrap_or_else(|| self.time_of_row(row));
                 let (source, metrics) = (Arc::clone(&self.source), Arc::clone(&columns.metrics));
-                self.admit(
-                    TelemetryRecord {
-                        source,
-                        at,
-                        metrics,
-                        values,
-                    },
-                    out,
-                )?;
+                self.admit(TelemetryRecord { source, at, metrics, values }, out)?;
             }
             Err((column, fault)) => {
                 let column = column.map(|index| columns.shown(index));
-                out.reject(RowError {
-                    file: self.file.to_owned(),
-                    line: self.position.lines,
-                    column,
-                    fault,
-                });
+                out.reject(RowError { file: self.file.to_owned(), line: self.position.lines, column, fault });
             }
         }
         Ok(())
@@ -196,18 +173,10 @@ impl<'a> Decoder<'a> {
     fn admit(&self, record: TelemetryRecord, out: &mut Ingested) -> Result<(), IngestError> {
         let file = || self.file.to_owned();
         if out.records.len() >= RECORDS_MAX {
-            return Err(IngestError::TooLarge {
-                file: file(),
-                max: RECORDS_MAX as u64,
-                unit: "rows",
-            });
+            return Err(IngestError::TooLarge { file: file(), max: RECORDS_MAX as u64, unit: "rows" });
         }
         if (out.records.len() + 1).saturating_mul(record.values.len()) > VALUES_MAX {
-            return Err(IngestError::TooLarge {
-                file: file(),
-                max: VALUES_MAX as u64,
-                unit: "values",
-            });
+            return Err(IngestError::TooLarge { file: file(), max: VALUES_MAX as u64, unit: "values" });
         }
         out.records.push(record);
         Ok(())
@@ -221,19 +190,10 @@ impl<'a> Decoder<'a> {
         let line = self.position.lines + 1;
         if self.columns.is_none() {
             let fault = HeaderFault::TooLong;
-            return Err(IngestError::Header {
-                file: self.file.to_owned(),
-                line,
-                fault,
-            });
+            return Err(IngestError::Header { file: self.file.to_owned(), line, fault });
         }
         self.position.rows += 1;
-        out.reject(RowError {
-            file: self.file.to_owned(),
-            line,
-            column: None,
-            fault: RowFault::TooLong,
-        });
+        out.reject(RowError { file: self.file.to_owned(), line, column: None, fault: RowFault::TooLong });
         Ok(())
     }
 

@@ -27,12 +27,7 @@ impl Follower {
     /// Follows the directory, or the file, at `path`, from what an earlier run had read
     /// (`Follow::default()` for a first run).
     pub fn new(path: &Path, format: Format, required: Option<&[MetricName]>, follow: Follow) -> Self {
-        Self {
-            path: path.to_owned(),
-            format,
-            required: required.map(<[_]>::to_vec),
-            follow,
-        }
+        Self { path: path.to_owned(), format, required: required.map(<[_]>::to_vec), follow }
     }
 
     /// What is read so far: to be kept together with the records.
@@ -51,10 +46,7 @@ impl Follower {
         let (directory, listing) = if self.path.is_dir() {
             (self.path.clone(), list(&self.path)?)
         } else {
-            (
-                self.path.parent().unwrap_or(Path::new("")).to_owned(),
-                vec![list_one(&self.path)?],
-            )
+            (self.path.parent().unwrap_or(Path::new("")).to_owned(), vec![list_one(&self.path)?])
         };
         let mut out = Ingested::default();
         for read in self.follow.plan(&listing) {
@@ -83,26 +75,20 @@ impl Follower {
         let mut whole = is_mail(path);
         if !whole && read.from.bytes == 0 {
             let mut head = Vec::new();
-            (&mut file)
-                .take(2)
-                .read_to_end(&mut head)
-                .map_err(|error| io_error(&name, &error))?;
+            (&mut file).take(2).read_to_end(&mut head).map_err(|error| io_error(&name, &error))?;
             let Some(gzip) = is_gzip(&head) else {
                 return Ok(None);
             };
             whole = gzip;
         }
         if !whole {
-            return self
-                .read_lines(&name, file, read, out)
-                .map(|position| Some(Stage::Lines(position)));
+            return self.read_lines(&name, file, read, out).map(|position| Some(Stage::Lines(position)));
         }
         match read_file(path, &self.format, self.required.as_deref(), out) {
             Ok(()) => Ok(Some(Stage::Closed { bytes: read.bytes })),
-            Err(IngestError::TruncatedGzip { .. }) if !read.settled => Ok(Some(Stage::Incomplete {
-                bytes: read.bytes,
-                reported: false,
-            })),
+            Err(IngestError::TruncatedGzip { .. }) if !read.settled => {
+                Ok(Some(Stage::Incomplete { bytes: read.bytes, reported: false }))
+            }
             Err(error) => Err(error),
         }
     }
@@ -120,8 +106,7 @@ impl Follower {
         } else {
             Position::default()
         };
-        file.seek(SeekFrom::Start(from.bytes))
-            .map_err(|error| io_error(name, &error))?;
+        file.seek(SeekFrom::Start(from.bytes)).map_err(|error| io_error(name, &error))?;
         let mut decoder = Decoder::new(name, &self.format, self.required.as_deref()).resume(from)?;
         let mut buffer = vec![0; READ_BYTES + LINE_BYTES_MAX];
         let mut filled = 0;
@@ -146,13 +131,9 @@ fn stage_after(error: &IngestError, read: &Read) -> Stage {
     match error {
         IngestError::Io { .. }
         | IngestError::TruncatedGzip { .. }
-        | IngestError::Mail {
-            fault: MailFault::Broken(_),
-            ..
-        } => Stage::Incomplete {
-            bytes: read.bytes,
-            reported: true,
-        },
+        | IngestError::Mail { fault: MailFault::Broken(_), .. } => {
+            Stage::Incomplete { bytes: read.bytes, reported: true }
+        }
         _ => Stage::Closed { bytes: read.bytes },
     }
 }
@@ -186,18 +167,10 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Listed>, IngestError> {
             continue;
         };
         if metadata.is_file() {
-            listing.push(Listed {
-                name: file,
-                file_id: file_id(&metadata),
-                bytes: metadata.len(),
-            });
+            listing.push(Listed { name: file, file_id: file_id(&metadata), bytes: metadata.len() });
         }
         if listing.len() > FILES_MAX {
-            return Err(IngestError::TooLarge {
-                file: name,
-                max: FILES_MAX as u64,
-                unit: "files",
-            });
+            return Err(IngestError::TooLarge { file: name, max: FILES_MAX as u64, unit: "files" });
         }
     }
     listing.sort();
@@ -206,16 +179,8 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Listed>, IngestError> {
 
 fn list_one(path: &Path) -> Result<Listed, IngestError> {
     let metadata = fs::metadata(path).map_err(|error| io_error(&shown(path), &error))?;
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    Ok(Listed {
-        name,
-        file_id: file_id(&metadata),
-        bytes: metadata.len(),
-    })
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Listed { name, file_id: file_id(&metadata), bytes: metadata.len() })
 }
 
 #[cfg(unix)]

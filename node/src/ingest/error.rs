@@ -195,9 +195,6 @@ pub enum MailFault {
     /// No part of it is CSV.
     #[error("this mail holds no CSV, neither as its text nor as an attachment")]
     NoCsv,
-    /// Not a mail.
-    #[error("this is not a mail: it has no header")]
-    NotMail,
     /// Over the limit of size.
     #[error("this mail is larger than {MAIL_BYTES_MAX} bytes")]
     TooLarge,
@@ -225,11 +222,7 @@ impl Shown {
     /// The first characters of a cell or a name.
     pub fn of(text: &str) -> Self {
         const CHARACTERS_MAX: usize = 40;
-        let mut shown: String = text
-            .chars()
-            .take(CHARACTERS_MAX)
-            .flat_map(char::escape_debug)
-            .collect();
+        let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
         if text.chars().nth(CHARACTERS_MAX).is_some() {
             shown.push('…');
         }

@@ -32,7 +32,8 @@ pub fn read_file(
     } else {
         read_stream(&name, file, UNPACKED_BYTES_MAX, format, required, &mut own)?;
     }
-    out.absorb(own, &name)
+    out.absorb(own);
+    Ok(())
 }
 
 /// Reads CSV, plain or gzip, from a stream that errors and records call `name`.
@@ -50,20 +51,13 @@ pub(super) fn read_stream(
 
 /// Whether a file of this name is read as a mail.
 pub(super) fn is_mail(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("eml"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("eml"))
 }
 
 /// A path as errors show it: on one line.
 pub(super) fn shown(path: &Path) -> String {
     path.to_string_lossy()
         .chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
         .collect()
 }

@@ -79,7 +79,8 @@ impl Stage {
 }
 
 impl Follow {
-    /// Compares a listing with what is known, and says what to read, in the order of names.
+    /// Compares a listing with what is known, and says what to read: files that go on before new ones, so
+    /// that the rest of a rotated file comes before its successor; else in the order of names.
     /// Files that are gone are forgotten.
     pub fn plan(&mut self, listing: &[Listed]) -> Vec<Read> {
         self.recognise(listing);
@@ -89,37 +90,20 @@ impl Follow {
             match decide(listed, known) {
                 Decision::Nothing => (),
                 Decision::Wait => {
-                    self.set(
-                        listed,
-                        Stage::Incomplete {
-                            bytes: listed.bytes,
-                            reported: false,
-                        },
-                    );
+                    self.set(listed, Stage::Incomplete { bytes: listed.bytes, reported: false });
                 }
                 Decision::Read { from, settled } => {
-                    reads.push(Read {
-                        name: listed.name.clone(),
-                        bytes: listed.bytes,
-                        from,
-                        settled,
-                    });
+                    reads.push(Read { name: listed.name.clone(), bytes: listed.bytes, from, settled });
                 }
             }
         }
-        reads.sort_by(|a, b| a.name.cmp(&b.name));
+        reads.sort_by(|a, b| (a.from.bytes == 0, &a.name).cmp(&(b.from.bytes == 0, &b.name)));
         reads
     }
 
     /// Notes how far a file was read.
     pub fn set(&mut self, listed: &Listed, stage: Stage) {
-        self.files.insert(
-            listed.name.clone(),
-            Followed {
-                file_id: listed.file_id,
-                stage,
-            },
-        );
+        self.files.insert(listed.name.clone(), Followed { file_id: listed.file_id, stage });
     }
 
     /// Keeps what is known of files that are still there, under their present names.
@@ -128,17 +112,11 @@ impl Follow {
             listed.file_id == followed.file_id && listed.bytes >= followed.stage.bytes()
         };
         let before = std::mem::take(&mut self.files);
-        let mut unclaimed: BTreeMap<u64, &Followed> = before
-            .values()
-            .filter(|followed| followed.file_id != 0)
-            .map(|f| (f.file_id, f))
-            .collect();
+        let mut unclaimed: BTreeMap<u64, &Followed> =
+            before.values().filter(|followed| followed.file_id != 0).map(|f| (f.file_id, f)).collect();
         let mut new = BTreeSet::new();
         for listed in listing {
-            match before
-                .get(&listed.name)
-                .filter(|followed| is_same(listed, followed))
-            {
+            match before.get(&listed.name).filter(|followed| is_same(listed, followed)) {
                 Some(followed) => {
                     unclaimed.remove(&followed.file_id);
                     self.files.insert(listed.name.clone(), followed.clone());
@@ -147,10 +125,8 @@ impl Follow {
             }
         }
         for listed in new {
-            let renamed = unclaimed
-                .get(&listed.file_id)
-                .copied()
-                .filter(|followed| is_same(listed, followed));
+            let renamed =
+                unclaimed.get(&listed.file_id).copied().filter(|followed| is_same(listed, followed));
             if let Some(followed) = renamed {
                 unclaimed.remove(&listed.file_id);
                 self.files.insert(listed.name.clone(), followed.clone());
@@ -171,19 +147,13 @@ enum Decision {
 
 fn decide(listed: &Listed, known: Option<&Stage>) -> Decision {
     let is_mail = super::file::is_mail(listed.name.as_ref());
-    let from_start = |settled| Decision::Read {
-        from: Position::default(),
-        settled,
-    };
+    let from_start = |settled| Decision::Read { from: Position::default(), settled };
     match known {
         None if listed.bytes == 0 => Decision::Nothing,
         None if is_mail => Decision::Wait,
         None => from_start(false),
         Some(Stage::Lines(position)) if position.bytes == listed.bytes => Decision::Nothing,
-        Some(Stage::Lines(position)) => Decision::Read {
-            from: position.clone(),
-            settled: false,
-        },
+        Some(Stage::Lines(position)) => Decision::Read { from: position.clone(), settled: false },
         Some(Stage::Incomplete { bytes, .. }) if *bytes != listed.bytes && is_mail => Decision::Wait,
         Some(Stage::Incomplete { bytes, .. }) if *bytes != listed.bytes => from_start(false),
         Some(Stage::Incomplete { reported: false, .. }) => from_start(true),
@@ -196,43 +166,26 @@ mod tests {
     use super::*;
 
     fn listed(name: &str, file_id: u64, bytes: u64) -> Listed {
-        Listed {
-            name: name.into(),
-            file_id,
-            bytes,
-        }
+        Listed { name: name.into(), file_id, bytes }
     }
 
     fn lines(bytes: u64) -> Stage {
-        Stage::Lines(Position {
-            bytes,
-            ..Position::default()
-        })
+        Stage::Lines(Position { bytes, ..Position::default() })
     }
 
     /// Name and offset of each read.
     fn reads(follow: &mut Follow, listing: &[Listed]) -> Vec<(String, u64)> {
-        follow
-            .plan(listing)
-            .into_iter()
-            .map(|read| (read.name, read.from.bytes))
-            .collect()
+        follow.plan(listing).into_iter().map(|read| (read.name, read.from.bytes)).collect()
     }
 
     #[test]
     fn a_file_is_read_from_where_it_was_left() {
         let mut follow = Follow::default();
         assert_eq!(reads(&mut follow, &[listed("a.csv", 1, 0)]), []);
-        assert_eq!(
-            reads(&mut follow, &[listed("a.csv", 1, 10)]),
-            [("a.csv".into(), 0)]
-        );
+        assert_eq!(reads(&mut follow, &[listed("a.csv", 1, 10)]), [("a.csv".into(), 0)]);
         follow.set(&listed("a.csv", 1, 10), lines(10));
         assert_eq!(reads(&mut follow, &[listed("a.csv", 1, 10)]), []);
-        assert_eq!(
-            reads(&mut follow, &[listed("a.csv", 1, 11)]),
-            [("a.csv".into(), 10)]
-        );
+        assert_eq!(reads(&mut follow, &[listed("a.csv", 1, 11)]), [("a.csv".into(), 10)]);
     }
 
     #[test]
@@ -240,14 +193,8 @@ mod tests {
         let mut follow = Follow::default();
         follow.set(&listed("a.csv", 1, 10), lines(10));
         let mut other = follow.clone();
-        assert_eq!(
-            reads(&mut follow, &[listed("a.csv", 1, 9)]),
-            [("a.csv".into(), 0)]
-        );
-        assert_eq!(
-            reads(&mut other, &[listed("a.csv", 2, 10)]),
-            [("a.csv".into(), 0)]
-        );
+        assert_eq!(reads(&mut follow, &[listed("a.csv", 1, 9)]), [("a.csv".into(), 0)]);
+        assert_eq!(reads(&mut other, &[listed("a.csv", 2, 10)]), [("a.csv".into(), 0)]);
     }
 
     #[test]
@@ -255,10 +202,7 @@ mod tests {
         let mut follow = Follow::default();
         follow.set(&listed("a.csv", 1, 10), lines(10));
         let rotated = [listed("a.csv", 2, 5), listed("a.csv.1", 1, 12)];
-        assert_eq!(
-            reads(&mut follow, &rotated),
-            [("a.csv".into(), 0), ("a.csv.1".into(), 10)]
-        );
+        assert_eq!(reads(&mut follow, &rotated), [("a.csv.1".into(), 10), ("a.csv".into(), 0)]);
     }
 
     #[test]
@@ -266,21 +210,9 @@ mod tests {
         let mut follow = Follow::default();
         let file = listed("a.csv.gz", 1, 10);
         assert!(!follow.plan(std::slice::from_ref(&file))[0].settled);
-        follow.set(
-            &file,
-            Stage::Incomplete {
-                bytes: 10,
-                reported: false,
-            },
-        );
+        follow.set(&file, Stage::Incomplete { bytes: 10, reported: false });
         assert!(follow.plan(std::slice::from_ref(&file))[0].settled);
-        follow.set(
-            &file,
-            Stage::Incomplete {
-                bytes: 10,
-                reported: true,
-            },
-        );
+        follow.set(&file, Stage::Incomplete { bytes: 10, reported: true });
         assert_eq!(follow.plan(std::slice::from_ref(&file)), []);
         assert_eq!(follow.plan(&[listed("a.csv.gz", 1, 11)]).len(), 1);
         follow.set(&file, Stage::Closed { bytes: 10 });
@@ -303,13 +235,6 @@ mod tests {
         let mut restarted: Follow = serde_json::from_str(&text).unwrap();
         assert_eq!(restarted, follow);
         assert_eq!(restarted.plan(&[listed("b.csv.gz", 2, 10)]), []);
-        assert_eq!(
-            reads(
-                &mut restarted,
-                &[listed("a.csv", 3, 10), listed("b.csv.gz", 2, 10)]
-            )
-            .len(),
-            1
-        );
+        assert_eq!(reads(&mut restarted, &[listed("a.csv", 3, 10), listed("b.csv.gz", 2, 10)]).len(), 1);
     }
 }

@@ -49,25 +49,15 @@ pub fn read_segments(path: &Path) -> Result<Vec<Segment>, IngestError> {
     let mut segments = Vec::new();
     read_rows(path, &["start", "end_inclusive", "features"], |row| {
         let index = |column, cell: &str| {
-            cell.parse()
-                .map_err(|_| row.error(column, RowFault::NotAnIndex(Shown::of(cell))))
+            cell.parse().map_err(|_| row.error(column, RowFault::NotAnIndex(Shown::of(cell))))
         };
-        let (start, end_inclusive) = (
-            index("start", row.cells[0])?,
-            index("end_inclusive", row.cells[1])?,
-        );
+        let (start, end_inclusive) = (index("start", row.cells[0])?, index("end_inclusive", row.cells[1])?);
         if end_inclusive < start {
             return Err(row.error("end_inclusive", RowFault::Backwards));
         }
-        let features = row.cells[2]
-            .split_whitespace()
-            .map(|cell| index("features", cell))
-            .collect::<Result<_, _>>()?;
-        segments.push(Segment {
-            start,
-            end_inclusive,
-            features,
-        });
+        let features =
+            row.cells[2].split_whitespace().map(|cell| index("features", cell)).collect::<Result<_, _>>()?;
+        segments.push(Segment { start, end_inclusive, features });
         Ok(())
     })?;
     Ok(segments)
@@ -82,12 +72,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn error(&self, column: &str, fault: RowFault) -> RowError {
-        RowError {
-            file: self.file.to_owned(),
-            line: self.line,
-            column: Some(Shown::of(column)),
-            fault,
-        }
+        RowError { file: self.file.to_owned(), line: self.line, column: Some(Shown::of(column)), fault }
     }
 }
 
@@ -105,21 +90,13 @@ fn read_rows(
     loop {
         text.clear();
         let limit = LINE_BYTES_MAX as u64 + 1;
-        if (&mut lines)
-            .take(limit)
-            .read_until(b'\n', &mut text)
-            .map_err(|error| read_error(&file, error))?
+        if (&mut lines).take(limit).read_until(b'\n', &mut text).map_err(|error| read_error(&file, error))?
             == 0
         {
             break;
         }
         line += 1;
-        let bad_row = |fault| RowError {
-            file: file.clone(),
-            line,
-            column: None,
-            fault,
-        };
+        let bad_row = |fault| RowError { file: file.clone(), line, column: None, fault };
         if text.len() > LINE_BYTES_MAX {
             return Err(bad_row(RowFault::TooLong).into());
         }
@@ -131,35 +108,19 @@ fn read_rows(
             _ if row.trim().is_empty() => (),
             None => header = Some(Header::parse(&file, line, &cells, columns)?),
             Some(Header { count, .. }) if cells.len() != *count => {
-                return Err(bad_row(RowFault::Columns {
-                    found: cells.len(),
-                    expected: *count,
-                })
-                .into());
+                return Err(bad_row(RowFault::Columns { found: cells.len(), expected: *count }).into());
             }
             Some(_) if rows == RECORDS_MAX => {
-                return Err(IngestError::TooLarge {
-                    file,
-                    max: RECORDS_MAX as u64,
-                    unit: "rows",
-                });
+                return Err(IngestError::TooLarge { file, max: RECORDS_MAX as u64, unit: "rows" });
             }
             Some(Header { indices, .. }) => {
                 rows += 1;
                 let cells = indices.iter().map(|&index| cells[index]).collect();
-                each(Row {
-                    file: &file,
-                    line,
-                    cells,
-                })?;
+                each(Row { file: &file, line, cells })?;
             }
         }
     }
-    if header.is_none() {
-        Err(IngestError::Empty { file })
-    } else {
-        Ok(())
-    }
+    if header.is_none() { Err(IngestError::Empty { file }) } else { Ok(()) }
 }
 
 struct Header {
@@ -171,27 +132,14 @@ struct Header {
 
 impl Header {
     fn parse(file: &str, line: u64, cells: &[&str], columns: &[&str]) -> Result<Self, IngestError> {
-        let place = |column: &&str| {
-            cells
-                .iter()
-                .position(|cell| cell.trim_start_matches('\u{feff}') == *column)
-        };
+        let place =
+            |column: &&str| cells.iter().position(|cell| cell.trim_start_matches('\u{feff}') == *column);
         let missing: Vec<_> = columns.iter().filter(|column| place(column).is_none()).collect();
         if let Some(first) = missing.first() {
-            let fault = HeaderFault::Missing {
-                first: Shown::of(first),
-                others: missing.len() - 1,
-            };
-            return Err(IngestError::Header {
-                file: file.to_owned(),
-                line,
-                fault,
-            });
+            let fault = HeaderFault::Missing { first: Shown::of(first), others: missing.len() - 1 };
+            return Err(IngestError::Header { file: file.to_owned(), line, fault });
         }
-        Ok(Self {
-            count: cells.len(),
-            indices: columns.iter().filter_map(place).collect(),
-        })
+        Ok(Self { count: cells.len(), indices: columns.iter().filter_map(place).collect() })
     }
 }
 
@@ -205,10 +153,7 @@ mod tests {
     fn of<T>(content: &str, read: impl Fn(&Path) -> Result<T, IngestError>) -> Result<T, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("labels.csv");
-        File::create(&path)
-            .unwrap()
-            .write_all(content.as_bytes())
-            .unwrap();
+        File::create(&path).unwrap().write_all(content.as_bytes()).unwrap();
         let prefix = format!("{}/", directory.path().display());
         read(&path).map_err(|error| error.to_string().replace(&prefix, ""))
     }
@@ -222,39 +167,20 @@ mod tests {
     #[test]
     fn a_bad_label_file_gives_one_line_that_names_the_place() {
         let error = |content| of(content, read_labels).unwrap_err();
-        assert_eq!(
-            error("label\n0\n2\n"),
-            "labels.csv: line 3, column `label`: `2` is not a label (0 or 1)"
-        );
-        assert_eq!(
-            error("lable\n0\n"),
-            "labels.csv: line 1: there is no column `label`"
-        );
-        assert_eq!(
-            error("label\n0,1\n"),
-            "labels.csv: line 2: 2 columns where the header has 1"
-        );
+        assert_eq!(error("label\n0\n2\n"), "labels.csv: line 3, column `label`: `2` is not a label (0 or 1)");
+        assert_eq!(error("lable\n0\n"), "labels.csv: line 1: there is no column `label`");
+        assert_eq!(error("label\n0,1\n"), "labels.csv: line 2: 2 columns where the header has 1");
         assert_eq!(error(""), "labels.csv: the file is empty");
     }
 
     #[test]
     fn segments_name_rows_and_features() {
         let text = "start,end_inclusive,features\n2,5,0 3\n9,9,\n";
-        let first = Segment {
-            start: 2,
-            end_inclusive: 5,
-            features: vec![0, 3],
-        };
+        let first = Segment { start: 2, end_inclusive: 5, features: vec![0, 3] };
         assert_eq!(of(text, read_segments).unwrap()[0], first);
         let error = of("start,end_inclusive,features\n5,2,0\n", read_segments).unwrap_err();
-        assert_eq!(
-            error,
-            "labels.csv: line 2, column `end_inclusive`: the interval ends before it starts"
-        );
+        assert_eq!(error, "labels.csv: line 2, column `end_inclusive`: the interval ends before it starts");
         let error = of("start,end_inclusive,features\n5,7,x\n", read_segments).unwrap_err();
-        assert_eq!(
-            error,
-            "labels.csv: line 2, column `features`: `x` is not a row number"
-        );
+        assert_eq!(error, "labels.csv: line 2, column `features`: `x` is not a row number");
     }
 }

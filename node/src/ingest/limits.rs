@@ -15,7 +15,7 @@ pub const RECORDS_MAX: usize = 1 << 22;
 pub const VALUES_MAX: usize = 1 << 27;
 
 /// Records after which one look at a directory stops; the next look goes on from there.
-pub const LOOK_RECORDS: usize = 1 << 17;
+pub const LOOK_RECORDS: usize = 1 << 16;
 
 /// Row errors that are kept with their text; the others are only counted.
 pub const ROW_ERRORS_KEPT: usize = 20;

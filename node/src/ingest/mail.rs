@@ -26,22 +26,14 @@ pub(super) fn read(
     out: &mut Ingested,
 ) -> Result<(), IngestError> {
     let mut mail = Vec::new();
-    stream
-        .take(MAIL_BYTES_MAX + 1)
-        .read_to_end(&mut mail)
-        .map_err(|error| io_error(file, &error))?;
-    let refuse = |fault| IngestError::Mail {
-        file: file.to_owned(),
-        fault,
-    };
+    stream.take(MAIL_BYTES_MAX + 1).read_to_end(&mut mail).map_err(|error| io_error(file, &error))?;
+    let refuse = |fault| IngestError::Mail { file: file.to_owned(), fault };
     if mail.is_empty() {
-        return Err(IngestError::Empty {
-            file: file.to_owned(),
-        });
+        return Err(IngestError::Empty { file: file.to_owned() });
     }
     check_shape(&mail).map_err(refuse)?;
     let parser = MessageParser::new().with_mime_headers().default_header_ignore();
-    let message = parser.parse(&mail).ok_or_else(|| refuse(MailFault::NotMail))?;
+    let message = parser.parse(&mail).ok_or_else(|| refuse(MailFault::NoCsv))?;
     let parts: Vec<&MessagePart<'_>> = message.parts.iter().filter(|part| is_csv(part)).collect();
     match parts.len() {
         0 => return Err(refuse(MailFault::NoCsv)),
@@ -55,14 +47,7 @@ pub(super) fn read(
             return Err(refuse(MailFault::Broken(attachment)));
         }
         let name = format!("{file}: attachment {attachment}");
-        read_stream(
-            &name,
-            part.contents(),
-            ATTACHMENT_UNPACKED_BYTES_MAX,
-            format,
-            required,
-            out,
-        )?;
+        read_stream(&name, part.contents(), ATTACHMENT_UNPACKED_BYTES_MAX, format, required, out)?;
     }
     Ok(())
 }
@@ -72,16 +57,9 @@ fn is_csv(part: &MessagePart<'_>) -> bool {
         return false;
     }
     let name = part.attachment_name().unwrap_or_default().to_ascii_lowercase();
-    let types = [
-        ("text", "csv"),
-        ("application", "csv"),
-        ("application", "gzip"),
-        ("application", "x-gzip"),
-    ];
+    let types = [("text", "csv"), ("application", "csv"), ("application", "gzip"), ("application", "x-gzip")];
     [".csv", ".csv.gz"].iter().any(|ending| name.ends_with(ending))
-        || types
-            .iter()
-            .any(|(kind, subtype)| part.is_content_type(kind, subtype))
+        || types.iter().any(|(kind, subtype)| part.is_content_type(kind, subtype))
 }
 
 /// Bounds what the parser would have to do, before it starts.
@@ -107,9 +85,7 @@ fn check_shape(mail: &[u8]) -> Result<(), MailFault> {
             header.extend_from_slice(line);
         }
         if hyphens > MAIL_HYPHENS_MAX
-            || header
-                .as_ref()
-                .is_some_and(|block| block.len() > MAIL_HEADER_BYTES_MAX)
+            || header.as_ref().is_some_and(|block| block.len() > MAIL_HEADER_BYTES_MAX)
         {
             return Err(MailFault::Unreasonable);
         }
@@ -133,11 +109,7 @@ fn check_header(block: &[u8]) -> Result<(), MailFault> {
             start = end + 1;
         }
     }
-    if is_nested(&block[start..]) {
-        Err(MailFault::Nested)
-    } else {
-        Ok(())
-    }
+    if is_nested(&block[start..]) { Err(MailFault::Nested) } else { Ok(()) }
 }
 
 #[cfg(test)]

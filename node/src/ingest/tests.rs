@@ -11,11 +11,7 @@ use super::labels::{read_labels, read_segments};
 use super::*;
 
 fn csv(path: &Path) -> Source {
-    Source::Csv(CsvSource {
-        path: path.to_owned(),
-        timestamp_column: None,
-        interval_s: Interval::default(),
-    })
+    Source::Csv(CsvSource { path: path.to_owned(), timestamp_column: None, interval_s: Interval::default() })
 }
 
 fn directory(path: &Path) -> Source {
@@ -58,15 +54,8 @@ fn each_bad_input_gives_one_clear_line_that_names_file_and_line() {
         said_of("a.csv", b"cpu,fan\n1,2\n1,2,3\n4,5\n"),
         ["a.csv: line 3: 3 columns where the header has 2"]
     );
-    assert_eq!(
-        said_of("a.csv", b"cpu,fan\n1,low\n"),
-        ["a.csv: line 2, column `fan`: `low` is not a number"]
-    );
-    assert_eq!(
-        said_of("a.csv", b"cpu,fan\n1,NaN\n"),
-        [""; 0],
-        "a missing value is not a fault"
-    );
+    assert_eq!(said_of("a.csv", b"cpu,fan\n1,low\n"), ["a.csv: line 2, column `fan`: `low` is not a number"]);
+    assert_eq!(said_of("a.csv", b"cpu,fan\n1,NaN\n"), [""; 0], "a missing value is not a fault");
     assert_eq!(
         said_of("a.csv", b"cpu,fan\n1,inf\n"),
         ["a.csv: line 2, column `fan`: `inf` is not a finite number"]
@@ -86,19 +75,13 @@ fn each_bad_input_gives_one_clear_line_that_names_file_and_line() {
         )]
     );
     assert_eq!(said_of("a.csv", b""), ["a.csv: the file is empty"]);
-    assert_eq!(
-        said_of("a.csv", b"\xff\xfec\0p\0u\0\n"),
-        ["a.csv: line 1: the header is not UTF-8 text"]
-    );
+    assert_eq!(said_of("a.csv", b"\xff\xfec\0p\0u\0\n"), ["a.csv: line 1: the header is not UTF-8 text"]);
 }
 
 #[test]
 fn a_file_that_is_missing_is_named() {
     let error = read(&csv(Path::new("no/such.csv"))).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no/such.csv: No such file or directory (os error 2)"
-    );
+    assert_eq!(error.to_string(), "no/such.csv: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -106,12 +89,7 @@ fn gzip_is_told_by_content_and_may_have_several_members() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.csv");
     fs::write(&path, [gzip("cpu\n1\n"), gzip("2\n")].concat()).unwrap();
-    let values: Vec<f32> = read(&csv(&path))
-        .unwrap()
-        .records
-        .iter()
-        .map(|record| record.values[0])
-        .collect();
+    let values: Vec<f32> = read(&csv(&path)).unwrap().records.iter().map(|record| record.values[0]).collect();
     assert_eq!(values, [1.0, 2.0]);
 }
 
@@ -130,10 +108,7 @@ fn a_directory_gives_all_files_in_order_and_reports_the_bad_ones() {
     assert_eq!((values, out.refused.len()), (vec![1.0, 2.0], 1));
     fs::remove_file(folder.path().join("a.csv")).unwrap();
     fs::remove_file(folder.path().join("b.csv")).unwrap();
-    assert!(matches!(
-        read(&directory(folder.path())),
-        Err(IngestError::TruncatedGzip { .. })
-    ));
+    assert!(matches!(read(&directory(folder.path())), Err(IngestError::TruncatedGzip { .. })));
 }
 
 #[test]
@@ -155,9 +130,9 @@ fn a_real_data_set_is_read_whole() {
     let labels = read_labels(&folder.join("test_label.csv.gz")).unwrap();
     let segments = read_segments(&folder.join("interpretation.csv")).unwrap();
     assert_eq!(labels.len(), 4320);
-    assert!(segments.iter().all(|segment| {
-        labels[segment.start..=segment.end_inclusive]
+    assert!(
+        segments
             .iter()
-            .all(|label| *label)
-    }));
+            .all(|segment| { labels[segment.start..=segment.end_inclusive].iter().all(|label| *label) })
+    );
 }

@@ -11,11 +11,7 @@ use common::units::Timestamp;
 ///
 /// `None` for anything else, and for times before 1970.
 pub(super) fn parse(cell: &str) -> Option<Timestamp> {
-    if cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        unix(cell)
-    } else {
-        rfc3339(cell)
-    }
+    if cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') { unix(cell) } else { rfc3339(cell) }
 }
 
 fn unix(cell: &str) -> Option<Timestamp> {
@@ -79,10 +75,7 @@ fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> O
     let mut numbers = [0; N];
     for (number, width) in numbers.iter_mut().zip(widths) {
         let part = parts.next().filter(|part| part.len() == width)?;
-        *number = part
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| part.parse().ok())??;
+        *number = part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())??;
     }
     parts.next().is_none().then_some(numbers)
 }
@@ -91,9 +84,7 @@ fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> O
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     const BEFORE_MONTH: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
     let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let index = usize::try_from(month)
-        .ok()
-        .filter(|month| (1..=12).contains(month))?;
+    let index = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
     let leap_day = i64::from(is_leap(year));
     let length = BEFORE_MONTH[index] - BEFORE_MONTH[index - 1] + if month == 2 { leap_day } else { 0 };
     if year < 1970 || !(1..=length).contains(&day) {
@@ -115,15 +106,9 @@ mod tests {
     #[test]
     fn unix_times_are_told_apart_by_their_size() {
         let second = Some(1_400_000_000_000_000);
-        assert_eq!(
-            ["1400000000", "1400000000000", "1400000000000000"].map(micros_of),
-            [second; 3]
-        );
+        assert_eq!(["1400000000", "1400000000000", "1400000000000000"].map(micros_of), [second; 3]);
         assert_eq!(micros_of("1400000000.25"), Some(1_400_000_000_250_000));
-        assert_eq!(
-            ["", ".", "1.2.3", "-5", "99999999999999999999", "1e9"].map(micros_of),
-            [None; 6]
-        );
+        assert_eq!(["", ".", "1.2.3", "-5", "99999999999999999999", "1e9"].map(micros_of), [None; 6]);
     }
 
     #[test]
@@ -132,10 +117,7 @@ mod tests {
         assert_eq!(micros_of("1985-04-12T23:20:50.52Z"), Some(482_196_050_520_000));
         assert_eq!(micros_of("1996-12-19T16:39:57-08:00"), Some(851_042_397_000_000));
         assert_eq!(micros_of("1990-12-31T23:59:60Z"), Some(662_688_000_000_000));
-        assert_eq!(
-            micros_of("2000-02-29t12:00:00.0000009+05:30"),
-            Some(951_805_800_000_000)
-        );
+        assert_eq!(micros_of("2000-02-29t12:00:00.0000009+05:30"), Some(951_805_800_000_000));
         assert_eq!(micros_of("2014-05-14 01:14:00"), Some(1_400_030_040_000_000));
         assert_eq!(micros_of("1970-01-01T00:00:00z"), Some(0));
     }

@@ -57,11 +57,7 @@ impl Columns {
             Some(required) => required_roles(&names, time, required)?,
             None => all_roles(&names, time)?,
         };
-        Ok(Self {
-            metrics,
-            names,
-            roles,
-        })
+        Ok(Self { metrics, names, roles })
     }
 
     /// Reads a row into `values`, which come in as NaN: an empty cell stays a missing value.
@@ -75,7 +71,7 @@ impl Columns {
             found += 1;
             match role {
                 Some(&Role::Metric(index)) => {
-                    values[index] = number(cell).map_err(|fault| (Some(found - 1), fault))?
+                    values[index] = number(cell).map_err(|fault| (Some(found - 1), fault))?;
                 }
                 Some(Role::Time) => {
                     let time = time::parse(cell).ok_or_else(|| RowFault::NotATime(Shown::of(cell)));
@@ -87,18 +83,12 @@ impl Columns {
         })
         .unwrap_or(Err((None, RowFault::OpenQuote)))
         .map_err(|fault| self.blame(line, fault))?;
-        if found == self.roles.len() {
-            Ok(at)
-        } else {
-            Err(self.wrong_count(found))
-        }
+        if found == self.roles.len() { Ok(at) } else { Err(self.wrong_count(found)) }
     }
 
     /// The name of a column, for an error.
     pub(super) fn shown(&self, index: usize) -> Shown {
-        self.names
-            .get(index)
-            .map_or_else(|| Shown::of("?"), |name| Shown::of(name))
+        self.names.get(index).map_or_else(|| Shown::of("?"), |name| Shown::of(name))
     }
 
     /// In a row with too many or too few cells the cells are shifted: the count is to blame, not the cell.
@@ -115,13 +105,7 @@ impl Columns {
     }
 
     fn wrong_count(&self, found: usize) -> CellFault {
-        (
-            None,
-            RowFault::Columns {
-                found,
-                expected: self.roles.len(),
-            },
-        )
+        (None, RowFault::Columns { found, expected: self.roles.len() })
     }
 }
 
@@ -139,10 +123,7 @@ fn names(line: &str) -> Result<Vec<String>, HeaderFault> {
     if count > COLUMNS_MAX {
         return Err(HeaderFault::TooManyColumns(count));
     }
-    if names
-        .iter()
-        .all(|name| name.is_empty() || name.parse::<f64>().is_ok())
-    {
+    if names.iter().all(|name| name.is_empty() || name.parse::<f64>().is_ok()) {
         return Err(HeaderFault::Numbers);
     }
     if let Some(unnamed) = names.iter().position(String::is_empty) {
@@ -166,10 +147,7 @@ fn required_roles(
         if time == Some(column) {
             return Role::Time;
         }
-        required
-            .iter()
-            .position(|metric| metric.as_str() == name)
-            .map_or(Role::Other, Role::Metric)
+        required.iter().position(|metric| metric.as_str() == name).map_or(Role::Other, Role::Metric)
     };
     let roles: Vec<Role> = names.iter().enumerate().map(role).collect();
     let mut missing = required
@@ -178,10 +156,7 @@ fn required_roles(
         .filter(|(index, _)| !roles.contains(&Role::Metric(*index)))
         .map(|(_, name)| name);
     match missing.next() {
-        Some(first) => Err(HeaderFault::Missing {
-            first: Shown::of(first),
-            others: missing.count(),
-        }),
+        Some(first) => Err(HeaderFault::Missing { first: Shown::of(first), others: missing.count() }),
         None if required.is_empty() => Err(HeaderFault::NoMetrics),
         None => Ok((required.into(), roles)),
     }

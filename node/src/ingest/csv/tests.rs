@@ -20,32 +20,21 @@ fn rows(text: &str) -> Vec<Vec<f32>> {
 
 /// What the first bad row of a text says.
 fn row_error(text: &str) -> String {
-    let timed = Format {
-        timestamp_column: Some("t".into()),
-        ..Format::default()
-    };
+    let timed = Format { timestamp_column: Some("t".into()), ..Format::default() };
     whole(text.as_bytes(), &timed, None).unwrap().rejected[0].to_string()
 }
 
 fn file_error(text: &str) -> String {
-    whole(text.as_bytes(), &Format::default(), None)
-        .unwrap_err()
-        .to_string()
+    whole(text.as_bytes(), &Format::default(), None).unwrap_err().to_string()
 }
 
 fn names(names: &[&str]) -> Vec<MetricName> {
-    names
-        .iter()
-        .map(|name| MetricName::try_from(*name).unwrap())
-        .collect()
+    names.iter().map(|name| MetricName::try_from(*name).unwrap()).collect()
 }
 
 #[test]
 fn rows_become_records_with_the_times_of_their_numbers() {
-    let format = Format {
-        interval_s: 300.0.try_into().unwrap(),
-        ..Format::default()
-    };
+    let format = Format { interval_s: 300.0.try_into().unwrap(), ..Format::default() };
     let out = whole(b"cpu,memory\n1,2\nbad,2\n3,4", &format, None).unwrap();
     let times: Vec<u64> = out.records.iter().map(|record| record.at.0 / 1_000_000).collect();
     assert_eq!(times, [0, 600], "a row that is left out keeps its number");
@@ -55,16 +44,10 @@ fn rows_become_records_with_the_times_of_their_numbers() {
 
 #[test]
 fn a_timestamp_column_gives_the_time_and_is_no_metric() {
-    let format = Format {
-        timestamp_column: Some("time".into()),
-        ..Format::default()
-    };
+    let format = Format { timestamp_column: Some("time".into()), ..Format::default() };
     let out = whole(b"cpu,time\n1,2014-05-14T01:14:00Z\n2,1400030041\n", &format, None).unwrap();
     assert_eq!(
-        out.records
-            .iter()
-            .map(|record| record.at.millis())
-            .collect::<Vec<_>>(),
+        out.records.iter().map(|record| record.at.millis()).collect::<Vec<_>>(),
         [1_400_030_040_000, 1_400_030_041_000]
     );
     assert_eq!(&*out.records[0].metrics, names(&["cpu"]));
@@ -79,10 +62,7 @@ fn empty_cells_and_nan_are_missing_values() {
 
 #[test]
 fn quotes_byte_order_mark_carriage_returns_and_blank_lines_are_understood() {
-    assert_eq!(
-        rows("\u{feff}\"cpu{core=\"\"0\"\",host=a}\",b\r\n\r\n\"1\",2\r\n"),
-        [[1.0, 2.0]]
-    );
+    assert_eq!(rows("\u{feff}\"cpu{core=\"\"0\"\",host=a}\",b\r\n\r\n\"1\",2\r\n"), [[1.0, 2.0]]);
 }
 
 #[test]
@@ -92,49 +72,25 @@ fn required_metrics_choose_and_order_the_values() {
     assert_eq!(out.records[0].values, [3.0, 1.0]);
     assert_eq!(&*out.records[0].metrics, required);
     let error = whole(b"a,b\n1,2\n", &Format::default(), Some(&names(&["c", "a", "d"]))).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a.csv: line 1: there is no column `c` (and 1 more are missing)"
-    );
+    assert_eq!(error.to_string(), "a.csv: line 1: there is no column `c` (and 1 more are missing)");
 }
 
 #[test]
 fn a_bad_row_is_one_line_that_names_line_and_column() {
-    assert_eq!(
-        row_error("t,cpu\n0,1\n1,abc\n"),
-        "a.csv: line 3, column `cpu`: `abc` is not a number"
-    );
-    assert_eq!(
-        row_error("t,cpu\n0,-inf\n"),
-        "a.csv: line 2, column `cpu`: `-inf` is not a finite number"
-    );
-    assert_eq!(
-        row_error("t,cpu\n0,1e39\n"),
-        "a.csv: line 2, column `cpu`: `1e39` is not a finite number"
-    );
-    assert_eq!(
-        row_error("t,cpu\n\n0,1,2\n"),
-        "a.csv: line 3: 3 columns where the header has 2"
-    );
-    assert_eq!(
-        row_error("t,cpu\nx\n"),
-        "a.csv: line 2: 1 columns where the header has 2"
-    );
+    assert_eq!(row_error("t,cpu\n0,1\n1,abc\n"), "a.csv: line 3, column `cpu`: `abc` is not a number");
+    assert_eq!(row_error("t,cpu\n0,-inf\n"), "a.csv: line 2, column `cpu`: `-inf` is not a finite number");
+    assert_eq!(row_error("t,cpu\n0,1e39\n"), "a.csv: line 2, column `cpu`: `1e39` is not a finite number");
+    assert_eq!(row_error("t,cpu\n\n0,1,2\n"), "a.csv: line 3: 3 columns where the header has 2");
+    assert_eq!(row_error("t,cpu\nx\n"), "a.csv: line 2: 1 columns where the header has 2");
     assert_eq!(
         row_error("t,cpu\nnoon,1\n"),
         "a.csv: line 2, column `t`: `noon` is not a time (Unix seconds or milliseconds, or RFC 3339)"
     );
-    assert_eq!(
-        row_error("t,cpu\n0,\"1\n"),
-        "a.csv: line 2: a quotation mark is not closed on its line"
-    );
+    assert_eq!(row_error("t,cpu\n0,\"1\n"), "a.csv: line 2: a quotation mark is not closed on its line");
     let forged = row_error(&format!("t,cpu\n0,x\u{1b}[31m{}\n", "y".repeat(99)));
     assert_eq!(
         forged,
-        format!(
-            "a.csv: line 2, column `cpu`: `x\\u{{1b}}[31m{}…` is not a number",
-            "y".repeat(34)
-        )
+        format!("a.csv: line 2, column `cpu`: `x\\u{{1b}}[31m{}…` is not a number", "y".repeat(34))
     );
 }
 
@@ -149,59 +105,30 @@ fn a_bad_header_refuses_the_file() {
         file_error("0.5,1,nan\n"),
         "a.csv: line 1: this is a row of numbers; the first line must name the columns"
     );
-    assert_eq!(
-        file_error(&"x".repeat(70_000)),
-        "a.csv: line 1: the header is longer than 65536 bytes"
-    );
+    assert_eq!(file_error(&"x".repeat(70_000)), "a.csv: line 1: the header is longer than 65536 bytes");
     assert_eq!(
         file_error(&format!("a,{}\n", "x".repeat(129))),
         "a.csv: line 1: the name of column 2 is longer than 128 bytes"
     );
-    let wide = (0..1025)
-        .map(|index| format!("m{index}"))
-        .collect::<Vec<_>>()
-        .join(",");
-    assert_eq!(
-        file_error(&wide),
-        "a.csv: line 1: 1025 columns are more than the limit of 1025"
-    );
-    let timed = Format {
-        timestamp_column: Some("time".into()),
-        ..Format::default()
-    };
+    let wide = (0..1025).map(|index| format!("m{index}")).collect::<Vec<_>>().join(",");
+    assert_eq!(file_error(&wide), "a.csv: line 1: 1025 columns are more than the limit of 1025");
+    let timed = Format { timestamp_column: Some("time".into()), ..Format::default() };
     let error = whole(b"a,b\n1,2\n", &timed, None).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a.csv: line 1: there is no timestamp column `time`"
-    );
+    assert_eq!(error.to_string(), "a.csv: line 1: there is no timestamp column `time`");
 }
 
 #[test]
 fn a_line_over_its_limit_is_left_out_alone() {
     let text = format!("a\n1\n{}\n2\n", "9".repeat(400_000));
     let out = whole(text.as_bytes(), &Format::default(), None).unwrap();
-    assert_eq!(
-        out.records
-            .iter()
-            .map(|record| record.values[0])
-            .collect::<Vec<_>>(),
-        [1.0, 2.0]
-    );
-    assert_eq!(
-        out.rejected[0].to_string(),
-        "a.csv: line 3: the line is longer than 65536 bytes"
-    );
+    assert_eq!(out.records.iter().map(|record| record.values[0]).collect::<Vec<_>>(), [1.0, 2.0]);
+    assert_eq!(out.rejected[0].to_string(), "a.csv: line 3: the line is longer than 65536 bytes");
     assert_eq!(out.rejected_count, 1);
 }
 
 #[test]
 fn only_the_first_bad_rows_keep_their_text() {
-    let out = whole(
-        format!("a\n{}", "x\n".repeat(1000)).as_bytes(),
-        &Format::default(),
-        None,
-    )
-    .unwrap();
+    let out = whole(format!("a\n{}", "x\n".repeat(1000)).as_bytes(), &Format::default(), None).unwrap();
     assert_eq!((out.rejected.len(), out.rejected_count), (20, 1000));
     assert_eq!(out.rejected[19].line, 21);
 }
@@ -254,13 +181,7 @@ proptest! {
 #[test]
 fn a_long_line_cut_anywhere_is_reported_once() {
     let text = format!("a\n1\n{}\n2\n", "9".repeat(150_000));
-    for cuts in [
-        vec![],
-        vec![10],
-        vec![70_000],
-        vec![66_000, 140_000],
-        vec![66_000, 66_001, 150_004],
-    ] {
+    for cuts in [vec![], vec![10], vec![70_000], vec![66_000, 140_000], vec![66_000, 66_001, 150_004]] {
         let out = in_pieces(text.as_bytes(), &cuts).unwrap();
         assert_eq!((out.records.len(), out.rejected_count), (2, 1), "cut at {cuts:?}");
         assert_eq!(out.rejected[0].line, 3);

@@ -12,36 +12,18 @@ fn follower(directory: &TempDir) -> Follower {
 
 fn append(directory: &TempDir, name: &str, bytes: &[u8]) {
     let path = directory.path().join(name);
-    File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap()
-        .write_all(bytes)
-        .unwrap();
+    File::options().append(true).create(true).open(path).unwrap().write_all(bytes).unwrap();
 }
 
 /// The first value of each new record.
 fn look(follower: &mut Follower) -> Vec<f32> {
-    follower
-        .look()
-        .unwrap()
-        .records
-        .iter()
-        .map(|record| record.values[0])
-        .collect()
+    follower.look().unwrap().records.iter().map(|record| record.values[0]).collect()
 }
 
 /// The files refused at this look, without the name of the directory.
 fn refused(follower: &mut Follower, directory: &TempDir) -> Vec<String> {
     let prefix = format!("{}/", directory.path().display());
-    follower
-        .look()
-        .unwrap()
-        .refused
-        .iter()
-        .map(|error| error.to_string().replace(&prefix, ""))
-        .collect()
+    follower.look().unwrap().refused.iter().map(|error| error.to_string().replace(&prefix, "")).collect()
 }
 
 fn gzip(content: &str) -> Vec<u8> {
@@ -62,7 +44,7 @@ fn new_files_and_appended_lines_are_read_once() {
     assert!(look(&mut follower).is_empty());
     append(&directory, "a.csv", b"cpu\n3\n");
     append(&directory, "b.csv", b"4\n");
-    assert_eq!(look(&mut follower), [3.0, 4.0]);
+    assert_eq!(look(&mut follower), [4.0, 3.0], "a file that goes on comes before a new one");
 }
 
 #[test]
@@ -89,7 +71,7 @@ fn a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start() {
     append(&directory, "a.csv", b"2\n");
     fs::rename(directory.path().join("a.csv"), directory.path().join("a.csv.1")).unwrap();
     append(&directory, "a.csv", b"cpu\n3\n");
-    assert_eq!(look(&mut follower), [3.0, 2.0]);
+    assert_eq!(look(&mut follower), [2.0, 3.0]);
 }
 
 #[test]
@@ -142,11 +124,7 @@ fn a_gzip_file_is_read_when_it_is_complete_whatever_its_name() {
 fn a_mail_is_read_when_it_stopped_growing() {
     let directory = tempfile::tempdir().unwrap();
     let mut follower = follower(&directory);
-    append(
-        &directory,
-        "a.eml",
-        b"From: a@b.example\nContent-Type: text/csv\n\ncpu\n1\n",
-    );
+    append(&directory, "a.eml", b"From: a@b.example\nContent-Type: text/csv\n\ncpu\n1\n");
     assert!(look(&mut follower).is_empty());
     assert_eq!(look(&mut follower), [1.0]);
     assert!(look(&mut follower).is_empty());
@@ -166,11 +144,7 @@ fn a_bad_file_is_reported_once_and_keeps_no_other_from_being_read() {
     fs::write(directory.path().join("a.csv"), "a\n").unwrap();
     assert_eq!(refused(&mut follower, &directory), [""; 0]);
     append(&directory, "a.csv", b"7\n");
-    assert_eq!(
-        look(&mut follower),
-        [7.0],
-        "a file that was replaced has a new chance"
-    );
+    assert_eq!(look(&mut follower), [7.0], "a file that was replaced has a new chance");
 }
 
 #[test]
@@ -178,19 +152,10 @@ fn a_very_long_file_is_read_in_several_looks() {
     let directory = tempfile::tempdir().unwrap();
     let mut follower = follower(&directory);
     let rows: usize = 300_000;
-    append(
-        &directory,
-        "a.csv",
-        format!("cpu\n{}", "1\n".repeat(rows)).as_bytes(),
-    );
-    let looks: Vec<usize> = std::iter::repeat_with(|| look(&mut follower).len())
-        .take(4)
-        .collect();
+    append(&directory, "a.csv", format!("cpu\n{}", "1\n".repeat(rows)).as_bytes());
+    let looks: Vec<usize> = std::iter::repeat_with(|| look(&mut follower).len()).take(4).collect();
     assert_eq!(looks.iter().sum::<usize>(), rows);
-    assert!(
-        looks[0] >= LOOK_RECORDS && looks[0] < rows && looks[3] == 0,
-        "records a look: {looks:?}"
-    );
+    assert!(looks[0] >= LOOK_RECORDS && looks[0] < rows && looks[3] == 0, "records a look: {looks:?}");
 }
 
 #[test]
@@ -198,19 +163,9 @@ fn one_file_can_be_followed_and_a_missing_one_is_named() {
     let directory = tempfile::tempdir().unwrap();
     append(&directory, "a.csv", b"cpu\n1\n");
     append(&directory, "b.csv", b"cpu\n2\n");
-    let mut one = Follower::new(
-        &directory.path().join("b.csv"),
-        Format::default(),
-        None,
-        Follow::default(),
-    );
+    let mut one = Follower::new(&directory.path().join("b.csv"), Format::default(), None, Follow::default());
     assert_eq!(look(&mut one), [2.0]);
     let missing = directory.path().join("missing");
-    let error = Follower::new(&missing, Format::default(), None, Follow::default())
-        .look()
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("{}: No such file or directory (os error 2)", missing.display())
-    );
+    let error = Follower::new(&missing, Format::default(), None, Follow::default()).look().unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: No such file or directory (os error 2)", missing.display()));
 }
