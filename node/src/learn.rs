@@ -92,31 +92,16 @@ pub(crate) mod samples {
     use crate::pipeline::{Window, Windows, samples::table, window};
 
     pub(crate) fn forecaster(metrics: &[&str], past_steps: u32, hidden: &[u32]) -> Forecaster {
-        let metrics: Vec<_> = metrics
-            .iter()
-            .map(|name| MetricName::try_from(*name).unwrap())
-            .collect();
+        let metrics: Vec<_> = metrics.iter().map(|name| MetricName::try_from(*name).unwrap()).collect();
         let hidden = hidden.to_vec().try_into().unwrap();
-        Forecaster {
-            metrics: metrics.try_into().unwrap(),
-            past_steps,
-            hidden,
-        }
+        Forecaster { metrics: metrics.try_into().unwrap(), past_steps, hidden }
     }
 
     /// Windows over two metrics that swing, one a quarter behind the other.
     pub(crate) fn swinging(rows: usize, past_steps: u32) -> Windows {
-        let values: Vec<f32> = (0..rows)
-            .flat_map(|row| [(row as f32 * 0.3).sin(), (row as f32 * 0.3).cos()])
-            .collect();
-        window(
-            table(2, &values),
-            &Window {
-                past_steps,
-                stride: 1,
-                gap_steps: 3,
-            },
-        )
+        let values: Vec<f32> =
+            (0..rows).flat_map(|row| [(row as f32 * 0.3).sin(), (row as f32 * 0.3).cos()]).collect();
+        window(table(2, &values), &Window { past_steps, stride: 1, gap_steps: 3 })
     }
 
     pub(crate) fn go_on(_: Progress) -> ControlFlow<()> {

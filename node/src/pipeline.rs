@@ -75,19 +75,11 @@ pub(crate) mod samples {
     /// One source, a row a second, these values.
     pub(crate) fn table(columns: usize, values: &[f32]) -> Table {
         let rows = (0..values.len() / columns).map(|record| row(0, record)).collect();
-        Table {
-            columns,
-            rows,
-            values: values.to_vec(),
-        }
+        Table { columns, rows, values: values.to_vec() }
     }
 
     pub(crate) fn row(source: u32, record: usize) -> Row {
-        Row {
-            source,
-            at: Timestamp::from_millis(record as u64 * 1000),
-            record,
-        }
+        Row { source, at: Timestamp::from_millis(record as u64 * 1000), record }
     }
 
     /// A record of `source` at this second.
@@ -101,9 +93,6 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn names(names: &[&str]) -> Arc<[MetricName]> {
-        names
-            .iter()
-            .map(|name| MetricName::try_from(*name).unwrap())
-            .collect()
+        names.iter().map(|name| MetricName::try_from(*name).unwrap()).collect()
     }
 }

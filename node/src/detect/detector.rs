@@ -103,11 +103,8 @@ impl History {
         let cleaned = clean(records, &task.metrics, &preparation.clean)?;
         let parts = split(cleaned.table, &preparation.split);
         let scaler = Scaler::fit(&parts.training, &preparation.scale);
-        let windows = |stride| Window {
-            past_steps: task.past_steps,
-            stride,
-            gap_steps: preparation.gap_steps,
-        };
+        let windows =
+            |stride| Window { past_steps: task.past_steps, stride, gap_steps: preparation.gap_steps };
         Ok(Self {
             training: window(scaler.scale(parts.training)?, &windows(preparation.stride)),
             validation: window(scaler.scale(parts.validation)?, &windows(1)),
@@ -185,24 +182,12 @@ impl Detector {
     /// [`DetectorError::Clean`] names the source and the metric it lacks.
     pub fn score(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Scored>>, DetectorError> {
         let table = clean(records, &self.task.metrics, &self.clean)?.table;
-        let params = Window {
-            past_steps: self.task.past_steps,
-            stride: 1,
-            gap_steps: self.gap_steps,
-        };
+        let params = Window { past_steps: self.task.past_steps, stride: 1, gap_steps: self.gap_steps };
         let windows = window(self.scaler.scale(table)?, &params);
         let forecasts = forecast(&self.task, &self.parameters, &windows)?;
         let mut verdicts = vec![None; records.len()];
-        for (row, score) in windows
-            .table()
-            .rows
-            .iter()
-            .zip(self.calibration.scores(&windows, &forecasts))
-        {
-            verdicts[row.record] = score.map(|score| Scored {
-                score,
-                alarm: self.threshold.alarms(score),
-            });
+        for (row, score) in windows.table().rows.iter().zip(self.calibration.scores(&windows, &forecasts)) {
+            verdicts[row.record] = score.map(|score| Scored { score, alarm: self.threshold.alarms(score) });
         }
         Ok(verdicts)
     }
@@ -248,29 +233,12 @@ impl Detector {
         if **parameters.schema() != crate::learn::schema(&task)? {
             return Err(LearnError::OtherSchema.into());
         }
-        let Profile {
-            clean,
-            gap_steps,
-            scaler,
-            calibration,
-            threshold,
-            ..
-        } = profile;
+        let Profile { clean, gap_steps, scaler, calibration, threshold, .. } = profile;
         let columns = task.metrics.len();
         if !scaler.is_for(columns) || !calibration.is_for(columns) || !threshold.0.is_finite() {
-            return Err(DetectorError::Profile(
-                "statistics are missing, or not positive and finite",
-            ));
+            return Err(DetectorError::Profile("statistics are missing, or not positive and finite"));
         }
-        Ok(Self {
-            task,
-            parameters,
-            clean,
-            gap_steps,
-            scaler,
-            calibration,
-            threshold,
-        })
+        Ok(Self { task, parameters, clean, gap_steps, scaler, calibration, threshold })
     }
 }
 
@@ -307,15 +275,9 @@ impl Profile {
             return Err(DetectorError::Profile("it is of another version"));
         }
         let too_long = |_| DetectorError::Profile("a list or a name is too long");
-        let names = self
-            .metrics
-            .iter()
-            .map(|name| MetricName::try_from(name.as_str()).map_err(too_long));
+        let names = self.metrics.iter().map(|name| MetricName::try_from(name.as_str()).map_err(too_long));
         Ok(Forecaster {
-            metrics: names
-                .collect::<Result<Vec<_>, _>>()?
-                .try_into()
-                .map_err(too_long)?,
+            metrics: names.collect::<Result<Vec<_>, _>>()?.try_into().map_err(too_long)?,
             past_steps: self.past_steps,
             hidden: self.hidden.clone().try_into().map_err(too_long)?,
         })

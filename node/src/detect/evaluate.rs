@@ -94,12 +94,7 @@ pub fn evaluate(
         federated_quality
     };
     let local = judge(train_alone(plan, &history, progress)?)?;
-    Ok(Evaluation {
-        train_records,
-        local,
-        federated: federated_quality,
-        tuned,
-    })
+    Ok(Evaluation { train_records, local, federated: federated_quality, tuned })
 }
 
 /// Trains alone: as many rounds and epochs, from the same first model and in the same order.
@@ -114,10 +109,7 @@ pub fn train_alone(
 ) -> Result<ParameterVector, LearnError> {
     let mut parameters = Task::Forecaster(plan.task.clone()).initial(plan.initial_seed)?;
     for round in 1..=plan.rounds {
-        let settings = Training {
-            round,
-            ..plan.training
-        };
+        let settings = Training { round, ..plan.training };
         parameters = train(&plan.task, &parameters, &history.training, &settings, progress)?.parameters;
     }
     Ok(parameters)
@@ -134,11 +126,7 @@ pub fn tune(
     federated: &ParameterVector,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ParameterVector, LearnError> {
-    let settings = Training {
-        epochs: plan.tune_epochs,
-        round: plan.rounds + 1,
-        ..plan.training
-    };
+    let settings = Training { epochs: plan.tune_epochs, round: plan.rounds + 1, ..plan.training };
     Ok(train(&plan.task, federated, &history.training, &settings, progress)?.parameters)
 }
 
@@ -151,9 +139,8 @@ fn quality(
     let verdicts = Detector::fit(&plan.task, parameters, history)?.score(node.test)?;
     // A record that no window reaches has no score and is left out.
     let scored = verdicts.iter().zip(node.labels);
-    let (scores, labels): (Vec<f64>, Vec<bool>) = scored
-        .filter_map(|(verdict, label)| Some((verdict.as_ref()?.score, *label)))
-        .unzip();
+    let (scores, labels): (Vec<f64>, Vec<bool>) =
+        scored.filter_map(|(verdict, label)| Some((verdict.as_ref()?.score, *label))).unzip();
     Ok(Quality {
         vus_pr: vus(&labels, &scores, plan.width)?.pr,
         auc_pr: auc_pr(&labels, &scores)?,

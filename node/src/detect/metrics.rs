@@ -37,10 +37,7 @@ pub enum MetricError {
 /// Refuses what the measures cannot rank; the number of anomalous rows.
 fn check(labels: &[bool], scores: &[f64]) -> Result<usize, MetricError> {
     if labels.len() != scores.len() {
-        return Err(MetricError::WrongLength {
-            labels: labels.len(),
-            scores: scores.len(),
-        });
+        return Err(MetricError::WrongLength { labels: labels.len(), scores: scores.len() });
     }
     if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
         return Err(MetricError::NotFinite { row });

@@ -16,10 +16,7 @@ pub struct Calibrate {
 
 impl Default for Calibrate {
     fn default() -> Self {
-        Self {
-            spread_min: 0.3,
-            smooth_rows: 5,
-        }
+        Self { spread_min: 0.3, smooth_rows: 5 }
     }
 }
 
@@ -42,10 +39,7 @@ pub struct Calibration {
 pub fn error_moments(windows: &Windows, forecasts: &[f32]) -> Vec<Moments> {
     let mut moments = vec![Moments::default(); windows.columns()];
     each_window(windows, forecasts, |errors, _| {
-        moments
-            .iter_mut()
-            .zip(errors)
-            .for_each(|(moments, error)| moments.add(error));
+        moments.iter_mut().zip(errors).for_each(|(moments, error)| moments.add(error));
     });
     moments
 }
@@ -56,17 +50,11 @@ fn each_window(
     forecasts: &[f32],
     mut take: impl FnMut(&mut dyn Iterator<Item = f64>, usize),
 ) {
-    assert_eq!(
-        forecasts.len(),
-        windows.count() * windows.columns(),
-        "one forecast a window and metric"
-    );
+    assert_eq!(forecasts.len(), windows.count() * windows.columns(), "one forecast a window and metric");
     for (index, forecast) in forecasts.chunks_exact(windows.columns().max(1)).enumerate() {
         let actual = windows.next(index);
-        let mut errors = forecast
-            .iter()
-            .zip(actual)
-            .map(|(forecast, actual)| f64::from(forecast - actual).powi(2));
+        let mut errors =
+            forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2));
         take(&mut errors, windows.target(index));
     }
 }
@@ -93,10 +81,7 @@ impl Calibration {
         self.means.len() == columns
             && self.divisors.len() == columns
             && self.means.iter().all(|mean| mean.is_finite())
-            && self
-                .divisors
-                .iter()
-                .all(|divisor| divisor.is_finite() && *divisor > 0.0)
+            && self.divisors.iter().all(|divisor| divisor.is_finite() && *divisor > 0.0)
     }
 
     /// One score for each row of the windows' table, 0 where all is as usual; windows of stride 1.
@@ -135,10 +120,8 @@ impl Calibration {
 fn smooth(values: &mut [Option<f64>], rows: usize) {
     for end in (0..values.len()).rev() {
         let window = &values[(end + 1).saturating_sub(rows)..=end];
-        let (sum, count) = window
-            .iter()
-            .flatten()
-            .fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+        let (sum, count) =
+            window.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
         values[end] = (count > 0).then(|| sum / f64::from(count));
     }
 }
@@ -149,22 +132,12 @@ mod tests {
     use crate::pipeline::samples::{row, table};
     use crate::pipeline::{Table, Window, window};
 
-    const WINDOW: Window = Window {
-        past_steps: 2,
-        stride: 1,
-        gap_steps: 3,
-    };
+    const WINDOW: Window = Window { past_steps: 2, stride: 1, gap_steps: 3 };
 
     /// Mean 1 and spread 1, mean 0 and spread 0: the mean spread is 0.5, its least share 0.15.
     fn calibration(smooth_rows: u32) -> Calibration {
         let moments = [[0.0, 2.0].into_iter().collect(), [0.0, 0.0].into_iter().collect()];
-        Calibration::from_moments(
-            &moments,
-            &Calibrate {
-                smooth_rows,
-                ..Calibrate::default()
-            },
-        )
+        Calibration::from_moments(&moments, &Calibrate { smooth_rows, ..Calibrate::default() })
     }
 
     #[test]
@@ -182,10 +155,7 @@ mod tests {
     fn moments_are_those_of_squared_errors_by_metric() {
         let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0]), &WINDOW);
         let moments = error_moments(&windows, &[0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(
-            (moments[0].count, moments[0].mean, moments[0].sd()),
-            (2, 2.0, 2.0)
-        );
+        assert_eq!((moments[0].count, moments[0].mean, moments[0].sd()), (2, 2.0, 2.0));
         assert_eq!((moments[1].mean, moments[1].sd()), (5.0, 4.0));
     }
 
@@ -198,26 +168,9 @@ mod tests {
 
     #[test]
     fn every_run_is_scored_by_itself_and_one_too_short_has_no_score() {
-        let rows = [
-            row(0, 0),
-            row(0, 1),
-            row(0, 2),
-            row(0, 9),
-            row(1, 10),
-            row(1, 11),
-            row(1, 12),
-        ];
-        let values = [
-            0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0,
-        ];
-        let windows = window(
-            Table {
-                columns: 2,
-                rows: rows.to_vec(),
-                values: values.to_vec(),
-            },
-            &WINDOW,
-        );
+        let rows = [row(0, 0), row(0, 1), row(0, 2), row(0, 9), row(1, 10), row(1, 11), row(1, 12)];
+        let values = [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0];
+        let windows = window(Table { columns: 2, rows: rows.to_vec(), values: values.to_vec() }, &WINDOW);
         let scores = calibration(5).scores(&windows, &[0.0; 4]);
         assert_eq!(scores[..3], [Some(4.0); 3]);
         assert_eq!(scores[3], None);
@@ -228,11 +181,6 @@ mod tests {
     fn a_model_without_errors_in_training_scores_later_errors_as_finite() {
         let calibration = Calibration::from_moments(&[Moments::default(); 2], &Calibrate::default());
         let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 5.0, 5.0]), &WINDOW);
-        assert!(
-            calibration
-                .scores(&windows, &[0.0; 2])
-                .iter()
-                .all(|score| score.unwrap().is_finite())
-        );
+        assert!(calibration.scores(&windows, &[0.0; 2]).iter().all(|score| score.unwrap().is_finite()));
     }
 }

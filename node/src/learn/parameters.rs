@@ -38,10 +38,7 @@ pub(super) fn to_module(task: &Forecaster, parameters: &ParameterVector, device:
 
 fn parameter<const D: usize>(id: u64, value: Tensor<D>) -> Param<Tensor<D>> {
     let tracked = value.device().is_autodiff();
-    Param::initialized(
-        ParamId::from(id),
-        if tracked { value.require_grad() } else { value },
-    )
+    Param::initialized(ParamId::from(id), if tracked { value.require_grad() } else { value })
 }
 
 /// The values of a module, under the schema of its task.
@@ -63,11 +60,8 @@ fn append<const D: usize>(tensor: Tensor<D>, values: &mut Vec<f32>) -> Result<()
 
 /// The values of a tensor, row-major.
 pub(super) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LearnError> {
-    let data = tensor
-        .try_into_data()
-        .map_err(|error| LearnError::Backend(error.to_string()))?;
-    data.try_into_vec()
-        .map_err(|error| LearnError::Backend(format!("{error:?}")))
+    let data = tensor.try_into_data().map_err(|error| LearnError::Backend(error.to_string()))?;
+    data.try_into_vec().map_err(|error| LearnError::Backend(format!("{error:?}")))
 }
 
 #[cfg(test)]

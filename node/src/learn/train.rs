@@ -34,13 +34,7 @@ pub struct Training {
 
 impl Default for Training {
     fn default() -> Self {
-        Self {
-            epochs: 1,
-            batch: 64,
-            learning_rate: 1e-3,
-            seed: 0,
-            round: 0,
-        }
+        Self { epochs: 1, batch: 64, learning_rate: 1e-3, seed: 0, round: 0 }
     }
 }
 
@@ -64,7 +58,7 @@ pub struct Progress {
 pub struct Trained {
     /// The model.
     pub parameters: ParameterVector,
-    /// How many windows it learned from: its weight in the average (McMahan et al. 2017, `n_k`).
+    /// How many windows it learned from: its weight in the average (`McMahan` et al. 2017, `n_k`).
     pub samples: u64,
     /// Mean loss over the last epoch.
     pub loss: f32,
@@ -88,10 +82,7 @@ pub fn train(
     if windows.count() == 0 {
         return Err(LearnError::NoWindows);
     }
-    let mut learner = Learner::new(
-        to_module(task, start, &device().autodiff()),
-        settings.learning_rate,
-    );
+    let mut learner = Learner::new(to_module(task, start, &device().autodiff()), settings.learning_rate);
     let mut random = ChaCha20Rng::seed_from_u64(settings.seed);
     random.set_stream(u64::from(settings.round));
     let mut order: Vec<usize> = (0..windows.count()).collect();
@@ -107,26 +98,14 @@ pub fn train(
                 return Err(LearnError::NotFinite { epoch, step });
             }
             sum += f64::from(loss) * chosen.len() as f64;
-            if progress(Progress {
-                epoch,
-                epochs: settings.epochs,
-                step,
-                steps,
-                loss,
-            })
-            .is_break()
-            {
+            if progress(Progress { epoch, epochs: settings.epochs, step, steps, loss }).is_break() {
                 return Err(LearnError::Cancelled);
             }
         }
         loss = (sum / order.len() as f64) as f32;
     }
     let parameters = from_module(&learner.module.valid(), &Arc::clone(start.schema()))?;
-    Ok(Trained {
-        parameters,
-        samples: windows.count() as u64,
-        loss,
-    })
+    Ok(Trained { parameters, samples: windows.count() as u64, loss })
 }
 
 struct Learner {
@@ -139,12 +118,7 @@ struct Learner {
 impl Learner {
     fn new(module: Mlp, learning_rate: f64) -> Self {
         let adam = AdamConfig::new().with_epsilon(1e-8).init();
-        Self {
-            module,
-            adam,
-            learning_rate,
-            device: device().autodiff(),
-        }
+        Self { module, adam, learning_rate, device: device().autodiff() }
     }
 
     /// One step on the windows chosen; the loss before it.
@@ -153,8 +127,7 @@ impl Learner {
         let loss = MseLoss::new().forward(self.module.forward(input), target, Reduction::Mean);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.module);
         self.module = self.adam.step(self.learning_rate, self.module.clone(), gradients);
-        loss.try_into_scalar()
-            .map_err(|error| LearnError::Backend(error.to_string()))
+        loss.try_into_scalar().map_err(|error| LearnError::Backend(error.to_string()))
     }
 }
 

@@ -77,31 +77,17 @@ pub fn clean(
         rows: Vec::with_capacity(records.len()),
         values: Vec::with_capacity(records.len() * columns),
     };
-    let mut cleaned = Cleaned {
-        table,
-        filled: 0,
-        missing: 0,
-    };
+    let mut cleaned = Cleaned { table, filled: 0, missing: 0 };
     for (source, (_, mut indices)) in (0..).zip(sources) {
         indices.sort_by_key(|&index| records[index].at);
         let mut selection = Selection::default();
-        let mut gaps = vec![
-            Gap {
-                last: f32::NAN,
-                rows: 0
-            };
-            columns
-        ];
+        let mut gaps = vec![Gap { last: f32::NAN, rows: 0 }; columns];
         for index in indices {
             let record = &records[index];
             selection.follow(record, metrics)?;
-            cleaned.table.rows.push(Row {
-                source,
-                at: record.at,
-                record: index,
-            });
+            cleaned.table.rows.push(Row { source, at: record.at, record: index });
             for (gap, &column) in gaps.iter_mut().zip(&selection.columns) {
-                cleaned.push(gap, record.values[column], params);
+                cleaned.push(gap, record.values[column], params.fill_rows_max);
             }
         }
     }
@@ -109,14 +95,14 @@ pub fn clean(
 }
 
 impl Cleaned {
-    fn push(&mut self, gap: &mut Gap, value: f32, params: &Clean) {
+    fn push(&mut self, gap: &mut Gap, value: f32, fill_rows_max: u32) {
         if value.is_finite() {
             *gap = Gap { last: value, rows: 0 };
             self.table.values.push(value);
             return;
         }
         gap.rows = gap.rows.saturating_add(1);
-        if gap.rows <= params.fill_rows_max && gap.last.is_finite() {
+        if gap.rows <= fill_rows_max && gap.last.is_finite() {
             self.filled += 1;
             self.table.values.push(gap.last);
         } else {
@@ -147,27 +133,17 @@ impl Selection {
         let origin = || record.source.to_string();
         if record.values.len() != record.metrics.len() {
             let (values, metrics) = (record.values.len(), record.metrics.len());
-            return Err(CleanError::Ragged {
-                origin: origin(),
-                values,
-                metrics,
-            });
+            return Err(CleanError::Ragged { origin: origin(), values, metrics });
         }
-        if self
-            .names
-            .as_ref()
-            .is_some_and(|names| Arc::ptr_eq(names, &record.metrics))
-        {
+        if self.names.as_ref().is_some_and(|names| Arc::ptr_eq(names, &record.metrics)) {
             return Ok(());
         }
         self.columns = metrics
             .iter()
             .map(|metric| {
                 let place = record.metrics.iter().position(|name| name == metric);
-                place.ok_or_else(|| CleanError::MissingMetric {
-                    metric: metric.to_string(),
-                    origin: origin(),
-                })
+                place
+                    .ok_or_else(|| CleanError::MissingMetric { metric: metric.to_string(), origin: origin() })
             })
             .collect::<Result<_, _>>()?;
         self.names = Some(Arc::clone(&record.metrics));
@@ -183,19 +159,15 @@ mod tests {
     const NAN: f32 = f32::NAN;
 
     fn column(values: &[f32], fill_rows_max: u32) -> Cleaned {
-        let records: Vec<_> = (0..)
-            .zip(values)
-            .map(|(at, &value)| record("a", at, &["x"], &[value]))
-            .collect();
+        let records: Vec<_> =
+            (0..).zip(values).map(|(at, &value)| record("a", at, &["x"], &[value])).collect();
         clean(&records, &names(&["x"]), &Clean { fill_rows_max }).unwrap()
     }
 
     #[test]
     fn metrics_are_selected_by_name_in_the_order_of_the_run() {
-        let records = [
-            record("a", 0, &["x", "y", "z"], &[1.0, 2.0, 3.0]),
-            record("a", 1, &["z", "x"], &[6.0, 4.0]),
-        ];
+        let records =
+            [record("a", 0, &["x", "y", "z"], &[1.0, 2.0, 3.0]), record("a", 1, &["z", "x"], &[6.0, 4.0])];
         let cleaned = clean(&records, &names(&["z", "x"]), &Clean::default()).unwrap();
         assert_eq!(cleaned.table.values, [3.0, 1.0, 6.0, 4.0]);
         assert_eq!(cleaned.table.columns, 2);
@@ -203,36 +175,22 @@ mod tests {
 
     #[test]
     fn a_missing_metric_is_named_with_its_source() {
-        let error = clean(
-            &[record("web-1", 0, &["x"], &[1.0])],
-            &names(&["y"]),
-            &Clean::default(),
-        )
-        .unwrap_err();
+        let error =
+            clean(&[record("web-1", 0, &["x"], &[1.0])], &names(&["y"]), &Clean::default()).unwrap_err();
         assert_eq!(error.to_string(), "source `web-1` has no metric `y`");
     }
 
     #[test]
     fn a_record_with_fewer_values_than_names_is_refused() {
-        let error = clean(
-            &[record("a", 0, &["x", "y"], &[1.0])],
-            &names(&["x"]),
-            &Clean::default(),
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "a record of source `a` has 1 values for 2 metrics"
-        );
+        let error =
+            clean(&[record("a", 0, &["x", "y"], &[1.0])], &names(&["x"]), &Clean::default()).unwrap_err();
+        assert_eq!(error.to_string(), "a record of source `a` has 1 values for 2 metrics");
     }
 
     #[test]
     fn sources_follow_each_other_and_each_is_in_time_order() {
-        let records = [
-            record("b", 5, &["x"], &[1.0]),
-            record("a", 7, &["x"], &[2.0]),
-            record("b", 3, &["x"], &[3.0]),
-        ];
+        let records =
+            [record("b", 5, &["x"], &[1.0]), record("a", 7, &["x"], &[2.0]), record("b", 3, &["x"], &[3.0])];
         let table = clean(&records, &names(&["x"]), &Clean::default()).unwrap().table;
         assert_eq!(table.values, [2.0, 3.0, 1.0]);
         let places: Vec<_> = table.rows.iter().map(|row| (row.source, row.record)).collect();
@@ -242,16 +200,9 @@ mod tests {
     #[test]
     fn a_short_gap_is_filled_forward_and_a_long_one_only_up_to_the_limit() {
         let cleaned = column(&[NAN, 1.0, NAN, f32::INFINITY, NAN, 5.0, NAN], 2);
-        let values: Vec<_> = cleaned
-            .table
-            .values
-            .iter()
-            .map(|value| value.is_finite().then_some(*value))
-            .collect();
-        assert_eq!(
-            values,
-            [None, Some(1.0), Some(1.0), Some(1.0), None, Some(5.0), Some(5.0)]
-        );
+        let values: Vec<_> =
+            cleaned.table.values.iter().map(|value| value.is_finite().then_some(*value)).collect();
+        assert_eq!(values, [None, Some(1.0), Some(1.0), Some(1.0), None, Some(5.0), Some(5.0)]);
         assert_eq!((cleaned.filled, cleaned.missing), (3, 2));
     }
 

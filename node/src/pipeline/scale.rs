@@ -15,10 +15,7 @@ pub struct Scale {
 
 impl Default for Scale {
     fn default() -> Self {
-        Self {
-            sd_min: 0.01,
-            clip: 5.0,
-        }
+        Self { sd_min: 0.01, clip: 5.0 }
     }
 }
 
@@ -63,10 +60,7 @@ impl Scaler {
     pub fn from_moments(moments: &[Moments], params: &Scale) -> Self {
         Self {
             means: moments.iter().map(|moments| moments.mean).collect(),
-            sds: moments
-                .iter()
-                .map(|moments| moments.sd().max(params.sd_min))
-                .collect(),
+            sds: moments.iter().map(|moments| moments.sd().max(params.sd_min)).collect(),
             clip: params.clip,
         }
     }
@@ -92,10 +86,7 @@ impl Scaler {
     /// [`ScaleError`] when the table has another number of metrics.
     pub fn scale(&self, mut table: Table) -> Result<Table, ScaleError> {
         if self.columns() != table.columns {
-            return Err(ScaleError {
-                scaler: self.columns(),
-                table: table.columns,
-            });
+            return Err(ScaleError { scaler: self.columns(), table: table.columns });
         }
         for row in table.values.chunks_exact_mut(table.columns.max(1)) {
             for ((value, mean), sd) in row.iter_mut().zip(&self.means).zip(&self.sds) {
@@ -107,11 +98,7 @@ impl Scaler {
 
     fn scaled(&self, value: f32, mean: f64, sd: f64) -> f32 {
         let scaled = ((f64::from(value) - mean) / sd) as f32;
-        if scaled.is_finite() {
-            scaled.max(-self.clip).min(self.clip)
-        } else {
-            0.0
-        }
+        if scaled.is_finite() { scaled.max(-self.clip).min(self.clip) } else { 0.0 }
     }
 
     /// The value in the metric's own unit that this scaled value stands for.
@@ -136,17 +123,8 @@ mod tests {
 
     #[test]
     fn a_metric_that_never_changed_is_divided_by_the_floor_and_clipped() {
-        let scaler = Scaler::fit(
-            &table(1, &[2.0, 2.0]),
-            &Scale {
-                sd_min: 0.5,
-                clip: 5.0,
-            },
-        );
-        assert_eq!(
-            scaler.scale(table(1, &[2.5, 100.0, -100.0])).unwrap().values,
-            [1.0, 5.0, -5.0]
-        );
+        let scaler = Scaler::fit(&table(1, &[2.0, 2.0]), &Scale { sd_min: 0.5, clip: 5.0 });
+        assert_eq!(scaler.scale(table(1, &[2.5, 100.0, -100.0])).unwrap().values, [1.0, 5.0, -5.0]);
     }
 
     #[test]
@@ -165,10 +143,7 @@ mod tests {
     #[test]
     fn a_table_of_another_width_is_refused() {
         let scaler = Scaler::fit(&table(1, &[1.0]), &Scale::default());
-        assert_eq!(
-            scaler.scale(table(2, &[1.0, 2.0])),
-            Err(ScaleError { scaler: 1, table: 2 })
-        );
+        assert_eq!(scaler.scale(table(2, &[1.0, 2.0])), Err(ScaleError { scaler: 1, table: 2 }));
     }
 
     #[test]

@@ -35,31 +35,15 @@ pub fn split(table: Table, params: &Split) -> Parts {
     let kept = (times.len() as f64 * (1.0 - params.validation.clamp(0.0, 1.0))).round() as usize;
     match times.get(kept) {
         Some(&cut) => split_at(&table, cut),
-        None => Parts {
-            validation: Table {
-                columns: table.columns,
-                ..Table::default()
-            },
-            training: table,
-        },
+        None => Parts { validation: Table { columns: table.columns, ..Table::default() }, training: table },
     }
 }
 
 fn split_at(table: &Table, cut: Timestamp) -> Parts {
-    let empty = || Table {
-        columns: table.columns,
-        ..Table::default()
-    };
-    let mut parts = Parts {
-        training: empty(),
-        validation: empty(),
-    };
+    let empty = || Table { columns: table.columns, ..Table::default() };
+    let mut parts = Parts { training: empty(), validation: empty() };
     for (index, row) in table.rows.iter().enumerate() {
-        let part = if row.at < cut {
-            &mut parts.training
-        } else {
-            &mut parts.validation
-        };
+        let part = if row.at < cut { &mut parts.training } else { &mut parts.validation };
         part.push(*row, table.row(index));
     }
     parts

@@ -34,12 +34,7 @@ pub fn window(table: Table, params: &Window) -> Windows {
     let past_steps = params.past_steps as usize;
     let runs = unbroken_runs(&table, params.gap_steps);
     let targets = targets(&runs, past_steps, params.stride);
-    Windows {
-        table: Arc::new(table),
-        past_steps,
-        targets,
-        runs: runs.into(),
-    }
+    Windows { table: Arc::new(table), past_steps, targets, runs: runs.into() }
 }
 
 fn targets(runs: &[Range<usize>], past_steps: usize, stride: u32) -> Vec<usize> {
@@ -75,10 +70,7 @@ impl Windows {
     /// All windows over the same rows, whatever the stride of these.
     #[must_use]
     pub fn every(&self) -> Self {
-        Self {
-            targets: targets(&self.runs, self.past_steps, 1),
-            ..self.clone()
-        }
+        Self { targets: targets(&self.runs, self.past_steps, 1), ..self.clone() }
     }
 
     /// How many windows there are.
@@ -143,33 +135,21 @@ mod tests {
     use super::super::samples::{row, table};
     use super::*;
 
-    const EVERY: Window = Window {
-        past_steps: 2,
-        stride: 1,
-        gap_steps: 3,
-    };
+    const EVERY: Window = Window { past_steps: 2, stride: 1, gap_steps: 3 };
 
     #[test]
     fn a_window_sees_the_past_rows_and_foresees_the_next() {
         let windows = window(table(2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), &EVERY);
         assert_eq!(windows.count(), 2);
-        assert_eq!(
-            (windows.past(0), windows.next(0)),
-            (&[1.0, 2.0, 3.0, 4.0][..], &[5.0, 6.0][..])
-        );
-        assert_eq!(
-            (windows.past(1), windows.next(1)),
-            (&[3.0, 4.0, 5.0, 6.0][..], &[7.0, 8.0][..])
-        );
+        assert_eq!((windows.past(0), windows.next(0)), (&[1.0, 2.0, 3.0, 4.0][..], &[5.0, 6.0][..]));
+        assert_eq!((windows.past(1), windows.next(1)), (&[3.0, 4.0, 5.0, 6.0][..], &[7.0, 8.0][..]));
     }
 
     #[test]
     fn a_stride_of_four_takes_every_fourth_window() {
         let windows = window(table(1, &[0.0; 20]), &Window { stride: 4, ..EVERY });
         assert_eq!(
-            (0..windows.count())
-                .map(|index| windows.target(index))
-                .collect::<Vec<_>>(),
+            (0..windows.count()).map(|index| windows.target(index)).collect::<Vec<_>>(),
             [2, 6, 10, 14, 18]
         );
         assert_eq!(windows.every().count(), 18);
@@ -177,31 +157,11 @@ mod tests {
 
     #[test]
     fn no_window_reaches_over_a_gap_in_time_or_into_another_source() {
-        let rows = [
-            row(0, 0),
-            row(0, 1),
-            row(0, 2),
-            row(0, 9),
-            row(0, 10),
-            row(1, 11),
-            row(1, 12),
-            row(1, 13),
-        ];
-        let windows = window(
-            Table {
-                columns: 1,
-                rows: rows.to_vec(),
-                values: vec![0.0; 8],
-            },
-            &EVERY,
-        );
+        let rows =
+            [row(0, 0), row(0, 1), row(0, 2), row(0, 9), row(0, 10), row(1, 11), row(1, 12), row(1, 13)];
+        let windows = window(Table { columns: 1, rows: rows.to_vec(), values: vec![0.0; 8] }, &EVERY);
         assert_eq!(*windows.runs(), [0..3, 3..5, 5..8]);
-        assert_eq!(
-            (0..windows.count())
-                .map(|index| windows.target(index))
-                .collect::<Vec<_>>(),
-            [2, 7]
-        );
+        assert_eq!((0..windows.count()).map(|index| windows.target(index)).collect::<Vec<_>>(), [2, 7]);
     }
 
     #[test]
@@ -227,7 +187,7 @@ mod tests {
                 let target = windows.target(index);
                 prop_assert_eq!(windows.past(index).len(), past_steps as usize);
                 for (place, value) in (target - past_steps as usize..target).zip(windows.past(index)) {
-                    prop_assert_eq!(*value, place as f32);
+                    prop_assert_eq!(*value as usize, place);
                     prop_assert!(table.rows[place].at <= table.rows[target].at);
                     prop_assert_eq!(table.rows[place].source, table.rows[target].source);
                 }

@@ -21,11 +21,7 @@ fn records(from: usize, count: usize, faulty: bool) -> Vec<TelemetryRecord> {
     (0..count)
         .map(|row| {
             let phase = (from + row) as f32 * 0.3;
-            let y = if faulty && FAULT.contains(&row) {
-                0.5
-            } else {
-                phase.cos()
-            };
+            let y = if faulty && FAULT.contains(&row) { 0.5 } else { phase.cos() };
             TelemetryRecord {
                 source: "host".into(),
                 at: Timestamp::from_millis((from + row) as u64 * 1000),
@@ -38,20 +34,12 @@ fn records(from: usize, count: usize, faulty: bool) -> Vec<TelemetryRecord> {
 
 fn trained(history: &History, epochs: u32) -> ParameterVector {
     let start = Task::Forecaster(task()).initial(1).unwrap();
-    let settings = Training {
-        epochs,
-        ..Training::default()
-    };
-    train(&task(), &start, &history.training, &settings, &mut go_on)
-        .unwrap()
-        .parameters
+    let settings = Training { epochs, ..Training::default() };
+    train(&task(), &start, &history.training, &settings, &mut go_on).unwrap().parameters
 }
 
 fn detector() -> Detector {
-    let preparation = Preparation {
-        stride: 1,
-        ..Preparation::default()
-    };
+    let preparation = Preparation { stride: 1, ..Preparation::default() };
     let history = History::prepare(&task(), &records(0, 600, false), &preparation).unwrap();
     let parameters = trained(&history, 20);
     Detector::fit(&task(), parameters, &history).unwrap()
@@ -71,17 +59,10 @@ fn a_history_is_split_by_time_and_scaled_by_its_training_part() {
 fn a_metric_that_stands_still_alarms_and_healthy_telemetry_does_not() {
     let verdicts = detector().score(&records(600, 400, true)).unwrap();
     let alarms = |range: std::ops::Range<usize>| {
-        verdicts[range]
-            .iter()
-            .filter(|verdict| verdict.as_ref().unwrap().alarm)
-            .count()
+        verdicts[range].iter().filter(|verdict| verdict.as_ref().unwrap().alarm).count()
     };
     assert!(alarms(FAULT) >= 25, "{} of 30 in the fault", alarms(FAULT));
-    assert!(
-        alarms(0..FAULT.start) <= 4,
-        "{} before the fault",
-        alarms(0..FAULT.start)
-    );
+    assert!(alarms(0..FAULT.start) <= 4, "{} before the fault", alarms(0..FAULT.start));
 }
 
 #[test]
@@ -115,9 +96,7 @@ fn a_profile_that_contradicts_itself_or_its_model_is_refused() {
     let refused = |change: &dyn Fn(&mut Profile)| {
         let mut profile = detector.profile();
         change(&mut profile);
-        Detector::from_profile(profile, detector.parameters().clone())
-            .unwrap_err()
-            .to_string()
+        Detector::from_profile(profile, detector.parameters().clone()).unwrap_err().to_string()
     };
     assert!(refused(&|profile| profile.version = 2).contains("another version"));
     assert!(refused(&|profile| profile.metrics = vec!["x".repeat(1000)]).contains("too long"));
@@ -141,10 +120,7 @@ fn plan(usual_records: u64) -> Plan {
         rounds: 3,
         training: Training::default(),
         initial_seed: 1,
-        preparation: Preparation {
-            stride: 1,
-            ..Preparation::default()
-        },
+        preparation: Preparation { stride: 1, ..Preparation::default() },
         tune_epochs: 5,
         usual_records,
         tune_share_min: 0.05,
@@ -156,11 +132,7 @@ fn plan(usual_records: u64) -> Plan {
 fn an_evaluation_compares_alone_together_and_tuned() {
     let (training, test) = (records(0, 600, false), records(600, 400, true));
     let labels: Vec<bool> = (0..400).map(|row| FAULT.contains(&row)).collect();
-    let node = Labelled {
-        training: &training,
-        test: &test,
-        labels: &labels,
-    };
+    let node = Labelled { training: &training, test: &test, labels: &labels };
     let federated = detector().parameters().clone();
     let evaluation = evaluate(&plan(600), &node, &federated, &mut go_on).unwrap();
     assert_eq!(evaluation.train_records, 600);
@@ -177,20 +149,10 @@ fn an_evaluation_compares_alone_together_and_tuned() {
 #[test]
 fn an_evaluation_without_a_label_for_each_record_is_refused() {
     let (training, test) = (records(0, 100, false), records(100, 50, false));
-    let node = Labelled {
-        training: &training,
-        test: &test,
-        labels: &[true],
-    };
+    let node = Labelled { training: &training, test: &test, labels: &[true] };
     let federated = Task::Forecaster(task()).initial(1).unwrap();
     let error = evaluate(&plan(100), &node, &federated, &mut go_on).unwrap_err();
-    assert_eq!(
-        error,
-        DetectorError::WrongLabels {
-            labels: 1,
-            records: 50
-        }
-    );
+    assert_eq!(error, DetectorError::WrongLabels { labels: 1, records: 50 });
 }
 
 #[test]

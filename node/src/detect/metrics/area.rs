@@ -48,14 +48,11 @@ fn points(labels: &[bool], scores: &[f64]) -> Vec<Point> {
     order.sort_unstable_by(|&left, &right| scores[right].total_cmp(&scores[left]));
     let mut point = Point::default();
     order
-        .chunk_by(|&left, &right| scores[left] == scores[right])
+        // Sorted downwards, so this is a tie.
+        .chunk_by(|&left, &right| scores[left] <= scores[right])
         .map(|tied| {
             for &row in tied {
-                let count = if labels[row] {
-                    &mut point.hits
-                } else {
-                    &mut point.false_alarms
-                };
+                let count = if labels[row] { &mut point.hits } else { &mut point.false_alarms };
                 *count += 1.0;
             }
             point

@@ -39,10 +39,7 @@ pub fn vus(labels: &[bool], scores: &[f64], width: usize) -> Result<Volume, Metr
         volume.pr += pr;
     }
     let widths = (width + 1) as f64;
-    Ok(Volume {
-        roc: volume.roc / widths,
-        pr: volume.pr / widths,
-    })
+    Ok(Volume { roc: volume.roc / widths, pr: volume.pr / widths })
 }
 
 /// The rows by score, seen from the thresholds.
@@ -63,20 +60,11 @@ impl Ranking {
         sorted.sort_unstable_by(|left, right| right.total_cmp(left));
         let last = scores.len() - 1;
         let step = last as f64 / (THRESHOLDS - 1) as f64;
-        let mut thresholds: Vec<f64> = (0..THRESHOLDS)
-            .map(|index| sorted[((index as f64 * step) as usize).min(last)])
-            .collect();
+        let mut thresholds: Vec<f64> =
+            (0..THRESHOLDS).map(|index| sorted[((index as f64 * step) as usize).min(last)]).collect();
         thresholds[THRESHOLDS - 1] = sorted[last];
-        let reached: Vec<usize> = scores
-            .iter()
-            .map(|&score| first_reached(&thresholds, score))
-            .collect();
-        let mut ranking = Self {
-            thresholds,
-            reached,
-            alarms: Vec::new(),
-            hits: Vec::new(),
-        };
+        let reached: Vec<usize> = scores.iter().map(|&score| first_reached(&thresholds, score)).collect();
+        let mut ranking = Self { thresholds, reached, alarms: Vec::new(), hits: Vec::new() };
         ranking.alarms = ranking.accumulate((0..labels.len()).map(|row| (row, 1.0)));
         ranking.hits = ranking.accumulate((0..labels.len()).filter(|&row| labels[row]).map(|row| (row, 1.0)));
         ranking
@@ -93,16 +81,10 @@ impl Ranking {
     fn caught(&self, reaches: &[RangeInclusive<usize>], scores: &[f64]) -> Vec<f64> {
         let mut counts = vec![0.0; THRESHOLDS];
         for reach in reaches {
-            let highest = scores[reach.clone()]
-                .iter()
-                .copied()
-                .fold(f64::NEG_INFINITY, f64::max);
+            let highest = scores[reach.clone()].iter().copied().fold(f64::NEG_INFINITY, f64::max);
             counts[first_reached(&self.thresholds, highest)] += 1.0;
         }
-        running_sums(counts)
-            .into_iter()
-            .map(|count| count / reaches.len() as f64)
-            .collect()
+        running_sums(counts).into_iter().map(|count| count / reaches.len() as f64).collect()
     }
 
     /// Areas under both curves, where `fading` hits count beside the full ones.
@@ -120,10 +102,7 @@ impl Ranking {
             pr += (recall - recall_before) * hits / alarms;
             (recall_before, fallout_before) = (recall, fallout);
         }
-        (
-            roc + (1.0 - fallout_before) * f64::midpoint(1.0, recall_before),
-            pr,
-        )
+        (roc + (1.0 - fallout_before) * f64::midpoint(1.0, recall_before), pr)
     }
 }
 
@@ -164,9 +143,7 @@ fn fading_hits(
 ) -> Vec<f64> {
     let around = |anomaly: &RangeInclusive<usize>| {
         let (start, end) = (*anomaly.start(), *anomaly.end());
-        let after = (end + 1..labels.len())
-            .map(move |row| (row, row - end))
-            .take(width / 2);
+        let after = (end + 1..labels.len()).map(move |row| (row, row - end)).take(width / 2);
         let before = (start.saturating_sub(width / 2)..start).map(move |row| (row, start - row));
         after.chain(before)
     };

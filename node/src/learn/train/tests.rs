@@ -14,10 +14,7 @@ fn training_learns_a_swing_that_can_be_foreseen() {
     let task = forecaster(&["x", "y"], 4, &[16]);
     let windows = swinging(400, 4);
     let first = start(&task, 1);
-    let settings = Training {
-        epochs: 30,
-        ..Training::default()
-    };
+    let settings = Training { epochs: 30, ..Training::default() };
     let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
     assert_eq!(trained.samples, 396);
     let before = mean_loss(&task, &first, &windows).unwrap();
@@ -35,18 +32,9 @@ fn one_step_of_adam_moves_every_parameter_by_the_learning_rate_against_its_gradi
     let mut first = start(&task, 0);
     first.values_mut().copy_from_slice(&[2.0, 1.0]);
     let table = crate::pipeline::samples::table(1, &[1.0, 0.0]);
-    let windows = crate::pipeline::window(
-        table,
-        &crate::pipeline::Window {
-            past_steps: 1,
-            stride: 1,
-            gap_steps: 3,
-        },
-    );
-    let settings = Training {
-        learning_rate: 0.5,
-        ..Training::default()
-    };
+    let windows =
+        crate::pipeline::window(table, &crate::pipeline::Window { past_steps: 1, stride: 1, gap_steps: 3 });
+    let settings = Training { learning_rate: 0.5, ..Training::default() };
     let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
     assert!((trained.loss - 9.0).abs() < 1e-5);
     for (value, expected) in trained.parameters.values().iter().zip([1.5, 0.5]) {
@@ -60,19 +48,9 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_or_round_others() {
     let windows = swinging(200, 4);
     let first = start(&task, 1);
     let bits = |seed, round| {
-        let settings = Training {
-            epochs: 2,
-            seed,
-            round,
-            ..Training::default()
-        };
+        let settings = Training { epochs: 2, seed, round, ..Training::default() };
         let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
-        trained
-            .parameters
-            .values()
-            .iter()
-            .map(|value| value.to_bits())
-            .collect::<Vec<_>>()
+        trained.parameters.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
     };
     assert_eq!(bits(3, 1), bits(3, 1));
     assert_ne!(bits(3, 1), bits(4, 1));
@@ -83,26 +61,13 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_or_round_others() {
 fn progress_counts_every_step_and_can_break_training_off() {
     let task = forecaster(&["x", "y"], 4, &[4]);
     let windows = swinging(134, 4);
-    let settings = Training {
-        epochs: 2,
-        ..Training::default()
-    };
+    let settings = Training { epochs: 2, ..Training::default() };
     let mut told = Vec::new();
-    let result = train(
-        &task,
-        &start(&task, 1),
-        &windows,
-        &settings,
-        &mut |progress: Progress| {
-            told.push((progress.epoch, progress.step));
-            assert_eq!((progress.epochs, progress.steps), (2, 3));
-            if told.len() == 5 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    );
+    let result = train(&task, &start(&task, 1), &windows, &settings, &mut |progress: Progress| {
+        told.push((progress.epoch, progress.step));
+        assert_eq!((progress.epochs, progress.steps), (2, 3));
+        if told.len() == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
     assert_eq!(result.unwrap_err(), LearnError::Cancelled);
     assert_eq!(told, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]);
 }
@@ -124,10 +89,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     };
     let other = forecaster(&["x", "y"], 4, &[5]);
     assert_eq!(run(&start(&other, 1), &swinging(100, 4)), LearnError::OtherSchema);
-    let windows = LearnError::OtherWindows {
-        past_steps: 5,
-        columns: 2,
-    };
+    let windows = LearnError::OtherWindows { past_steps: 5, columns: 2 };
     assert_eq!(run(&start(&task, 1), &swinging(100, 5)), windows);
     assert_eq!(run(&start(&task, 1), &swinging(3, 4)), LearnError::NoWindows);
 }
@@ -144,16 +106,8 @@ fn a_task_with_an_empty_layer_is_refused() {
 fn no_epochs_leave_the_parameters_as_they_were() {
     let task = forecaster(&["x", "y"], 4, &[4]);
     let first = start(&task, 1);
-    let settings = Training {
-        epochs: 0,
-        ..Training::default()
-    };
-    assert_eq!(
-        train(&task, &first, &swinging(100, 4), &settings, &mut go_on)
-            .unwrap()
-            .parameters,
-        first
-    );
+    let settings = Training { epochs: 0, ..Training::default() };
+    assert_eq!(train(&task, &first, &swinging(100, 4), &settings, &mut go_on).unwrap().parameters, first);
 }
 
 proptest! {
