@@ -197,7 +197,7 @@ fn number(cell: &str) -> Result<f32, RowFault> {
 /// Almost no telemetry has quotation marks, and without them a cell ends at the next comma.
 fn for_each_cell<E>(line: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Option<Result<(), E>> {
     if !line.contains('"') {
-        return Some(line.split(',').try_for_each(|cell| each(cell.trim())));
+        return Some(line.split(',').try_for_each(|cell| each(cell.trim_ascii())));
     }
     if line.matches('"').count() % 2 == 1 {
         return None;
@@ -210,7 +210,7 @@ fn for_each_cell<E>(line: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> 
     match reader.read_byte_record(&mut cells) {
         Ok(true) => Some(cells.iter().try_for_each(|cell| {
             let cell: Cow<'_, str> = String::from_utf8_lossy(cell);
-            each(cell.trim())
+            each(cell.trim_ascii())
         })),
         _ => None,
     }
