@@ -29,8 +29,8 @@ const _: () = assert!(UNITS_MAX as u128 * WEIGHT_MAX as u128 <= 1 << 50);
 /// 1.5 x 2⁵²: a double near it has a unit in the last place of exactly 1.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
-/// Values looked at together when an update is checked: as many as keep the vector units busy.
-const LANES: usize = 8;
+/// Partial sums of the norm.
+const LANES: usize = 64;
 
 /// The exact weighted sum of a round's deltas.
 #[derive(Debug)]
@@ -91,17 +91,18 @@ impl FedAvg {
             return Err(UpdateFault::WrongWeight(weight));
         }
         let values = delta.as_chunks::<4>().0;
-        let square_sum = checked_square_sum(values)?;
+        check(values)?;
 
-        let weighted = values.iter().map(|value| to_units(f32::from_le_bytes(*value)) * weight as f64);
-        let sums = self.sums.iter_mut().zip(weighted);
+        let weighted = |value: &[u8; 4]| to_integer(to_units(f32::from_le_bytes(*value)) * weight as f64);
+        let pairs = self.sums.iter_mut().zip(values);
         match self.folded {
-            0 => sums.for_each(|(sum, weighted)| *sum = to_integer(weighted)),
-            _ => sums.for_each(|(sum, weighted)| *sum += to_integer(weighted)),
+            0 => pairs.for_each(|(sum, value)| *sum = weighted(value)),
+            // Never wraps, see above; a checked addition would not vectorise in a build with checks.
+            _ => pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(weighted(value))),
         }
         self.folded += 1;
         self.weight_total += weight;
-        Ok(Folded { delta_norm: square_sum.sqrt() as f32 })
+        Ok(Folded { delta_norm: square_sum(values).sqrt() as f32 })
     }
 
     /// Moves `model`, the round's model, by the weighted mean of the deltas.
@@ -133,27 +134,28 @@ fn to_integer(whole: f64) -> i64 {
     (whole + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits()) as i64
 }
 
-/// The sum of squares, when every value is finite and in range.
-fn checked_square_sum(values: &[[u8; 4]]) -> Result<f64, UpdateFault> {
-    let (groups, rest) = values.as_chunks::<LANES>();
-    let mut squares = [0.0_f64; LANES];
+/// Refuses values that are not finite or out of range.
+fn check(values: &[[u8; 4]]) -> Result<(), UpdateFault> {
     // The bits of a magnitude are ordered as the magnitudes are, infinity and NaN above all.
-    let mut magnitude_max = [0_u32; LANES];
+    let magnitude = |value: &[u8; 4]| i32::from_le_bytes(*value) & i32::MAX;
+    let largest = values.iter().fold(0, |largest, value| magnitude(value).max(largest));
+    if largest as u32 <= DELTA_MAX.to_bits() { Ok(()) } else { Err(first_fault(values)) }
+}
+
+/// In lanes of a fixed number, so that it vectorises and the order of additions is the same everywhere.
+fn square_sum(values: &[[u8; 4]]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (groups, rest) = values.as_chunks::<LANES>();
     for group in groups {
-        for lane in 0..LANES {
-            let value = f32::from_le_bytes(group[lane]);
-            magnitude_max[lane] = magnitude_max[lane].max(value.abs().to_bits());
-            squares[lane] += f64::from(value) * f64::from(value);
-        }
+        lanes.iter_mut().zip(group).for_each(|(lane, value)| *lane += square(value));
     }
-    for (lane, value) in rest.iter().map(|value| f32::from_le_bytes(*value)).enumerate() {
-        magnitude_max[lane] = magnitude_max[lane].max(value.abs().to_bits());
-        squares[lane] += f64::from(value) * f64::from(value);
-    }
-    match magnitude_max.iter().all(|&bits| bits <= DELTA_MAX.to_bits()) {
-        true => Ok(squares.iter().sum()),
-        false => Err(first_fault(values)),
-    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += square(value));
+    lanes.iter().sum()
+}
+
+fn square(value: &[u8; 4]) -> f64 {
+    let value = f64::from(f32::from_le_bytes(*value));
+    value * value
 }
 
 fn first_fault(values: &[[u8; 4]]) -> UpdateFault {
