@@ -15,13 +15,13 @@ use crate::units::Millis;
 
 /// A receiver of an unfinished blob that gets no chunk for this long says so in a receipt.
 /// Doubled with each receipt that stays without an answer, up to [`STALL_MAX`].
-pub const STALL: Millis = Millis(15);
+pub const STALL: Millis = Millis(40);
 
 /// The longest wait between two receipts of a stalled transfer.
 pub const STALL_MAX: Millis = Millis(500);
 
 /// A reader that a sender has not heard for this long no longer holds the window back.
-pub const LAG: Millis = Millis(40);
+pub const LAG: Millis = Millis(100);
 
 /// A chunk is not repeated to the same reader sooner than this: its receipt may be on the way.
 pub const REPEAT: Millis = Millis(5);

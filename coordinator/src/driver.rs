@@ -4,13 +4,14 @@ mod link;
 mod shown;
 
 use std::collections::VecDeque;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::model::{Schema, Task};
-use common::units::Timestamp;
+use common::units::{Millis, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,9 @@ use crate::store::{About, RunEntry, Store};
 use crate::view::View;
 use link::{Incoming, Link};
 use shown::Shown;
+
+/// Time is looked at at least this often, however much there is to read.
+const TICK: Millis = Millis(100);
 
 /// The time now: the only place where the coordinator reads the clock.
 #[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]
@@ -110,15 +114,20 @@ pub async fn serve(dir: &Path) -> Result<()> {
     driver.resume();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut ticked = Timestamp::default();
     loop {
-        driver.tick();
-        tokio::select! {
+        let idle = tokio::select! {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            request = requests.recv() => request.into_iter().for_each(|request| driver.on_request(request)),
-            sample = readers.next() => driver.on_incoming(sample),
-            () = wake(driver.next_wake()) => (),
+            request = requests.recv() => { request.into_iter().for_each(|request| driver.on_request(request)); false }
+            sample = readers.next() => { driver.on_incoming(sample); false }
+            () = wake(driver.next_wake()) => true,
+        };
+        // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
+        if idle || now() >= ticked + TICK {
+            ticked = now();
+            driver.tick();
         }
     }
     tracing::info!("stopping");
@@ -133,6 +142,7 @@ async fn wake(at: Timestamp) {
 
 impl Driver {
     fn tick(&mut self) {
+        self.link.retry();
         self.engine.on_tick(now(), &mut self.fresh);
         self.carry_out();
         self.shown.refresh(&self.engine, now());
@@ -261,7 +271,10 @@ impl Driver {
 /// Writes the log to stderr; `RUST_LOG` chooses what.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colour = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // A log that is set up already stays as it is.
+    let _ = log.try_init();
 }
 
 /// The key of a chunk: blob, then index, little-endian as CDR has it.

@@ -143,12 +143,9 @@ impl Engine {
             Ok(told) => told,
             Err(error) => return out.push(Output::Note(format!("ignored presence: {error}"))),
         };
-        let (node, arrived) = match told {
-            Told::Stale => return,
-            Told::Arrived(node) => (node, true),
-            Told::Goes(node) => (node, false),
-        };
-        if arrived {
+        let (Told::Arrived(node) | Told::Returned(node) | Told::Goes(node)) = told else { return };
+        let arrived = told == Told::Arrived(node);
+        if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
         }
         let Some(member) = self.members.present(node) else { return };

@@ -20,8 +20,11 @@ const ANSWER: Millis = Millis(5);
 pub struct Members {
     allowed: BTreeMap<NodeId, AllowedNode>,
     present: BTreeMap<NodeId, Member>,
+    /// The process that each node last was: one that fell silent and is heard again is the same.
+    sessions: BTreeMap<NodeId, u64>,
     hello_at: Timestamp,
     hello_last: Timestamp,
+    ticked: Timestamp,
 }
 
 /// A node that is there.
@@ -47,8 +50,10 @@ pub struct Member {
 /// What a presence told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The node was not there before, or is a new process.
+    /// A process that was not heard before.
     Arrived(NodeId),
+    /// One that fell silent is heard again.
+    Returned(NodeId),
     /// It was there already.
     Goes(NodeId),
     /// Older than what is known.
@@ -77,7 +82,8 @@ pub enum PresenceError {
 impl Members {
     /// Nobody is there yet.
     pub fn new(allowed: BTreeMap<NodeId, AllowedNode>, now: Timestamp) -> Self {
-        Self { allowed, present: BTreeMap::new(), hello_at: now, hello_last: Timestamp::default() }
+        let (present, sessions) = Default::default();
+        Self { allowed, present, sessions, hello_at: now, hello_last: Timestamp::default(), ticked: now }
     }
 
     /// The key of an allowed node.
@@ -118,14 +124,18 @@ impl Members {
         if before.is_some_and(|before| seq <= before.seq) {
             return Ok(Told::Stale);
         }
-        let arrived = before.is_none_or(|before| before.session != session);
+        let told = match (self.sessions.insert(node, session) == Some(session), before.is_some()) {
+            (false, _) => Told::Arrived(node),
+            (true, false) => Told::Returned(node),
+            (true, true) => Told::Goes(node),
+        };
         let progress = progress.min(100);
         let member = Member { session, package, mailbox, activity, epoch, progress, heard: now, seq };
         self.present.insert(node, member);
-        if arrived {
+        if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
-        Ok(if arrived { Told::Arrived(node) } else { Told::Goes(node) })
+        Ok(told)
     }
 
     /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
@@ -136,8 +146,14 @@ impl Members {
         }
     }
 
-    /// Nodes that fell silent; they are not there any more.
+    /// Nodes that fell silent; they are not there any more. Time in which the coordinator itself was held
+    /// up and did not listen is not their silence.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<NodeId> {
+        let held_up = now.since(self.ticked);
+        self.ticked = now;
+        if held_up > HEARTBEAT {
+            self.present.values_mut().for_each(|member| member.heard = now.min(member.heard + held_up));
+        }
         let silent = |member: &Member| now >= member.heard + SILENCE;
         let gone: Vec<NodeId> =
             self.present.iter().filter(|(_, member)| silent(member)).map(|(node, _)| *node).collect();
@@ -161,6 +177,7 @@ impl Members {
 
     /// When [`Self::on_tick`] or [`Self::hello`] is due next.
     pub fn next_wake(&self) -> Timestamp {
-        self.present.values().map(|member| member.heard + SILENCE).fold(self.hello_at, Timestamp::min)
+        // The hello is due once a heartbeat: so often, too, silent nodes are looked for.
+        self.hello_at
     }
 }

@@ -150,10 +150,7 @@ impl Store {
     ///
     /// As [`Self::open`].
     pub fn open_existing(dir: &Path) -> Result<Option<Self>, StoreError> {
-        match dir.join("state.redb").exists() {
-            true => Self::open(dir).map(Some),
-            false => Ok(None),
-        }
+        if dir.join("state.redb").exists() { Self::open(dir).map(Some) } else { Ok(None) }
     }
 
     /// Runs and rounds.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use common::id::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::round::{RoundOutcome, RoundRecord};
+use crate::round::{PhaseName, RoundOutcome, RoundRecord};
 
 /// Everything a person may ask a coordinator. Written by the driver, read by anyone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,9 @@ pub struct RoundView {
     pub updates: u32,
     /// Mean training loss of these updates, weighted by samples.
     pub loss: f64,
-    /// From its first announcement to its commit, in milliseconds.
+    /// When it was announced to its cohort, in milliseconds since the Unix epoch.
+    pub announced_ms: f64,
+    /// From its begin to its commit, in milliseconds.
     pub wall_ms: f64,
     /// The same, by phase.
     pub phase_ms: BTreeMap<String, f64>,
@@ -128,8 +130,10 @@ impl RoundView {
         let millis = |micros: u64| micros as f64 / 1000.0;
         let phase_ms: BTreeMap<String, f64> =
             record.phase_micros().map(|(phase, micros)| (phase.to_string(), millis(micros))).collect();
+        let announced = record.phases.iter().find(|began| began.phase == PhaseName::Configuration);
         Self {
             round: record.round.0,
+            announced_ms: millis(announced.map_or(0, |began| began.at.0)),
             updates: record.reports().count() as u32,
             loss: record.loss(),
             wall_ms: phase_ms.values().sum(),

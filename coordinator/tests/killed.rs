@@ -1,5 +1,7 @@
 //! A coordinator that is killed at any instant and started again ends in the model of one that never was.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

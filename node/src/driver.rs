@@ -1,5 +1,6 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
+use std::io::IsTerminal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -19,6 +20,9 @@ use crate::trainer::{Report, Trainer, Training};
 /// A node that is not answered for this long joins the domain anew: a participant of RustDDS now and
 /// then never matches its peers. Doubled each time, up to [`REJOIN_MAX`].
 const REJOIN: Millis = Millis(2500);
+
+/// Time is looked at at least this often, however much there is to read.
+const TICK: Millis = Millis(100);
 
 /// The longest wait before joining anew.
 const REJOIN_MAX: Millis = Millis(60_000);
@@ -125,9 +129,8 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut rejoin_after = REJOIN;
     let mut out = Vec::new();
+    let mut ticked = Timestamp::default();
     loop {
-        participant.on_tick(now(), &mut out);
-        carry_out(&mut out, &participant, &link, &training, &mut marks)?;
         if participant
             .unanswered_since()
             .is_some_and(|since| now() >= since + rejoin_after)
@@ -154,12 +157,18 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             report = reports.recv() => report.map_or(Event::Stop, Event::Report),
             () = wake(participant.next_wake()) => Event::Tick,
         };
+        let idle = matches!(event, Event::Tick);
         if matches!(event, Event::Stop) {
             tracing::info!("stopping");
             training.cancel();
             return Ok(());
         }
         take(event, &mut participant, &mut out);
+        // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
+        if idle || now() >= ticked + TICK {
+            ticked = now();
+            participant.on_tick(ticked, &mut out);
+        }
         carry_out(&mut out, &participant, &link, &training, &mut marks)?;
     }
 }
@@ -262,8 +271,8 @@ fn carry_out(
 pub fn log_to_stderr() {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let colour = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // A log that is set up already stays as it is.
+    let _ = log.try_init();
 }

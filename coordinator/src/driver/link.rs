@@ -1,7 +1,9 @@
 //! The coordinator's readers and writers.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use common::id::{BlobId, NodeId};
+use common::id::{BlobId, NodeId, RunId};
 use common::message::presence::Mailbox;
 use dds::{DdsError, Participant, Reader, ReaderAddress, Sample, Writer, topics};
 
@@ -16,6 +18,8 @@ pub(super) struct Link {
     events: Writer,
     models: Writer,
     receipts: Writer,
+    /// Announcements that could not be written yet, the newest of each run.
+    unsent: BTreeMap<RunId, Vec<u8>>,
     /// Last, so that the writers say goodbye before it.
     domain: Participant,
 }
@@ -54,6 +58,7 @@ impl Link {
             events: domain.writer(&topics::EVENT)?,
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
+            unsent: BTreeMap::new(),
             domain,
         };
         Ok((link, readers))
@@ -64,12 +69,21 @@ impl Link {
         self.domain.unread_max(&topics::UPDATE_CHUNK) as u32
     }
 
+    /// Writes the announcements that a reader behind kept from being written; nothing else repeats them.
+    pub(super) fn retry(&mut self) {
+        let announcements = &self.announcements;
+        self.unsent.retain(|run, bytes| announcements.write(&run.0, bytes).is_err());
+    }
+
     /// Writes what the engine wants written. What is lost here is sent again: hellos, receipts and
     /// chunks are repeated until they are answered.
-    pub(super) fn send(&self, message: Output) {
+    pub(super) fn send(&mut self, message: Output) {
         let sent = match message {
             Output::Hello(bytes) => self.hellos.write(&self.coordinator.0, &bytes),
-            Output::Announce { run, bytes } => self.announcements.write(&run.0, &bytes),
+            Output::Announce { run, bytes } => {
+                self.unsent.remove(&run);
+                self.announcements.write(&run.0, &bytes).inspect_err(|_| drop(self.unsent.insert(run, bytes)))
+            }
             Output::Event(bytes) => self.events.write(&self.coordinator.0, &bytes),
             Output::ModelChunk { to, blob, index, bytes } => {
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();

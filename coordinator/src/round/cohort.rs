@@ -154,7 +154,7 @@ impl Cohort {
     /// Takes one update. `fold` is called once, when the update is one that the round waits for.
     pub(super) fn on_update(
         &mut self,
-        arrival: Arrival,
+        arrival: &Arrival,
         now: Timestamp,
         fold: impl FnOnce() -> Result<Folded, UpdateFault>,
     ) -> Result<(), Fault> {
@@ -164,7 +164,7 @@ impl Cohort {
             Slot::Declined | Slot::Rejected(_) => return Err(Fault::SlotLost),
             Slot::Announced | Slot::HasModel | Slot::Away(_) | Slot::Gone => (),
         }
-        let report = report(&arrival, now, fold);
+        let report = report(arrival, now, fold);
         *slot = report.map_or_else(Slot::Rejected, Slot::Reported);
         report.map(|_| ())
     }

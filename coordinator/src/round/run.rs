@@ -16,7 +16,7 @@ use crate::strategy::{Folded, UpdateFault};
 #[derive(Debug)]
 pub struct Run {
     plan: RoundPlan,
-    run: RunId,
+    id: RunId,
     rounds_done: RoundId,
     model: ModelHash,
     epochs: ReservedEpochs,
@@ -83,7 +83,8 @@ impl Run {
         now: Timestamp,
     ) -> (Self, Vec<Output>) {
         let RunPosition { run, rounds_done, model, epochs } = position;
-        let mut run = Self { plan, run, rounds_done, model, epochs, attempt: 0, present, state: State::Over };
+        let mut run =
+            Self { plan, id: run, rounds_done, model, epochs, attempt: 0, present, state: State::Over };
         let mut out = Vec::new();
         run.next_round(now, &mut out);
         run.settle(now, &mut out);
@@ -258,7 +259,7 @@ impl Run {
         }
         match &mut self.state {
             State::Round(Round { log, phase }) if found == log.epoch => match phase.open_cohort() {
-                Some(cohort) => cohort.on_update(arrival, now, fold),
+                Some(cohort) => cohort.on_update(&arrival, now, fold),
                 None => Err(Fault::Late(found)),
             },
             State::Round(_) | State::Over => Err(Fault::Late(found)),
@@ -278,9 +279,10 @@ impl Run {
                 Settled::Aborted(record, last) => {
                     let (round, attempts) = (record.round, self.attempt);
                     out.push(Output::RoundAborted(record));
-                    match attempts < self.plan.attempts {
-                        true => self.next_round(now, out),
-                        false => out.push(Output::RunFailed(RunFailure { round, attempts, last })),
+                    if attempts < self.plan.attempts {
+                        self.next_round(now, out);
+                    } else {
+                        out.push(Output::RunFailed(RunFailure { round, attempts, last }));
                     }
                 }
             }
@@ -296,7 +298,7 @@ impl Run {
         let epoch = self.take_epoch().expect("each commit reserves more epochs than a round has attempts");
         self.attempt += 1;
         let log = Log {
-            run: self.run,
+            run: self.id,
             round: RoundId(self.rounds_done.0 + 1),
             epoch,
             attempt: self.attempt,

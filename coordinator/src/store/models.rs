@@ -143,7 +143,7 @@ fn write_values(file: &mut impl Write, header: &[u8], values: &[f32]) -> io::Res
     let mut piece = Vec::with_capacity(PIECE_BYTES);
     for values in values.chunks(PIECE_BYTES / 4) {
         piece.clear();
-        values.iter().for_each(|value| piece.extend_from_slice(&value.to_le_bytes()));
+        piece.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         hasher.update(&piece);
         file.write_all(&piece)?;
     }

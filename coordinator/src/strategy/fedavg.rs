@@ -1,5 +1,7 @@
-//! Weighted federated averaging: `w ← w + Σ nₖ Δₖ / Σ nₖ` (McMahan et al. 2017, algorithm 1,
-//! written with deltas `Δₖ = wₖ - w`).
+//! Weighted federated averaging: `w ← w + Σ nₖ Δₖ / Σ nₖ`, with deltas `Δₖ = wₖ - w`.
+//!
+//! This is algorithm 1 of "Communication-efficient learning of deep networks from decentralized
+//! data" (AISTATS 2017), which writes it with the parameters `wₖ` themselves.
 //!
 //! The sum is exact, so the order of arrival cannot reach the result. Each delta is rounded once
 //! to a multiple of 2⁻²⁴ (an error of at most 2⁻²⁵ a value, and so at most 2⁻²⁵ in the mean) and
@@ -147,25 +149,26 @@ fn square_sum(values: &[[u8; 4]]) -> f64 {
     let mut lanes = [0.0; LANES];
     let (groups, rest) = values.as_chunks::<LANES>();
     for group in groups {
-        lanes.iter_mut().zip(group).for_each(|(lane, value)| *lane += square(value));
+        lanes.iter_mut().zip(group).for_each(|(lane, value)| *lane += square(*value));
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += square(value));
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += square(*value));
     lanes.iter().sum()
 }
 
-fn square(value: &[u8; 4]) -> f64 {
-    let value = f64::from(f32::from_le_bytes(*value));
+fn square(value: [u8; 4]) -> f64 {
+    let value = f64::from(f32::from_le_bytes(value));
     value * value
 }
 
 fn first_fault(values: &[[u8; 4]]) -> UpdateFault {
     let mut values = values.iter().map(|value| f32::from_le_bytes(*value)).enumerate();
     let (index, value) = values
-        .find(|(_, value)| !(value.abs() <= DELTA_MAX))
+        .find(|(_, value)| value.is_nan() || value.abs() > DELTA_MAX)
         .expect("the largest magnitude is over the limit");
-    match value.is_finite() {
-        true => UpdateFault::OutOfRange { index, value },
-        false => UpdateFault::NonFinite { index, value },
+    if value.is_finite() {
+        UpdateFault::OutOfRange { index, value }
+    } else {
+        UpdateFault::NonFinite { index, value }
     }
 }
 

@@ -32,9 +32,6 @@ impl Committing {
 
     /// Looks at the time.
     pub fn settle(self, now: Timestamp) -> Transition {
-        match now < self.deadline {
-            true => Transition::Stay(self),
-            false => Transition::Halt(HaltCause::Deadline),
-        }
+        if now < self.deadline { Transition::Stay(self) } else { Transition::Halt(HaltCause::Deadline) }
     }
 }

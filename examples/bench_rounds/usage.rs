@@ -1,0 +1,38 @@
+//! What a process has used, and what went over loopback, as Linux counts them under `/proc`.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Clock ticks a second in `/proc/PID/stat` (`sysconf(_SC_CLK_TCK)`, 100 on every Linux).
+const TICKS: f64 = 100.0;
+
+/// Seconds of CPU that a process has used so far (proc(5): utime and stime, fields 14 and 15).
+pub(crate) fn cpu_s(process: u32) -> Result<f64> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
+    // The second field is a name in parentheses that may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context(path)?;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / TICKS)
+}
+
+/// The most memory that a process has held, in megabytes (proc(5): VmHWM).
+pub(crate) fn rss_peak_mb(process: u32) -> Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context(path)?;
+    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes * 1024.0 / 1e6)
+}
+
+/// Bytes sent over loopback so far by all processes (proc(5): `/proc/net/dev`).
+pub(crate) fn loopback_bytes() -> Result<u64> {
+    let table = fs::read_to_string("/proc/net/dev")?;
+    let line = table
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("lo:"))
+        .context("no loopback in /proc/net/dev")?;
+    Ok(line.split_whitespace().nth(8).context("/proc/net/dev")?.parse()?)
+}

@@ -1,0 +1,3 @@
+//! What the integration tests share: a whole fleet in one process, on virtual time and a seeded network.
+
+pub mod world;

@@ -1,0 +1,381 @@
+//! One coordinator engine and its nodes in one process. Time is a number, the network a queue that a seed
+//! delays, loses and repeats, the disk a map in memory. Nothing here sleeps and nothing is mocked: the
+//! bytes are the ones that DDS would carry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use common::crypto::Identity;
+use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::message::model::Plan;
+use common::message::presence::{Address, Mailbox};
+use common::model::{ParameterVector, Task};
+use common::units::{Millis, Timestamp};
+use coordinator::config::Transfer;
+use coordinator::engine::{End, Engine, Output as Said, Setup, Start};
+use coordinator::folder::AllowedNode;
+use coordinator::members::Members;
+use coordinator::round::{CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RoundRecord, RunPosition};
+use node::participant::{Assignment, Note, Output as Done, Participant, Setup as NodeSetup, Trained};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// How the network treats a datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network {
+    /// Chunks and receipts lost, in percent.
+    pub loss_percent: u32,
+    /// Sent twice, in percent.
+    pub twice_percent: u32,
+    /// The longest a datagram takes, in microseconds; each takes a random part of it, so they overtake.
+    pub delay_micros: u32,
+}
+
+/// What a world is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene {
+    /// Every choice of the network and of the keys.
+    pub seed: u64,
+    /// Nodes.
+    pub nodes: u8,
+    /// Parameters of the flat model.
+    pub parameters: u32,
+    /// Rounds of the run.
+    pub rounds: u32,
+    /// Updates without which a round fails.
+    pub minimum: u32,
+    /// How the network behaves.
+    pub network: Network,
+}
+
+/// A datagram or a call that will arrive.
+#[derive(Debug)]
+enum Arrival {
+    ToNode(usize, NodeDatagram),
+    ToCoordinator(CoordinatorDatagram),
+    Trained(usize, Trained),
+}
+
+#[derive(Clone, Debug)]
+enum NodeDatagram {
+    Hello(Vec<u8>),
+    Announcement(Vec<u8>),
+    Chunk(BlobId, u32, Vec<u8>),
+    Receipt(BlobId, Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+enum CoordinatorDatagram {
+    Presence(Vec<u8>),
+    Receipt(BlobId, NodeId, Vec<u8>),
+    Update(BlobId, u32, Vec<u8>),
+}
+
+/// The fleet.
+pub struct World {
+    /// Virtual time.
+    pub now: Timestamp,
+    /// The coordinator.
+    pub engine: Engine,
+    /// The nodes; one that is down hears and says nothing.
+    pub nodes: Vec<Participant>,
+    /// Which nodes are down.
+    pub down: BTreeSet<usize>,
+    /// What each node adds to every parameter in a round.
+    pub steps: Vec<f32>,
+    /// Records that were committed.
+    pub committed: Vec<RoundRecord>,
+    /// Records of rounds without a model.
+    pub aborted: Vec<RoundRecord>,
+    /// How the run ended.
+    pub end: Option<End>,
+    /// Everything told to operators.
+    pub notes: Vec<String>,
+    /// The models that nodes were given to keep.
+    pub kept: BTreeMap<usize, Vec<f32>>,
+    /// Every byte that crossed the network, for looking into.
+    pub wire: Vec<Vec<u8>>,
+    scene: Scene,
+    random: ChaCha20Rng,
+    arrivals: BTreeMap<(Timestamp, u64), Arrival>,
+    sent: u64,
+    disk: BTreeMap<ModelHash, Vec<f32>>,
+}
+
+/// The tenant of all worlds.
+const TENANT: &str = "test";
+
+impl World {
+    /// A fleet whose hellos are still to come, and a run that waits for it.
+    pub fn new(scene: Scene) -> Self {
+        let mut random = ChaCha20Rng::seed_from_u64(scene.seed);
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let coordinator = Identity::generate(&mut random);
+        let identities: Vec<Identity> = (0..scene.nodes).map(|_| Identity::generate(&mut random)).collect();
+        let allowed = identities.iter().enumerate().map(|(index, identity)| {
+            (identity.node_id(), AllowedNode { name: format!("node-{index}"), key: *identity.public() })
+        });
+        let members = Members::new(allowed.collect(), now);
+        let public = *coordinator.public();
+        let tenant = TenantId::of_name(TENANT);
+        let transfer = Transfer { window_chunks: 8, uploads_bytes: 6_000_000 };
+        let setup = Setup { identity: coordinator, tenant, mailbox: Mailbox::default(), transfer, random: fork(&mut random) };
+        let nodes = identities.into_iter().enumerate().map(|(index, identity)| {
+            let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
+            let (marks, random) = (BTreeMap::new(), fork(&mut random));
+            let setup = NodeSetup { identity, coordinator: public, tenant, mailbox, marks, window: 8, random };
+            Participant::new(setup, now)
+        });
+        let nodes: Vec<Participant> = nodes.collect();
+        let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index + 1)).collect();
+        let mut world = Self {
+            now,
+            engine: Engine::new(setup, members),
+            nodes,
+            down: BTreeSet::new(),
+            steps,
+            committed: Vec::new(),
+            aborted: Vec::new(),
+            end: None,
+            notes: Vec::new(),
+            kept: BTreeMap::new(),
+            wire: Vec::new(),
+            scene,
+            random,
+            arrivals: BTreeMap::new(),
+            sent: 0,
+            disk: BTreeMap::new(),
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let task = Task::Flat { parameters: self.scene.parameters };
+        let Scene { seed, rounds, minimum, nodes, .. } = self.scene;
+        let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed, rounds };
+        let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0 };
+        let deadlines = Deadlines {
+            selection: Millis(5_000),
+            configuration: Millis(5_000),
+            reporting: Millis(20_000),
+            committing: Millis(5_000),
+            rejoin: Millis(1_000),
+        };
+        let round_plan = RoundPlan::new(size, deadlines, rounds, 3, seed).expect("the scene is a possible plan");
+        let first = vec![0.0; self.scene.parameters as usize];
+        let model = self.keep(&first);
+        let next = common::id::EpochId(1);
+        let epochs = ReservedEpochs { next, end: common::id::EpochId(1 + EPOCHS_AHEAD) };
+        let position = RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), model, epochs };
+        let start = Start { plan, rounds: round_plan, position, model: None };
+        let mut out = Vec::new();
+        self.engine.start(start, self.now, &mut out);
+        self.obey(out);
+    }
+
+    /// Goes on until the run has ended and every node that is up holds its result, or `limit` has passed.
+    pub fn run(&mut self, limit: Millis) {
+        let until = self.now + limit;
+        while self.now < until && !self.is_done() {
+            self.step();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
+        match &self.end {
+            Some(End::Finished(_)) => up.into_iter().all(|index| self.kept.contains_key(&index)),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// One arrival, or one look at the clock, whichever comes first.
+    pub fn step(&mut self) {
+        let wakes = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
+        let node_wake = wakes.map(|index| self.nodes[index].next_wake()).min();
+        let wake = node_wake.into_iter().fold(self.engine.next_wake(), Timestamp::min);
+        let arrival = self.arrivals.first_key_value().map(|(key, _)| key.0);
+        if arrival.is_some_and(|arrival| arrival <= wake) {
+            if let Some(((at, _), arrival)) = self.arrivals.pop_first() {
+                self.now = self.now.max(at);
+                self.arrive(arrival);
+            }
+            return;
+        }
+        // A microsecond passes at least, so that a wake in the past cannot stop time.
+        self.now = Timestamp(self.now.0 + 1).max(wake);
+        let mut out = Vec::new();
+        self.engine.on_tick(self.now, &mut out);
+        self.obey(out);
+        for index in 0..self.nodes.len() {
+            self.node(index, |node, now, out| node.on_tick(now, out));
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::Trained(index, trained) => self.node(index, |node, now, out| node.on_trained(trained, now, out)),
+            Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
+                NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
+                NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
+                NodeDatagram::Chunk(blob, index, bytes) => node.on_model_chunk(*blob, *index, bytes, now, out),
+                NodeDatagram::Receipt(blob, bytes) => node.on_receipt(*blob, bytes, now, out),
+            }),
+            Arrival::ToCoordinator(datagram) => {
+                let mut out = Vec::new();
+                match &datagram {
+                    CoordinatorDatagram::Presence(bytes) => self.engine.on_presence(bytes, now, &mut out),
+                    CoordinatorDatagram::Receipt(blob, node, bytes) => {
+                        self.engine.on_model_receipt(*blob, *node, bytes, now, &mut out);
+                    }
+                    CoordinatorDatagram::Update(blob, index, bytes) => {
+                        self.engine.on_update(*blob, *index, bytes, now, &mut out);
+                    }
+                }
+                self.obey(out);
+            }
+        }
+    }
+
+    fn node(&mut self, index: usize, act: impl FnOnce(&mut Participant, Timestamp, &mut Vec<Done>)) {
+        if self.down.contains(&index) {
+            return;
+        }
+        let mut out = Vec::new();
+        act(&mut self.nodes[index], self.now, &mut out);
+        let id = self.nodes[index].node();
+        for output in out {
+            match output {
+                Done::Presence(bytes) => self.to_coordinator(CoordinatorDatagram::Presence(bytes), true),
+                Done::Receipt { blob, bytes } => {
+                    self.to_coordinator(CoordinatorDatagram::Receipt(blob, id, bytes), false);
+                }
+                Done::UpdateChunk { blob, index, bytes, .. } => {
+                    self.to_coordinator(CoordinatorDatagram::Update(blob, index, bytes), false);
+                }
+                Done::Train(assignment) => self.train(index, &assignment),
+                Done::Keep(assignment) => drop(self.kept.insert(index, assignment.model.values().to_vec())),
+                Done::Note(Note::Ignored { topic, reason }) => self.notes.push(format!("node-{index} ignored {topic}: {reason}")),
+                Done::Mark { .. } | Done::Cancel | Done::Note(_) => (),
+            }
+        }
+    }
+
+    /// Training takes ten milliseconds and moves every parameter by the node's step.
+    fn train(&mut self, index: usize, assignment: &Assignment) {
+        let mut parameters: ParameterVector = Arc::unwrap_or_clone(Arc::clone(&assignment.model));
+        parameters.values_mut().iter_mut().for_each(|value| *value += self.steps[index]);
+        let trained = Trained { epoch: assignment.epoch, parameters, samples: index as u64 + 1, loss: 0.5 };
+        self.at(self.now + Millis(10), Arrival::Trained(index, trained));
+    }
+
+    fn obey(&mut self, said: Vec<Said>) {
+        let mut said = std::collections::VecDeque::from(said);
+        while let Some(output) = said.pop_front() {
+            let mut out = Vec::new();
+            match output {
+                Said::Hello(bytes) => self.to_all(&NodeDatagram::Hello(bytes), true),
+                Said::Announce { bytes, .. } => self.to_all(&NodeDatagram::Announcement(bytes), true),
+                Said::ModelChunk { to, blob, index, bytes } => {
+                    let datagram = NodeDatagram::Chunk(blob, index, bytes);
+                    match to {
+                        None => self.to_all(&datagram, false),
+                        Some(to) => self.to_node(usize::from(to[0]), datagram, false),
+                    }
+                }
+                Said::UpdateReceipt { blob, bytes, .. } => self.to_all(&NodeDatagram::Receipt(blob, bytes), false),
+                Said::Event(bytes) => self.wire.push(bytes),
+                Said::Load(hash) => {
+                    let model = self.disk.get(&hash).cloned().ok_or_else(|| "missing".to_owned());
+                    self.engine.on_model(model, self.now, &mut out);
+                }
+                Said::Store { values, .. } => {
+                    let hash = self.keep(&values);
+                    self.engine.on_stored(Ok((hash, values)), self.now, &mut out);
+                }
+                Said::Commit { record, .. } => {
+                    self.committed.push(*record);
+                    self.engine.on_committed(Ok(()), self.now, &mut out);
+                }
+                Said::Aborted(record) => self.aborted.push(*record),
+                Said::Ended { end, .. } => self.end = Some(end),
+                Said::Note(note) => self.notes.push(note),
+            }
+            said.extend(out);
+        }
+    }
+
+    /// The newest committed model.
+    pub fn model(&self) -> Option<&[f32]> {
+        let record = self.committed.last()?;
+        match record.outcome {
+            coordinator::round::RoundOutcome::Committed(hash) => self.disk.get(&hash).map(Vec::as_slice),
+            coordinator::round::RoundOutcome::Aborted(_) => None,
+        }
+    }
+
+    fn keep(&mut self, values: &[f32]) -> ModelHash {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let hash = ModelHash(common::crypto::chunk_hash(&bytes));
+        self.disk.insert(hash, values.to_vec());
+        hash
+    }
+
+    fn to_all(&mut self, datagram: &NodeDatagram, reliable: bool) {
+        for index in 0..self.nodes.len() {
+            self.to_node(index, datagram.clone(), reliable);
+        }
+    }
+
+    fn to_node(&mut self, index: usize, datagram: NodeDatagram, reliable: bool) {
+        let (NodeDatagram::Hello(bytes)
+        | NodeDatagram::Announcement(bytes)
+        | NodeDatagram::Chunk(_, _, bytes)
+        | NodeDatagram::Receipt(_, bytes)) = &datagram;
+        self.wire.push(bytes.clone());
+        for at in self.fate(reliable) {
+            self.at(at, Arrival::ToNode(index, datagram.clone()));
+        }
+    }
+
+    fn to_coordinator(&mut self, datagram: CoordinatorDatagram, reliable: bool) {
+        let (CoordinatorDatagram::Presence(bytes)
+        | CoordinatorDatagram::Receipt(_, _, bytes)
+        | CoordinatorDatagram::Update(_, _, bytes)) = &datagram;
+        self.wire.push(bytes.clone());
+        for at in self.fate(reliable) {
+            self.at(at, Arrival::ToCoordinator(datagram.clone()));
+        }
+    }
+
+    /// When a datagram arrives: never, once or twice. DDS repairs what is sent reliably.
+    fn fate(&mut self, reliable: bool) -> Vec<Timestamp> {
+        let Network { loss_percent, twice_percent, delay_micros } = self.scene.network;
+        let mut dice = |percent: u32| self.random.next_u32() % 100 < percent;
+        let copies = match (dice(loss_percent) && !reliable, dice(twice_percent)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        let base = self.now.0 + 50;
+        (0..copies).map(|_| Timestamp(base + u64::from(self.random.next_u32() % (delay_micros + 1)))).collect()
+    }
+
+    fn at(&mut self, at: Timestamp, arrival: Arrival) {
+        self.sent += 1;
+        self.arrivals.insert((at, self.sent), arrival);
+    }
+}
+
+fn fork(random: &mut ChaCha20Rng) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(random.next_u64())
+}
+
+fn address(index: usize) -> Address {
+    let mut address = [0; 16];
+    address[0] = index as u8;
+    address
+}

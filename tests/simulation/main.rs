@@ -1,0 +1,125 @@
+//! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
+
+use common::units::Millis;
+use coordinator::engine::End;
+use coordinator::round::MemberOutcome;
+use harness::world::{Network, Scene, World};
+use proptest::prelude::*;
+
+/// Two chunks of model, so that transfers have an order to lose.
+const SCENE: Scene =
+    Scene { seed: 1, nodes: 4, parameters: 20_000, rounds: 3, minimum: 4, network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 } };
+
+/// Longer than all deadlines of a run together.
+const LIMIT: Millis = Millis(600_000);
+
+/// What three rounds of four nodes make of a model of zeros: the mean of their steps, weighted by samples.
+fn expected(rounds: u32) -> f32 {
+    let weighted: f32 = (1..=4_u8).map(|number| f32::from(number) * 0.25 * f32::from(number)).sum();
+    rounds as f32 * weighted / 10.0
+}
+
+#[test]
+fn a_run_on_a_quiet_network_ends_with_the_weighted_mean_on_every_node() {
+    let mut world = World::new(SCENE);
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert_eq!(world.committed.len(), 3);
+    assert!(world.aborted.is_empty());
+    let model = world.model().unwrap().to_vec();
+    assert!(model.iter().all(|value| *value == expected(3)), "{} is not {}", model[0], expected(3));
+    assert_eq!(world.kept.len(), 4);
+    assert!(world.kept.values().all(|kept| *kept == model));
+}
+
+#[test]
+fn the_model_is_the_same_under_a_hundred_orders_of_arrival() {
+    let hash = |seed| {
+        let network = Network { delay_micros: 30_000, ..SCENE.network };
+        let mut world = World::new(Scene { seed, parameters: 100, rounds: 2, network, ..SCENE });
+        world.run(LIMIT);
+        let order: Vec<_> = world.committed[1].reports().map(|(node, report)| (report.at, node)).collect();
+        (world.model().map(<[f32]>::to_vec), order)
+    };
+    let (first, _) = hash(0);
+    assert!(first.is_some());
+    let mut orders = std::collections::BTreeSet::new();
+    for seed in 0..100 {
+        let (model, mut order) = hash(seed);
+        assert_eq!(model, first, "seed {seed}");
+        order.sort();
+        // Identities differ by seed too: the order is told by the rank of each node's id.
+        let mut nodes: Vec<_> = order.iter().map(|(_, node)| *node).collect();
+        nodes.sort_unstable();
+        orders.insert(order.iter().map(|(_, node)| nodes.binary_search(node)).collect::<Vec<_>>());
+    }
+    assert!(orders.len() > 10, "the seeds gave only {} orders of arrival", orders.len());
+}
+
+#[test]
+fn a_round_goes_on_without_a_node_that_dies_and_the_run_ends() {
+    let mut world = World::new(Scene { minimum: 3, ..SCENE });
+    while world.committed.is_empty() {
+        world.step();
+    }
+    world.down.insert(0);
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    let last = world.committed.last().unwrap();
+    assert_eq!(last.reports().count(), 3);
+}
+
+#[test]
+fn too_few_nodes_end_the_run_with_numbers_and_without_a_model() {
+    let mut world = World::new(SCENE);
+    world.down.insert(0);
+    world.run(LIMIT);
+    let Some(End::Failed(why)) = &world.end else { panic!("{:?}", world.end) };
+    assert!(why.contains("3 nodes were there within 5.0 s; at least 4 are needed"), "{why}");
+    assert!(world.committed.is_empty());
+}
+
+#[test]
+fn an_update_that_is_not_finite_costs_its_sender_the_slot_and_never_the_round() {
+    let mut world = World::new(Scene { minimum: 3, rounds: 1, ..SCENE });
+    world.steps[2] = f32::NAN;
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    let record = &world.committed[0];
+    let rejected: Vec<String> = record.missing().map(|(_, outcome)| outcome.to_string()).collect();
+    assert_eq!(rejected, ["rejected: value 0 is NaN"]);
+    assert!(record.members.iter().filter(|member| matches!(member.outcome, MemberOutcome::Reported(_))).count() == 3);
+    assert!(world.model().unwrap().iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn nothing_that_crosses_the_network_holds_a_parameter_in_the_clear() {
+    let mut world = World::new(SCENE);
+    world.run(LIMIT);
+    // Every parameter of a round's model has the same four bytes; ciphertext repeats none four times.
+    let repeated = |bytes: &[u8], value: f32| {
+        let pattern = [value.to_le_bytes(); 4].concat();
+        bytes.windows(pattern.len()).any(|window| window == pattern)
+    };
+    let values = [0.25, 0.5, 0.75, 1.0, expected(1), expected(2), expected(3)];
+    assert!(world.wire.len() > 50);
+    for bytes in &world.wire {
+        assert!(!values.iter().any(|value| repeated(bytes, *value)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_run_ends_with_the_same_model_whatever_is_lost_repeated_or_overtaken(
+        seed: u64, loss_percent in 0_u32..30, twice_percent in 0_u32..20, delay_micros in 0_u32..20_000,
+    ) {
+        let network = Network { loss_percent, twice_percent, delay_micros };
+        let mut world = World::new(Scene { seed, network, rounds: 2, ..SCENE });
+        world.run(LIMIT);
+        prop_assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+        prop_assert!(world.model().unwrap().iter().all(|value| *value == expected(2)));
+        prop_assert_eq!(world.kept.len(), 4);
+    }
+}
