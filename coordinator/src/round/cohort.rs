@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use common::id::NodeId;
+use common::message::update::UpdateHead;
 use common::units::{Millis, Timestamp};
+use common::wire::WireError;
 
 use super::record::{MemberOutcome, MemberRecord, Report};
 use super::{Abort, Arrival, CohortSize, Fault, PhaseName};
@@ -154,17 +156,18 @@ impl Cohort {
     /// Takes one update. `fold` is called once, when the update is one that the round waits for.
     pub(super) fn on_update(
         &mut self,
-        arrival: &Arrival,
+        arrival: Arrival,
         now: Timestamp,
         fold: impl FnOnce() -> Result<Folded, UpdateFault>,
     ) -> Result<(), Fault> {
-        let slot = self.slots.get_mut(&arrival.node).ok_or(Fault::NotSelected)?;
+        let Arrival { node, head, .. } = arrival;
+        let slot = self.slots.get_mut(&node).ok_or(Fault::NotSelected)?;
         match slot {
             Slot::Reported(_) => return Err(Fault::Duplicate),
             Slot::Declined | Slot::Rejected(_) => return Err(Fault::SlotLost),
             Slot::Announced | Slot::HasModel | Slot::Away(_) | Slot::Gone => (),
         }
-        let report = report(arrival, now, fold);
+        let report = report(head, now, fold);
         *slot = report.map_or_else(Slot::Rejected, Slot::Reported);
         report.map(|_| ())
     }
@@ -187,11 +190,11 @@ impl Cohort {
 }
 
 fn report(
-    arrival: &Arrival,
+    head: Result<UpdateHead, WireError>,
     now: Timestamp,
     fold: impl FnOnce() -> Result<Folded, UpdateFault>,
 ) -> Result<Report, Fault> {
-    let head = arrival.head.as_ref().map_err(|error| Fault::Malformed(*error))?;
+    let head = head.map_err(Fault::Malformed)?;
     if !head.loss.is_finite() {
         return Err(Fault::NonFiniteLoss(head.loss));
     }

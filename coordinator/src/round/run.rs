@@ -259,7 +259,7 @@ impl Run {
         }
         match &mut self.state {
             State::Round(Round { log, phase }) if found == log.epoch => match phase.open_cohort() {
-                Some(cohort) => cohort.on_update(&arrival, now, fold),
+                Some(cohort) => cohort.on_update(arrival, now, fold),
                 None => Err(Fault::Late(found)),
             },
             State::Round(_) | State::Over => Err(Fault::Late(found)),

@@ -2,6 +2,8 @@
 
 mod random;
 
+use std::fmt::Write;
+
 use common::message::update::UpdateHead;
 use common::units::Millis;
 use common::wire::{Fault as WireFault, WireError, decode, encode};
@@ -157,6 +159,7 @@ impl World {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as an arrival has it")]
 fn head(weight: u64, loss: f32) -> Result<UpdateHead, WireError> {
     Ok(UpdateHead { weight, loss })
 }
@@ -237,12 +240,12 @@ fn the_transitions_are_this_table() {
     let mut table = String::new();
     for begin in phases {
         let from = begin().place();
-        table += &format!("{from}\n");
+        let _ = writeln!(table, "{from}");
         for (name, happen) in EVENTS {
             let mut world = begin();
             happen(&mut world);
             if world.place() != from {
-                table += &format!("    {name:<26} > {}\n", world.place());
+                let _ = writeln!(table, "    {name:<26} > {}", world.place());
             }
         }
     }

@@ -235,7 +235,7 @@ fn power_that_fails_between_any_two_writes_leaves_the_state_before_or_after_a_co
             let survives = |index: usize| match mixture {
                 0 => true,
                 1 => false,
-                _ => (index * 7 + mixture) % mixture == 0,
+                _ => (index * 7).is_multiple_of(mixture),
             };
             let found = seen(after_power_failure(&operations[..cut], survives));
             assert!(found == before || found == after, "cut {cut}, mixture {mixture}");

@@ -131,7 +131,9 @@ proptest! {
     ) {
         let bound = Millis(plan.attempt_max().0 * u64::from(plan.attempts));
         let mut world = World::new(plan);
-        happenings.iter().for_each(|happening| world.happens(happening));
+        for happening in &happenings {
+            world.happens(happening);
+        }
         let silence = world.now;
         let mut wakes = 0;
         while let Some(deadline) = world.run.next_deadline() {
