@@ -105,10 +105,7 @@ mod tests {
     fn an_id_is_read_back_from_what_it_prints() {
         let id = RunId([7; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!(
-            "07".parse::<RunId>().unwrap_err().to_string(),
-            "a RunId is written as 32 hex digits"
-        );
+        assert_eq!("07".parse::<RunId>().unwrap_err().to_string(), "a RunId is written as 32 hex digits");
     }
 
     #[test]

@@ -83,10 +83,7 @@ mod tests {
     fn sizes_and_times_print_in_the_unit_people_read() {
         let sizes = [0, 999, 1000, 1_250_000, 64_000_000_000].map(|n| ByteCount(n).to_string());
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "1.2 MB", "64.0 GB"]);
-        assert_eq!(
-            [Millis(7).to_string(), Millis(1250).to_string()],
-            ["7 ms", "1.2 s"]
-        );
+        assert_eq!([Millis(7).to_string(), Millis(1250).to_string()], ["7 ms", "1.2 s"]);
     }
 
     #[test]

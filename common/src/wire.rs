@@ -72,20 +72,14 @@ impl<'a> Input<'a> {
     ///
     /// [`Fault::Short`] when fewer are left.
     pub fn slice(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let slice = self
-            .rest()
-            .get(..length)
-            .ok_or_else(|| self.error(Fault::Short))?;
+        let slice = self.rest().get(..length).ok_or_else(|| self.error(Fault::Short))?;
         self.offset += length;
         Ok(slice)
     }
 
     /// An error at this offset.
     pub fn error(&self, fault: Fault) -> WireError {
-        WireError {
-            offset: self.offset,
-            fault,
-        }
+        WireError { offset: self.offset, fault }
     }
 }
 

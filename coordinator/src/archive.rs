@@ -23,7 +23,11 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
     let parsed = RunConfig::parse(&config)?;
     let (plan, rounds) = plans(&parsed)?;
     let first = plan.task.initial(plan.seed)?;
-    let model = store.models().save(&About { round: RoundId(0), task: &plan.task }, first.schema(), first.values())?;
+    let model = store.models().save(
+        &About { round: RoundId(0), task: &plan.task },
+        first.schema(),
+        first.values(),
+    )?;
     let name = parsed.name.as_str().try_into().context("`name`")?;
     let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
     let position = store.state().create_run(new)?;
@@ -38,7 +42,9 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
 /// When the store cannot be read.
 pub fn resume(store: &Store) -> Result<Option<(RunEntry, Start)>> {
     let runs = store.state().runs()?;
-    let Some(going_on) = runs.into_iter().find(|run| run.status == RunStatus::Running) else { return Ok(None) };
+    let Some(going_on) = runs.into_iter().find(|run| run.status == RunStatus::Running) else {
+        return Ok(None);
+    };
     let (plan, rounds) = plans(&RunConfig::parse(&store.state().config(going_on.run)?)?)?;
     let position = store.state().resume_run(going_on.run)?;
     Ok(Some((entry(store, going_on.run)?, Start { plan, rounds, position, model: None })))
@@ -69,7 +75,8 @@ fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan)> {
 ///
 /// When the store cannot be read.
 pub fn view(store: &Store, name: impl Fn(NodeId) -> String + Copy) -> Result<View> {
-    let runs: Result<Vec<RunView>> = store.state().runs()?.iter().map(|entry| run_view(store, entry, name)).collect();
+    let runs: Result<Vec<RunView>> =
+        store.state().runs()?.iter().map(|entry| run_view(store, entry, name)).collect();
     Ok(View { runs: runs?, nodes: Vec::new() })
 }
 

@@ -49,8 +49,8 @@ struct Init {
     /// Whose telemetry this coordinator works for.
     #[arg(long, default_value = "default")]
     tenant: String,
-    /// DDS domain, 0 to 232.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=232))]
+    /// DDS domain, 0 to 231.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=i64::from(dds::DOMAIN_MAX)))]
     domain: u16,
     /// Address of a network interface to use; may be repeated. Without one, all of them.
     #[arg(long = "interface", value_name = "ADDRESS")]
@@ -106,7 +106,8 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         format!("coordinator {}", identity.node_id()),
         format!("  folder      {}", dir.display()),
         format!("  public key  {}", dir.join("identity.pub").display()),
-        "next: `node init` on each machine, with this public key; add the line it prints to `allowed-nodes`;".into(),
+        "next: `node init` on each machine, with this public key; add the line it prints to `allowed-nodes`;"
+            .into(),
         "then `coordinator serve`".into(),
     ]);
     Ok(ExitCode::SUCCESS)

@@ -149,8 +149,16 @@ impl CoordinatorConfig {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = parse(text)?;
         require(!config.tenant.is_empty(), "tenant", "is empty")?;
-        require(config.dds.domain <= 232, "dds.domain", "is over 232, the last domain DDS has ports for")?;
-        require((1..=256).contains(&config.transfer.window_chunks), "transfer.window_chunks", "is not within 1 to 256")?;
+        require(
+            config.dds.domain <= dds::DOMAIN_MAX,
+            "dds.domain",
+            "is over 231, the last domain with ports for all",
+        )?;
+        require(
+            (1..=256).contains(&config.transfer.window_chunks),
+            "transfer.window_chunks",
+            "is not within 1 to 256",
+        )?;
         Ok(config)
     }
 }
@@ -202,14 +210,16 @@ impl Deadlines {
 
 impl TaskConfig {
     fn parse(&self) -> Result<Task, ConfigError> {
-        let wrong = |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
+        let wrong =
+            |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
         let task = match self {
             Self::Flat { parameters } => Task::Flat { parameters: *parameters },
             Self::Forecaster { metrics, past_steps, hidden } => {
                 require(!metrics.is_empty(), "task.metrics", "is empty")?;
                 require(*past_steps >= 1, "task.past_steps", "is 0")?;
                 require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
-                let names: Result<Vec<MetricName>, _> = metrics.iter().map(|name| name.as_str().try_into()).collect();
+                let names: Result<Vec<MetricName>, _> =
+                    metrics.iter().map(|name| name.as_str().try_into()).collect();
                 let names = names.map_err(|error| wrong("task.metrics", &error))?;
                 Task::Forecaster(Forecaster {
                     metrics: names.try_into().map_err(|error| wrong("task.metrics", &error))?,

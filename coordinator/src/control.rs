@@ -95,7 +95,11 @@ pub async fn answer_all(
     }
 }
 
-async fn answer(stream: UnixStream, starts: mpsc::Sender<StartRequest>, mut view: watch::Receiver<View>) -> Result<()> {
+async fn answer(
+    stream: UnixStream,
+    starts: mpsc::Sender<StartRequest>,
+    mut view: watch::Receiver<View>,
+) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut line).await?;
@@ -114,7 +118,8 @@ async fn answer(stream: UnixStream, starts: mpsc::Sender<StartRequest>, mut view
             let (answer, answered) = oneshot::channel();
             let ended = || "the coordinator is ending".to_owned();
             let sent = starts.send(StartRequest { config, answer }).await;
-            let result = if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
+            let result =
+                if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
             let reply = match result {
                 Ok(run) => Reply::Started { run },
                 Err(reason) => Reply::Refused { reason },
@@ -145,7 +150,12 @@ impl Client {
         let path = socket_path(dir);
         let mut stream = match UnixStream::connect(&path).await {
             Ok(stream) => stream,
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error).with_context(|| path.display().to_string()),

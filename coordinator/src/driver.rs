@@ -109,8 +109,7 @@ pub async fn serve(dir: &Path) -> Result<()> {
     let (starts, mut requests) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, starts, view));
     let (outputs, fresh) = (VecDeque::new(), Vec::new());
-    let mut driver =
-        Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
+    let mut driver = Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
     driver.resume();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -156,7 +155,9 @@ impl Driver {
         let out = &mut self.fresh;
         match incoming {
             Incoming::Presence(body) => self.engine.on_presence(&body, now(), out),
-            Incoming::Receipt { blob, node, body } => self.engine.on_model_receipt(blob, node, &body, now(), out),
+            Incoming::Receipt { blob, node, body } => {
+                self.engine.on_model_receipt(blob, node, &body, now(), out)
+            }
             Incoming::Update { blob, index, body } => self.engine.on_update(blob, index, &body, now(), out),
             Incoming::Nothing => (),
         }
@@ -248,7 +249,8 @@ impl Driver {
     fn save(&self, round: RoundId, values: Vec<f32>) -> Result<(ModelHash, Vec<f32>), String> {
         let served = self.served.as_ref().ok_or("no run is served")?;
         let about = About { round, task: &served.task };
-        let hash = self.store.models().save(&about, &served.schema, &values).map_err(|error| error.to_string())?;
+        let hash =
+            self.store.models().save(&about, &served.schema, &values).map_err(|error| error.to_string())?;
         Ok((hash, values))
     }
 
@@ -270,9 +272,11 @@ impl Driver {
 
 /// Writes the log to stderr; `RUST_LOG` chooses what.
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
     let colour = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A log that is set up already stays as it is.
     let _ = log.try_init();
 }

@@ -155,12 +155,26 @@ impl Engine {
     }
 
     /// Takes a receipt that `node` wrote for a model, if it did.
-    pub fn on_model_receipt(&mut self, blob: BlobId, node: NodeId, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    pub fn on_model_receipt(
+        &mut self,
+        blob: BlobId,
+        node: NodeId,
+        bytes: &[u8],
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
         self.on_active(now, out, |active, context| active.on_model_receipt(blob, node, bytes, context));
     }
 
     /// Takes a piece of an update.
-    pub fn on_update(&mut self, blob: BlobId, index: u32, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    pub fn on_update(
+        &mut self,
+        blob: BlobId,
+        index: u32,
+        bytes: &[u8],
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
         self.on_active(now, out, |active, context| active.on_update(blob, index, bytes, context));
     }
 
@@ -170,7 +184,12 @@ impl Engine {
     }
 
     /// A model was written.
-    pub fn on_stored(&mut self, stored: Result<(ModelHash, Vec<f32>), String>, now: Timestamp, out: &mut Vec<Output>) {
+    pub fn on_stored(
+        &mut self,
+        stored: Result<(ModelHash, Vec<f32>), String>,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
         self.on_active(now, out, |active, context| active.on_stored(stored, context));
     }
 
@@ -201,7 +220,12 @@ impl Engine {
         out.extend(hello.map(Output::Hello));
     }
 
-    fn on_active(&mut self, now: Timestamp, out: &mut Vec<Output>, act: impl FnOnce(&mut Active, &mut Context<'_>)) {
+    fn on_active(
+        &mut self,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Active, &mut Context<'_>),
+    ) {
         self.with_active(now, out, |slot, context| {
             if let Some(active) = slot {
                 act(active, context);

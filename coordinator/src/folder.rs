@@ -22,6 +22,7 @@ use common::id::NodeId;
 use common::limits::{COHORT_MAX, NAME_BYTES_MAX};
 
 use crate::config::CoordinatorConfig;
+use crate::members::AllowedNode;
 
 /// The configuration file that `init` writes, with every key explained.
 pub const SAMPLE_CONFIG: &str = include_str!("../samples/coordinator.toml");
@@ -30,15 +31,6 @@ const ALLOWED_HEADER: &str = "\
 # Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed.
 # A line that starts with # is a comment. Read when `coordinator serve` starts.
 ";
-
-/// A node that may take part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedNode {
-    /// Its name for people.
-    pub name: String,
-    /// Its key.
-    pub key: PublicIdentity,
-}
 
 /// What a coordinator's folder holds, read and checked.
 #[derive(Debug)]
@@ -65,7 +57,8 @@ impl Folder {
         let identity = Identity::from_pkcs8_pem(&read(&identity_path)?)
             .with_context(|| identity_path.display().to_string())?;
         let allowed_path = dir.join("allowed-nodes");
-        let allowed = parse_allowed(&read(&allowed_path)?).with_context(|| allowed_path.display().to_string())?;
+        let allowed =
+            parse_allowed(&read(&allowed_path)?).with_context(|| allowed_path.display().to_string())?;
         Ok(Self { config, identity, allowed })
     }
 
@@ -171,6 +164,9 @@ mod tests {
         let twice = format!("{good}web-1 {}\n", key(3));
         assert_eq!(parse_allowed(&twice).unwrap_err().to_string(), "line 5: the name `web-1` is there twice");
         assert_eq!(parse_allowed("web-1 02ff").unwrap_err().to_string(), "line 1");
-        assert_eq!(parse_allowed("web-1").unwrap_err().to_string(), "line 1: expected a name and a public key");
+        assert_eq!(
+            parse_allowed("web-1").unwrap_err().to_string(),
+            "line 1: expected a name and a public key"
+        );
     }
 }

@@ -10,18 +10,26 @@ use common::message::presence::{
 use common::message::{Signed, SignedError};
 use common::units::{Millis, Timestamp};
 
-use crate::folder::AllowedNode;
-
 /// New nodes are answered at most this often, so that many starting at once share one hello.
 const ANSWER: Millis = Millis(5);
+
+/// A node that may take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedNode {
+    /// Its name for people.
+    pub name: String,
+    /// Its key.
+    pub key: PublicIdentity,
+}
 
 /// The allowed nodes, and those of them that are there.
 #[derive(Debug)]
 pub struct Members {
     allowed: BTreeMap<NodeId, AllowedNode>,
     present: BTreeMap<NodeId, Member>,
-    /// The process that each node last was: one that fell silent and is heard again is the same.
-    sessions: BTreeMap<NodeId, u64>,
+    /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
+    /// is the same, and what it said before is a replay.
+    sessions: BTreeMap<NodeId, (u64, u64)>,
     hello_at: Timestamp,
     hello_last: Timestamp,
     ticked: Timestamp,
@@ -44,7 +52,6 @@ pub struct Member {
     pub progress: u8,
     /// When it was heard last.
     pub heard: Timestamp,
-    seq: u64,
 }
 
 /// What a presence told.
@@ -112,7 +119,8 @@ impl Members {
     ///
     /// [`PresenceError`] names the node where it is known.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
-        let Signed { signer: node, body } = Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node))?;
+        let Signed { signer: node, body } =
+            Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node))?;
         if body.version != VERSION {
             return Err(PresenceError::Version { node, version: body.version });
         }
@@ -120,17 +128,19 @@ impl Members {
             return Err(PresenceError::Package(node));
         }
         let NodePresence { session, seq, package, mailbox, activity, epoch, progress, .. } = body;
-        let before = self.present.get(&node);
-        if before.is_some_and(|before| seq <= before.seq) {
+        let known = self.sessions.get(&node).copied();
+        if known.is_some_and(|(_, spoken)| seq <= spoken) {
             return Ok(Told::Stale);
         }
-        let told = match (self.sessions.insert(node, session) == Some(session), before.is_some()) {
+        self.sessions.insert(node, (session, seq));
+        let told = match (known.is_some_and(|(known, _)| known == session), self.present.contains_key(&node))
+        {
             (false, _) => Told::Arrived(node),
             (true, false) => Told::Returned(node),
             (true, true) => Told::Goes(node),
         };
         let progress = progress.min(100);
-        let member = Member { session, package, mailbox, activity, epoch, progress, heard: now, seq };
+        let member = Member { session, package, mailbox, activity, epoch, progress, heard: now };
         self.present.insert(node, member);
         if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
@@ -168,8 +178,11 @@ impl Members {
         }
         self.hello_at = now + HEARTBEAT;
         self.hello_last = now;
-        let heard: Vec<Heard> =
-            self.present.iter().map(|(node, member)| Heard { node: *node, session: member.session }).collect();
+        let heard: Vec<Heard> = self
+            .present
+            .iter()
+            .map(|(node, member)| Heard { node: *node, session: member.session })
+            .collect();
         let heard = heard.try_into().expect("the allow-list is no longer than a cohort");
         let body = CoordinatorPresence { seq: now.0, mailbox, heard, version: VERSION };
         Some(Signed::seal(identity, Label::Hello, &body))

@@ -27,7 +27,8 @@ pub enum UpdateFault {
         value: f32,
     },
     /// A value is farther from zero than the exact sum can hold.
-    #[error("value {index} is {value}; a delta must be within ±{max}", max = fedavg::DELTA_MAX)]
+    // The value itself stays unsaid: reasons are told in the clear.
+    #[error("value {index} is out of range: a delta must be within ±{max}", max = fedavg::DELTA_MAX)]
     OutOfRange {
         /// Where it is in the flat vector.
         index: usize,

@@ -102,27 +102,15 @@ fn execute(cli: &Cli) -> Result<()> {
 fn init(dir: &Path, options: &Init) -> Result<()> {
     let key = std::fs::read_to_string(&options.coordinator);
     let key = key.with_context(|| options.coordinator.display().to_string())?;
-    let coordinator: PublicIdentity = key
-        .trim()
-        .parse()
-        .with_context(|| options.coordinator.display().to_string())?;
-    let interfaces: Vec<String> = options
-        .interfaces
-        .iter()
-        .map(|address| format!("\"{address}\""))
-        .collect();
+    let coordinator: PublicIdentity =
+        key.trim().parse().with_context(|| options.coordinator.display().to_string())?;
+    let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let text = |value: &str| toml::Value::String(value.to_owned());
     let config = SAMPLE_CONFIG
         .replace("name = \"node-1\"", &format!("name = {}", text(&options.name)))
-        .replace(
-            "tenant = \"default\"",
-            &format!("tenant = {}", text(&options.tenant)),
-        )
+        .replace("tenant = \"default\"", &format!("tenant = {}", text(&options.tenant)))
         .replace("domain = 0", &format!("domain = {}", options.domain))
-        .replace(
-            "interfaces = [\"127.0.0.1\"]",
-            &format!("interfaces = [{}]", interfaces.join(", ")),
-        );
+        .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
     let identity = Identity::generate(&mut driver::entropy()?);
     Folder::init(dir, &config, &identity, &coordinator)?;
     eprintln!(
@@ -154,14 +142,8 @@ fn progress_bar(length: u64, what: &'static str) -> indicatif::ProgressBar {
 
 /// Tells on stderr what of a source was left out.
 fn report_rejected(ingested: &crate::ingest::Ingested) {
-    ingested
-        .refused
-        .iter()
-        .for_each(|error| eprintln!("node: {error}"));
-    ingested
-        .rejected
-        .iter()
-        .for_each(|error| eprintln!("node: {error}"));
+    ingested.refused.iter().for_each(|error| eprintln!("node: {error}"));
+    ingested.rejected.iter().for_each(|error| eprintln!("node: {error}"));
     let untold = ingested.rejected_count - ingested.rejected.len() as u64;
     if untold > 0 {
         eprintln!("node: {untold} more rows were left out");

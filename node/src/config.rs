@@ -73,16 +73,8 @@ impl NodeConfig {
         let config: Self =
             parsed.map_err(|error| ConfigError::Parse(error.to_string().trim_end().to_owned()))?;
         let checks = [
-            (
-                text.len() as u64 <= CONFIG_BYTES_MAX,
-                "node.toml",
-                "is longer than a configuration may be",
-            ),
-            (
-                !config.name.is_empty() && config.name.len() <= NAME_BYTES_MAX,
-                "name",
-                "is empty or too long",
-            ),
+            (text.len() as u64 <= CONFIG_BYTES_MAX, "node.toml", "is longer than a configuration may be"),
+            (!config.name.is_empty() && config.name.len() <= NAME_BYTES_MAX, "name", "is empty or too long"),
             (!config.tenant.is_empty(), "tenant", "is empty"),
             (
                 config.dds.domain <= dds::DOMAIN_MAX,
@@ -118,9 +110,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_by_name_and_line() {
-        let error = NodeConfig::parse(&format!("surprise = 1\n{SAMPLE}"))
-            .unwrap_err()
-            .to_string();
+        let error = NodeConfig::parse(&format!("surprise = 1\n{SAMPLE}")).unwrap_err().to_string();
         assert!(error.contains("surprise") && error.contains("line 1"), "{error}");
     }
 

@@ -28,10 +28,7 @@ const TICK: Millis = Millis(100);
 const REJOIN_MAX: Millis = Millis(60_000);
 
 /// The time now: the only place where the node reads the clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the driver hands time to everything else"
-)]
+#[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(since_epoch.as_micros() as u64)
@@ -42,10 +39,7 @@ pub fn now() -> Timestamp {
 /// # Errors
 ///
 /// When the operating system has no randomness.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the driver hands randomness to everything else"
-)]
+#[expect(clippy::disallowed_methods, reason = "the driver hands randomness to everything else")]
 pub fn entropy() -> Result<ChaCha20Rng> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
@@ -81,10 +75,7 @@ impl Link {
     }
 
     fn mailbox(&self) -> Mailbox {
-        Mailbox {
-            chunks: self.models.address().0,
-            receipts: self.receipts.address().0,
-        }
+        Mailbox { chunks: self.models.address().0, receipts: self.receipts.address().0 }
     }
 }
 
@@ -105,13 +96,7 @@ enum Event {
 ///
 /// When DDS cannot be joined, or a mark cannot be written: then nothing may take effect any more.
 pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
-    let Folder {
-        config,
-        identity,
-        coordinator,
-        mut marks,
-        ..
-    } = folder;
+    let Folder { config, identity, coordinator, mut marks, .. } = folder;
     let mut link = Link::join(&config.dds)?;
     let (training, mut reports) = Training::start(trainer).context("cannot start a thread")?;
     let setup = Setup {
@@ -131,10 +116,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut out = Vec::new();
     let mut ticked = Timestamp::default();
     loop {
-        if participant
-            .unanswered_since()
-            .is_some_and(|since| now() >= since + rejoin_after)
-        {
+        if participant.unanswered_since().is_some_and(|since| now() >= since + rejoin_after) {
             // The old one leaves first, so that the coordinator hears its goodbye before the new hello.
             drop(link);
             link = Link::join(&config.dds)?;
@@ -225,15 +207,9 @@ fn carry_out(
             Output::Presence(bytes) => link.presence.write(&node.0, &bytes),
             Output::Receipt { blob, bytes } => {
                 let to = ReaderAddress(participant.receipts_to());
-                link.model_receipts
-                    .write_to(to, &[blob.0, node.0].concat(), &bytes)
+                link.model_receipts.write_to(to, &[blob.0, node.0].concat(), &bytes)
             }
-            Output::UpdateChunk {
-                to,
-                blob,
-                index,
-                bytes,
-            } => {
+            Output::UpdateChunk { to, blob, index, bytes } => {
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();
                 link.updates.write_to(ReaderAddress(to), &key, &bytes)
             }
@@ -272,7 +248,8 @@ pub fn log_to_stderr() {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
     let colour = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A log that is set up already stays as it is.
     let _ = log.try_init();
 }

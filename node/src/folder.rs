@@ -57,13 +57,7 @@ impl Folder {
         let coordinator = read(&coordinator_path)?.trim().parse();
         let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
         let marks = Marks::open(&dir.join("marks"))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            config,
-            identity,
-            coordinator,
-            marks,
-        })
+        Ok(Self { dir: dir.to_owned(), config, identity, coordinator, marks })
     }
 
     /// Reads the configuration alone: all that scoring needs.
@@ -83,21 +77,9 @@ impl Folder {
     /// When a file exists or cannot be written.
     pub fn init(dir: &Path, config: &str, identity: &Identity, coordinator: &PublicIdentity) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        write_new(
-            &dir.join("identity.pem"),
-            identity.to_pkcs8_pem().as_bytes(),
-            0o600,
-        )?;
-        write_new(
-            &dir.join("identity.pub"),
-            format!("{}\n", identity.public()).as_bytes(),
-            0o644,
-        )?;
-        write_new(
-            &dir.join("coordinator.pub"),
-            format!("{coordinator}\n").as_bytes(),
-            0o644,
-        )?;
+        write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
+        write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)?;
+        write_new(&dir.join("coordinator.pub"), format!("{coordinator}\n").as_bytes(), 0o644)?;
         write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)
     }
 }
@@ -121,15 +103,10 @@ impl Marks {
         let mut order = Vec::new();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         for (index, line) in whole.lines().enumerate() {
-            let mark = line
-                .split_once(' ')
-                .and_then(|(run, epoch)| Some((run.parse().ok()?, epoch.parse().ok()?)));
+            let mark =
+                line.split_once(' ').and_then(|(run, epoch)| Some((run.parse().ok()?, epoch.parse().ok()?)));
             let Some((run, epoch)) = mark else {
-                bail!(
-                    "{} line {}: expected a run and an epoch",
-                    path.display(),
-                    index + 1
-                );
+                bail!("{} line {}: expected a run and an epoch", path.display(), index + 1);
             };
             order.retain(|known| *known != run);
             order.push(run);
@@ -139,20 +116,11 @@ impl Marks {
             marks.remove(run);
         }
         // Rewritten short, then appended to.
-        let text: String = marks
-            .iter()
-            .map(|(run, epoch)| format!("{run} {epoch}\n"))
-            .collect();
+        let text: String = marks.iter().map(|(run, epoch)| format!("{run} {epoch}\n")).collect();
         write_replacing(path, text.as_bytes())?;
-        let file = fs::OpenOptions::new()
-            .append(true)
-            .open(path)
-            .with_context(|| path.display().to_string())?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            marks,
-        })
+        let file =
+            fs::OpenOptions::new().append(true).open(path).with_context(|| path.display().to_string())?;
+        Ok(Self { file, path: path.to_owned(), marks })
     }
 
     /// All marks.
@@ -167,10 +135,7 @@ impl Marks {
     /// Names the file.
     pub fn set(&mut self, run: RunId, epoch: EpochId) -> Result<()> {
         let line = format!("{run} {epoch}\n");
-        let written = self
-            .file
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.with_context(|| self.path.display().to_string())?;
         self.marks.insert(run, epoch);
         Ok(())
@@ -197,25 +162,16 @@ pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
 fn read(path: &Path) -> Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!(
-                "{} is missing; `node init` makes a folder with all files",
-                path.display()
-            )
+            bail!("{} is missing; `node init` makes a folder with all files", path.display())
         }
         read => read.with_context(|| path.display().to_string()),
     }
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let open = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path);
+    let open = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(|| path.display().to_string())
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -231,19 +187,11 @@ mod tests {
         for (run, epoch) in [(a, 1), (b, 1), (a, 2)] {
             marks.set(run, EpochId(epoch)).unwrap();
         }
-        fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"0101")
-            .unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"0101").unwrap();
         let again = Marks::open(&path).unwrap();
         assert_eq!(*again.all(), BTreeMap::from([(a, EpochId(2)), (b, EpochId(1))]));
         fs::write(&path, "no mark\n").unwrap();
         let error = Marks::open(&path).unwrap_err().to_string();
-        assert!(
-            error.ends_with("marks line 1: expected a run and an epoch"),
-            "{error}"
-        );
+        assert!(error.ends_with("marks line 1: expected a run and an epoch"), "{error}");
     }
 }

@@ -45,23 +45,8 @@ pub struct RunNote {
 impl RunNote {
     /// What is noted of a plan after some rounds.
     pub fn of(run: &str, rounds: u32, plan: &Plan) -> Self {
-        let Plan {
-            epochs,
-            batch,
-            learning_rate,
-            stride,
-            seed,
-            ..
-        } = *plan;
-        Self {
-            run: run.to_owned(),
-            rounds,
-            epochs,
-            batch,
-            learning_rate,
-            stride,
-            seed,
-        }
+        let Plan { epochs, batch, learning_rate, stride, seed, .. } = *plan;
+        Self { run: run.to_owned(), rounds, epochs, batch, learning_rate, stride, seed }
     }
 }
 
@@ -74,14 +59,8 @@ pub fn write(dir: &Path, detector: &Detector, note: &RunNote) -> Result<()> {
     let new = dir.join("model.new");
     let _ = fs::remove_dir_all(&new);
     fs::create_dir_all(&new).with_context(|| new.display().to_string())?;
-    write_replacing(
-        &new.join("model.safetensors"),
-        &to_safetensors(detector.parameters())?,
-    )?;
-    write_replacing(
-        &new.join("detector.json"),
-        &serde_json::to_vec_pretty(&detector.profile())?,
-    )?;
+    write_replacing(&new.join("model.safetensors"), &to_safetensors(detector.parameters())?)?;
+    write_replacing(&new.join("detector.json"), &serde_json::to_vec_pretty(&detector.profile())?)?;
     write_replacing(&new.join("run.json"), &serde_json::to_vec_pretty(note)?)?;
     let kept = dir.join("model");
     let old = dir.join("model.old");
@@ -126,10 +105,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     match fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!(
-                "{} is missing; a finished run leaves a model here",
-                path.display()
-            )
+            bail!("{} is missing; a finished run leaves a model here", path.display())
         }
         read => read.with_context(|| path.display().to_string()),
     }
@@ -137,11 +113,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Tensors in schema order, F32, little-endian, row-major.
 fn to_safetensors(parameters: &ParameterVector) -> Result<Vec<u8>> {
-    let bytes: Vec<u8> = parameters
-        .values()
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = parameters.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     let schema = Arc::clone(parameters.schema());
     let mut views = BTreeMap::new();
     for (tensor, range) in schema.ranges() {
@@ -156,9 +128,7 @@ fn from_safetensors(bytes: &[u8], schema: Schema) -> Result<ParameterVector> {
     let file = SafeTensors::deserialize(bytes).context("not a safetensors file")?;
     let mut values = Vec::with_capacity(schema.parameters());
     for (tensor, _) in schema.ranges() {
-        let view = file
-            .tensor(&tensor.name)
-            .with_context(|| format!("tensor `{}`", tensor.name))?;
+        let view = file.tensor(&tensor.name).with_context(|| format!("tensor `{}`", tensor.name))?;
         let shape: Vec<usize> = tensor.shape.iter().map(|side| *side as usize).collect();
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             bail!(
@@ -168,13 +138,7 @@ fn from_safetensors(bytes: &[u8], schema: Schema) -> Result<ParameterVector> {
                 view.shape()
             );
         }
-        values.extend(
-            view.data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|value| f32::from_le_bytes(*value)),
-        );
+        values.extend(view.data().as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)));
     }
     Ok(ParameterVector::new(Arc::new(schema), values)?)
 }

@@ -1,28 +1,17 @@
 //! The way of an update out of the node: delta, encode, seal.
 
-use common::crypto::{Identity, KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
+use common::crypto::{KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
-use common::limits::WEIGHT_MAX;
 use common::message::update::{self, UpdateHead};
 use common::model::ParameterVector;
 use rand_chacha::ChaCha20Rng;
-
-use crate::participant::Trained;
 
 /// What an update of this epoch is about. A node seals one update an epoch, hence number 1.
 pub fn subject(tenant: TenantId, run: RunId, round: RoundId, epoch: EpochId) -> Subject {
     let mut trace = [0; 16];
     trace[..8].copy_from_slice(&run.0[..8]);
     trace[8..12].copy_from_slice(&round.0.to_be_bytes());
-    Subject {
-        kind: Kind::Update,
-        tenant,
-        run,
-        round,
-        epoch,
-        seq: 1,
-        trace,
-    }
+    Subject { kind: Kind::Update, tenant, run, round, epoch, seq: 1, trace }
 }
 
 /// What training changed, sealed to the coordinator's key of this epoch.
@@ -31,25 +20,14 @@ pub fn subject(tenant: TenantId, run: RunId, round: RoundId, epoch: EpochId) -> 
 ///
 /// [`SealError`] when the update is over a limit or the coordinator's package is no key.
 pub fn seal(
-    trained: Trained,
+    head: &UpdateHead,
+    trained: ParameterVector,
     base: &ParameterVector,
-    identity: &Identity,
-    subject: Subject,
-    next_package: Option<KeyPackage>,
+    sealer: Sealer<'_>,
     to: &KeyPackage,
     random: &mut ChaCha20Rng,
 ) -> Result<Sealed, SealError> {
-    let head = UpdateHead {
-        weight: trained.samples.clamp(1, WEIGHT_MAX),
-        loss: trained.loss,
-    };
-    let delta = trained.parameters.minus(base);
-    let plain = update::encode(&head, delta.values());
-    Sealer {
-        identity,
-        subject,
-        next_package,
-        buffer: Vec::new(),
-    }
-    .seal_to_one(&plain, to, random)
+    let delta = trained.minus(base);
+    let plain = update::encode(head, delta.values());
+    sealer.seal_to_one(&plain, to, random)
 }

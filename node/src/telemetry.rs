@@ -23,11 +23,7 @@ pub struct Telemetry {
 /// One source being read.
 enum Open {
     Files(Follower),
-    Host {
-        sampler: Sampler,
-        every_micros: u64,
-        due: Timestamp,
-    },
+    Host { sampler: Sampler, every_micros: u64, due: Timestamp },
 }
 
 impl Telemetry {
@@ -39,12 +35,7 @@ impl Telemetry {
     pub fn open(config: &NodeConfig) -> Result<Self, IngestError> {
         let sources: Result<Vec<Open>, IngestError> = config.sources.iter().map(open).collect();
         let records_max = config.telemetry.records_max;
-        Ok(Self {
-            sources: sources?,
-            records: VecDeque::new(),
-            records_max,
-            version: 0,
-        })
+        Ok(Self { sources: sources?, records: VecDeque::new(), records_max, version: 0 })
     }
 
     /// Reads what is new; returns what an operator should know: rows and files that were left out.
@@ -91,11 +82,7 @@ fn open(source: &Source) -> Result<Open, IngestError> {
         Source::Directory(directory) => files(&directory.path, directory.format()),
         Source::Host(host) => {
             let every_micros = host.interval_s.micros();
-            Open::Host {
-                sampler: Sampler::new(None)?,
-                every_micros,
-                due: Timestamp::default(),
-            }
+            Open::Host { sampler: Sampler::new(None)?, every_micros, due: Timestamp::default() }
         }
     })
 }
@@ -104,17 +91,10 @@ fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
     match source {
         Open::Files(follower) => follower.look(),
         Open::Host { due, .. } if now < *due => Ok(Ingested::default()),
-        Open::Host {
-            sampler,
-            every_micros,
-            due,
-        } => {
+        Open::Host { sampler, every_micros, due } => {
             // The next sample is due on a grid, so that a late look does not shift all later ones.
             *due = Timestamp(now.0 - now.0 % *every_micros + *every_micros);
-            Ok(Ingested {
-                records: vec![sampler.sample(now)],
-                ..Ingested::default()
-            })
+            Ok(Ingested { records: vec![sampler.sample(now)], ..Ingested::default() })
         }
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::model::{Forecaster, Task};
+use common::units::Timestamp;
 
 use crate::detect::{Detector, History, Preparation};
-use crate::driver;
 use crate::kept::{self, RunNote};
 use crate::learn::{self, Training};
 use crate::participant::{Assignment, Trained};
@@ -20,26 +20,27 @@ pub struct TelemetryTrainer {
     dir: PathBuf,
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
+    clock: fn() -> Timestamp,
     /// What was prepared last: of which records, and for which task and stride.
     prepared: Option<(u64, Forecaster, u32, Arc<History>)>,
 }
 
 impl TelemetryTrainer {
-    /// A trainer for the node of this name and folder.
-    pub fn new(name: &str, dir: PathBuf, preparation: Preparation, telemetry: Arc<Mutex<Telemetry>>) -> Self {
-        Self {
-            name: name.to_owned(),
-            dir,
-            preparation,
-            telemetry,
-            prepared: None,
-        }
+    /// A trainer for the node of this name and folder. The clock tells when sources are looked at.
+    pub fn new(
+        name: &str,
+        dir: PathBuf,
+        preparation: Preparation,
+        telemetry: Arc<Mutex<Telemetry>>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self { name: name.to_owned(), dir, preparation, telemetry, clock, prepared: None }
     }
 
     /// The node's records as windows; prepared again only when there are new ones.
     fn history(&mut self, task: &Forecaster, stride: u32) -> Result<Arc<History>, String> {
         let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
-        for note in telemetry.look(driver::now()) {
+        for note in telemetry.look((self.clock)()) {
             tracing::warn!("{note}");
         }
         let version = telemetry.version();
@@ -48,10 +49,7 @@ impl TelemetryTrainer {
         {
             return Ok(Arc::clone(history));
         }
-        let preparation = Preparation {
-            stride,
-            ..self.preparation
-        };
+        let preparation = Preparation { stride, ..self.preparation };
         let history =
             History::prepare(task, telemetry.records(), &preparation).map_err(|error| error.to_string())?;
         let history = Arc::new(history);
@@ -73,13 +71,7 @@ pub fn node_seed(run_seed: u64, name: &str) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026 order of a node's training windows");
     hasher.update(&run_seed.to_le_bytes());
     hasher.update(name.as_bytes());
-    u64::from_le_bytes(
-        *hasher
-            .finalize()
-            .as_bytes()
-            .first_chunk()
-            .expect("a hash has 32 bytes"),
-    )
+    u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 impl Trainer for TelemetryTrainer {
@@ -104,17 +96,8 @@ impl Trainer for TelemetryTrainer {
             progress((done * 100 / all.max(1)) as u8)
         };
         let trained = learn::train(task, &assignment.model, &history.training, &settings, &mut tell);
-        let learn::Trained {
-            parameters,
-            samples,
-            loss,
-        } = trained.map_err(|error| error.to_string())?;
-        Ok(Trained {
-            epoch: assignment.epoch,
-            parameters,
-            samples,
-            loss,
-        })
+        let learn::Trained { parameters, samples, loss } = trained.map_err(|error| error.to_string())?;
+        Ok(Trained { epoch: assignment.epoch, parameters, samples, loss })
     }
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {
@@ -124,10 +107,6 @@ impl Trainer for TelemetryTrainer {
         let detector = Detector::fit(task, model, &history).map_err(|error| error.to_string())?;
         let note = RunNote::of(&assignment.run.to_string(), assignment.round.0, &assignment.plan);
         kept::write(&self.dir, &detector, &note).map_err(|error| format!("{error:#}"))?;
-        Ok(format!(
-            "the model of {} rounds is kept in {}",
-            note.rounds,
-            self.dir.join("model").display()
-        ))
+        Ok(format!("the model of {} rounds is kept in {}", note.rounds, self.dir.join("model").display()))
     }
 }

@@ -73,11 +73,9 @@ impl Training {
             for job in todo {
                 let report = match job {
                     Job::Train(assignment) => train(&mut trainer, &assignment, &current, &reports),
-                    Job::Keep(assignment) => Some(
-                        trainer
-                            .keep(&assignment)
-                            .map_or_else(Report::NotKept, Report::Kept),
-                    ),
+                    Job::Keep(assignment) => {
+                        Some(trainer.keep(&assignment).map_or_else(Report::NotKept, Report::Kept))
+                    }
                 };
                 // Nobody listens any more when the driver has ended; then neither does the loop go on.
                 if report.is_some_and(|report| reports.send(report).is_err()) {
@@ -122,11 +120,7 @@ fn train(
             told = percent;
             let _ = reports.send(Report::Progress(epoch, percent));
         }
-        if is_wanted() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     match trainer.train(assignment, &mut progress) {
         Ok(trained) => Some(Report::Trained(trained)),

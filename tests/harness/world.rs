@@ -13,9 +13,10 @@ use common::model::{ParameterVector, Task};
 use common::units::{Millis, Timestamp};
 use coordinator::config::Transfer;
 use coordinator::engine::{End, Engine, Output as Said, Setup, Start};
-use coordinator::folder::AllowedNode;
-use coordinator::members::Members;
-use coordinator::round::{CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RoundRecord, RunPosition};
+use coordinator::members::{AllowedNode, Members};
+use coordinator::round::{
+    CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RoundRecord, RunPosition,
+};
 use node::participant::{Assignment, Note, Output as Done, Participant, Setup as NodeSetup, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -119,11 +120,18 @@ impl World {
         let public = *coordinator.public();
         let tenant = TenantId::of_name(TENANT);
         let transfer = Transfer { window_chunks: 8, uploads_bytes: 6_000_000 };
-        let setup = Setup { identity: coordinator, tenant, mailbox: Mailbox::default(), transfer, random: fork(&mut random) };
+        let setup = Setup {
+            identity: coordinator,
+            tenant,
+            mailbox: Mailbox::default(),
+            transfer,
+            random: fork(&mut random),
+        };
         let nodes = identities.into_iter().enumerate().map(|(index, identity)| {
             let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
             let (marks, random) = (BTreeMap::new(), fork(&mut random));
-            let setup = NodeSetup { identity, coordinator: public, tenant, mailbox, marks, window: 8, random };
+            let setup =
+                NodeSetup { identity, coordinator: public, tenant, mailbox, marks, window: 8, random };
             Participant::new(setup, now)
         });
         let nodes: Vec<Participant> = nodes.collect();
@@ -162,7 +170,8 @@ impl World {
             committing: Millis(5_000),
             rejoin: Millis(1_000),
         };
-        let round_plan = RoundPlan::new(size, deadlines, rounds, 3, seed).expect("the scene is a possible plan");
+        let round_plan =
+            RoundPlan::new(size, deadlines, rounds, 3, seed).expect("the scene is a possible plan");
         let first = vec![0.0; self.scene.parameters as usize];
         let model = self.keep(&first);
         let next = common::id::EpochId(1);
@@ -217,11 +226,15 @@ impl World {
     fn arrive(&mut self, arrival: Arrival) {
         let now = self.now;
         match arrival {
-            Arrival::Trained(index, trained) => self.node(index, |node, now, out| node.on_trained(trained, now, out)),
+            Arrival::Trained(index, trained) => {
+                self.node(index, |node, now, out| node.on_trained(trained, now, out))
+            }
             Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
                 NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
                 NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
-                NodeDatagram::Chunk(blob, index, bytes) => node.on_model_chunk(*blob, *index, bytes, now, out),
+                NodeDatagram::Chunk(blob, index, bytes) => {
+                    node.on_model_chunk(*blob, *index, bytes, now, out)
+                }
                 NodeDatagram::Receipt(blob, bytes) => node.on_receipt(*blob, bytes, now, out),
             }),
             Arrival::ToCoordinator(datagram) => {
@@ -258,7 +271,9 @@ impl World {
                 }
                 Done::Train(assignment) => self.train(index, &assignment),
                 Done::Keep(assignment) => drop(self.kept.insert(index, assignment.model.values().to_vec())),
-                Done::Note(Note::Ignored { topic, reason }) => self.notes.push(format!("node-{index} ignored {topic}: {reason}")),
+                Done::Note(Note::Ignored { topic, reason }) => {
+                    self.notes.push(format!("node-{index} ignored {topic}: {reason}"))
+                }
                 Done::Mark { .. } | Done::Cancel | Done::Note(_) => (),
             }
         }
@@ -286,7 +301,9 @@ impl World {
                         Some(to) => self.to_node(usize::from(to[0]), datagram, false),
                     }
                 }
-                Said::UpdateReceipt { blob, bytes, .. } => self.to_all(&NodeDatagram::Receipt(blob, bytes), false),
+                Said::UpdateReceipt { blob, bytes, .. } => {
+                    self.to_all(&NodeDatagram::Receipt(blob, bytes), false)
+                }
                 Said::Event(bytes) => self.wire.push(bytes),
                 Said::Load(hash) => {
                     let model = self.disk.get(&hash).cloned().ok_or_else(|| "missing".to_owned());
@@ -361,7 +378,9 @@ impl World {
             (false, true) => 2,
         };
         let base = self.now.0 + 50;
-        (0..copies).map(|_| Timestamp(base + u64::from(self.random.next_u32() % (delay_micros + 1)))).collect()
+        (0..copies)
+            .map(|_| Timestamp(base + u64::from(self.random.next_u32() % (delay_micros + 1))))
+            .collect()
     }
 
     fn at(&mut self, at: Timestamp, arrival: Arrival) {

@@ -7,8 +7,14 @@ use harness::world::{Network, Scene, World};
 use proptest::prelude::*;
 
 /// Two chunks of model, so that transfers have an order to lose.
-const SCENE: Scene =
-    Scene { seed: 1, nodes: 4, parameters: 20_000, rounds: 3, minimum: 4, network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 } };
+const SCENE: Scene = Scene {
+    seed: 1,
+    nodes: 4,
+    parameters: 20_000,
+    rounds: 3,
+    minimum: 4,
+    network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
+};
 
 /// Longer than all deadlines of a run together.
 const LIMIT: Millis = Millis(600_000);
@@ -88,7 +94,10 @@ fn an_update_that_is_not_finite_costs_its_sender_the_slot_and_never_the_round() 
     let record = &world.committed[0];
     let rejected: Vec<String> = record.missing().map(|(_, outcome)| outcome.to_string()).collect();
     assert_eq!(rejected, ["rejected: value 0 is NaN"]);
-    assert!(record.members.iter().filter(|member| matches!(member.outcome, MemberOutcome::Reported(_))).count() == 3);
+    assert!(
+        record.members.iter().filter(|member| matches!(member.outcome, MemberOutcome::Reported(_))).count()
+            == 3
+    );
     assert!(world.model().unwrap().iter().all(|value| value.is_finite()));
 }
 

@@ -3,7 +3,7 @@
 //! Wycheproof for each primitive in use, RFC 9180 for HPKE, Wycheproof's C2SP vectors for the chunked
 //! encryption, and an altered, cut, reordered or misplaced piece of everything that is sent.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
 
 mod altered;
 mod chunked;

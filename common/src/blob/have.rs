@@ -139,7 +139,9 @@ mod tests {
     #[test]
     fn gaps_are_what_is_missing_before_the_front() {
         let mut have = Have::nothing_of(10);
-        [0, 1, 4, 7].into_iter().for_each(|index| assert!(have.insert(index)));
+        for index in [0, 1, 4, 7] {
+            assert!(have.insert(index));
+        }
         assert_eq!(have.gaps().missing().collect::<Vec<_>>(), [2, 3, 5, 6]);
         assert_eq!(have.gaps().front, 8);
         assert!(!have.insert(4), "a chunk that is here is not new");
@@ -149,7 +151,9 @@ mod tests {
     #[test]
     fn more_gaps_than_a_receipt_holds_move_its_front_back() {
         let mut have = Have::nothing_of(400);
-        (0..400).filter(|index| index % 2 == 1).for_each(|index| assert!(have.insert(index)));
+        for index in (1..400).step_by(2) {
+            assert!(have.insert(index));
+        }
         let gaps = have.gaps();
         assert_eq!(gaps.missing().count(), GAPS_MAX);
         assert_eq!(gaps.front as usize, 2 * GAPS_MAX);

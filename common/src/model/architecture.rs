@@ -38,21 +38,14 @@ pub struct Forecaster {
     pub hidden: List<u32, 8>,
 }
 
-crate::wire_fields!(Forecaster {
-    metrics,
-    past_steps,
-    hidden
-});
+crate::wire_fields!(Forecaster { metrics, past_steps, hidden });
 
 impl Forecaster {
     /// Width of each layer from the input to the output.
     pub fn widths(&self) -> Vec<u32> {
         let metrics = self.metrics.len() as u32;
         let input = metrics.saturating_mul(self.past_steps);
-        std::iter::once(input)
-            .chain(self.hidden.iter().copied())
-            .chain([metrics])
-            .collect()
+        std::iter::once(input).chain(self.hidden.iter().copied()).chain([metrics]).collect()
     }
 
     /// Layer `i` has `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
@@ -80,7 +73,7 @@ impl Task {
     }
 
     /// The first model of a run: weights and biases uniform in ±1/√(inputs of the layer)
-    /// (the usual default for linear layers; LeCun et al. 1998, section 4.6), from this seed.
+    /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed.
     ///
     /// # Errors
     ///
@@ -120,9 +113,7 @@ impl Wire for Task {
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
         match u8::take(input)? {
             1 => Forecaster::take(input).map(Self::Forecaster),
-            2 => Ok(Self::Flat {
-                parameters: Wire::take(input)?,
-            }),
+            2 => Ok(Self::Flat { parameters: Wire::take(input)? }),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }
@@ -148,10 +139,7 @@ mod tests {
         let schema = forecaster().schema().unwrap();
         let shapes: Vec<&[u32]> = schema.tensors().iter().map(|tensor| &*tensor.shape).collect();
         assert_eq!(shapes[..4], [&[38, 64][..], &[64], &[64, 16], &[16]]);
-        assert_eq!(
-            schema.parameters(),
-            38 * 64 + 64 + 64 * 16 + 16 + 16 * 64 + 64 + 64 * 2 + 2
-        );
+        assert_eq!(schema.parameters(), 38 * 64 + 64 + 64 * 16 + 16 + 16 * 64 + 64 + 64 * 2 + 2);
     }
 
     #[test]
@@ -160,11 +148,7 @@ mod tests {
         assert_eq!(first, forecaster().initial(7).unwrap());
         assert_ne!(first, forecaster().initial(8).unwrap());
         let bound = 1.0 / 38_f32.sqrt();
-        assert!(
-            first.values()[..38 * 64]
-                .iter()
-                .all(|value| value.abs() <= bound && *value != 0.0)
-        );
+        assert!(first.values()[..38 * 64].iter().all(|value| value.abs() <= bound && *value != 0.0));
     }
 
     #[test]

@@ -75,14 +75,8 @@ impl ParameterVector {
     /// When the schemas differ: both came from the same plan.
     #[must_use]
     pub fn minus(mut self, base: &Self) -> Self {
-        assert_eq!(
-            self.schema, base.schema,
-            "a delta is taken between models of one schema"
-        );
-        self.values
-            .iter_mut()
-            .zip(&base.values)
-            .for_each(|(value, base)| *value -= base);
+        assert_eq!(self.schema, base.schema, "a delta is taken between models of one schema");
+        self.values.iter_mut().zip(&base.values).for_each(|(value, base)| *value -= base);
         self
     }
 }
@@ -90,9 +84,9 @@ impl ParameterVector {
 /// Appends values as little-endian IEEE 754 binary32, the layout of safetensors' `F32`.
 pub(crate) fn put_values(values: &[f32], out: &mut Vec<u8>) {
     out.reserve(values.len() * 4);
-    values
-        .iter()
-        .for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    for value in values {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
 }
 
 /// Reads what [`put_values`] wrote.
@@ -120,12 +114,6 @@ mod tests {
     fn a_vector_of_another_length_than_its_schema_is_refused() {
         let schema = Arc::new(Schema::flat(3).unwrap());
         let error = ParameterVector::new(schema, vec![0.0; 2]).unwrap_err();
-        assert_eq!(
-            error,
-            ParametersError::WrongLength {
-                found: 2,
-                expected: 3
-            }
-        );
+        assert_eq!(error, ParametersError::WrongLength { found: 2, expected: 3 });
     }
 }

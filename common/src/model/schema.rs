@@ -30,6 +30,9 @@ pub enum SchemaError {
     /// Two tensors share a name.
     #[error("tensor `{0}` is there twice")]
     Duplicate(String),
+    /// A tensor without a value, or no tensor at all.
+    #[error("tensor `{0}` is empty")]
+    Empty(String),
     /// More values than a model may have.
     #[error("more than {PARAMETERS_MAX} parameters")]
     TooManyParameters,
@@ -42,17 +45,12 @@ impl Tensor {
     ///
     /// [`SchemaError::TooLong`] when name or shape is over its limit.
     pub fn new(name: &str, shape: &[u32]) -> Result<Self, SchemaError> {
-        Ok(Self {
-            name: Text::try_from(name)?,
-            shape: List::try_from(shape.to_vec())?,
-        })
+        Ok(Self { name: Text::try_from(name)?, shape: List::try_from(shape.to_vec())? })
     }
 
     /// The number of its values; `None` when that overflows.
     fn parameters(&self) -> Option<u64> {
-        self.shape
-            .iter()
-            .try_fold(1_u64, |product, &side| product.checked_mul(u64::from(side)))
+        self.shape.iter().try_fold(1_u64, |product, &side| product.checked_mul(u64::from(side)))
     }
 }
 
@@ -67,15 +65,15 @@ impl Schema {
         if let Some(twice) = tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
             return Err(SchemaError::Duplicate(twice.name.to_string()));
         }
+        if let Some(empty) = tensors.iter().find(|tensor| tensor.shape.contains(&0)) {
+            return Err(SchemaError::Empty(empty.name.to_string()));
+        }
         let parameters = tensors
             .iter()
             .try_fold(0_u64, |sum, tensor| sum.checked_add(tensor.parameters()?))
             .filter(|&sum| sum <= PARAMETERS_MAX)
             .ok_or(SchemaError::TooManyParameters)?;
-        Ok(Self {
-            tensors: List::try_from(tensors)?,
-            parameters: parameters as usize,
-        })
+        Ok(Self { tensors: List::try_from(tensors)?, parameters: parameters as usize })
     }
 
     /// A single tensor `weights` of this many values, without meaning: for measuring rounds.
@@ -140,6 +138,8 @@ mod tests {
     fn a_name_twice_or_too_many_parameters_make_no_schema() {
         let twice = vec![Tensor::new("a", &[1]).unwrap(), Tensor::new("a", &[2]).unwrap()];
         assert_eq!(Schema::new(twice), Err(SchemaError::Duplicate("a".into())));
+        let empty = vec![Tensor::new("a", &[3, 0]).unwrap()];
+        assert_eq!(Schema::new(empty), Err(SchemaError::Empty("a".into())));
         let huge = vec![Tensor::new("a", &[u32::MAX, u32::MAX, u32::MAX]).unwrap()];
         assert_eq!(Schema::new(huge), Err(SchemaError::TooManyParameters));
     }

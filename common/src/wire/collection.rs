@@ -142,33 +142,19 @@ mod tests {
     fn a_list_over_its_limit_is_refused_both_ways() {
         assert!(List::<u8, 2>::try_from(vec![1, 2, 3]).is_err());
         let bytes = encode(&List::<u8, 3>::try_from(vec![1, 2, 3]).unwrap());
-        assert_eq!(
-            decode::<List<u8, 2>>(&bytes).unwrap_err().fault,
-            Fault::TooLong { max: 2 }
-        );
+        assert_eq!(decode::<List<u8, 2>>(&bytes).unwrap_err().fault, Fault::TooLong { max: 2 });
     }
 
     #[test]
     fn a_length_that_the_input_cannot_hold_allocates_nothing() {
         let bytes = u32::MAX.to_le_bytes();
-        assert_eq!(
-            decode::<List<u64, { u32::MAX as usize }>>(&bytes)
-                .unwrap_err()
-                .fault,
-            Fault::Short
-        );
+        assert_eq!(decode::<List<u64, { u32::MAX as usize }>>(&bytes).unwrap_err().fault, Fault::Short);
     }
 
     #[test]
     fn text_that_is_not_utf8_is_refused_with_its_offset() {
         let error = decode::<Text<8>>(&[1, 0, 0, 0, 0xff]).unwrap_err();
-        assert_eq!(
-            error,
-            WireError {
-                offset: 5,
-                fault: Fault::NotText
-            }
-        );
+        assert_eq!(error, WireError { offset: 5, fault: Fault::NotText });
     }
 
     #[test]

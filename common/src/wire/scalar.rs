@@ -33,9 +33,7 @@ macro_rules! newtype {
 }
 
 number!(u8, u16, u32, u64, i64, f32, f64);
-newtype!(
-    NodeId, RunId, TenantId, BlobId, ModelHash, RoundId, EpochId, Timestamp, Millis, ByteCount
-);
+newtype!(NodeId, RunId, TenantId, BlobId, ModelHash, RoundId, EpochId, Timestamp, Millis, ByteCount);
 
 impl<const N: usize> Wire for [u8; N] {
     fn put(&self, out: &mut Vec<u8>) {

@@ -80,7 +80,9 @@ pub(super) async fn execute(dir: &Path, command: &ModelCommand) -> Result<ExitCo
 
 fn resolve(view: &View, wanted: Option<&str>) -> Result<String> {
     let mut by_hash = listed(view).into_iter().map(|listed| listed.model.to_owned());
-    if let Some(hash) = by_hash.find(|hash| wanted.is_some_and(|wanted| wanted.len() >= 8 && hash.starts_with(wanted))) {
+    if let Some(hash) =
+        by_hash.find(|hash| wanted.is_some_and(|wanted| wanted.len() >= 8 && hash.starts_with(wanted)))
+    {
         return Ok(hash);
     }
     match view.run(wanted).map(|run| (run, &run.model)) {

@@ -51,7 +51,8 @@ pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode
 }
 
 async fn ask(dir: &Path, request: &Request) -> Result<Client> {
-    let not_serving = || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
+    let not_serving =
+        || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
     Client::ask(dir, request).await?.with_context(not_serving)
 }
 
@@ -77,7 +78,10 @@ async fn list(dir: &Path, format: Format) -> Result<ExitCode> {
             Format::Text => {
                 let model = run.model.as_deref().map_or("-", |model| &model[..12.min(model.len())]);
                 let status = format!("{:?}", run.status).to_lowercase();
-                format!("{}  {status:<9} {:>3}/{:<3} {model:<12}  {}", run.run, run.rounds_done, run.rounds, run.name)
+                format!(
+                    "{}  {status:<9} {:>3}/{:<3} {model:<12}  {}",
+                    run.run, run.rounds_done, run.rounds, run.name
+                )
             }
         });
     }
@@ -89,7 +93,9 @@ async fn watch(dir: &Path, wanted: Option<&str>, format: Format) -> Result<ExitC
     let mut client = ask(dir, &Request::Watch).await?;
     let mut screen = Screen::default();
     while let Some(Reply::View(view)) = client.next().await? {
-        let Some(run) = view.run(wanted) else { bail!("no run `{}`; `coordinator run list` shows them", wanted.unwrap_or("")) };
+        let Some(run) = view.run(wanted) else {
+            bail!("no run `{}`; `coordinator run list` shows them", wanted.unwrap_or(""))
+        };
         match format {
             Format::Json => print_lines(&[json_line(run)?]),
             Format::Text => screen.show(run),
@@ -121,7 +127,12 @@ impl Screen {
             let _ = writeln!(
                 text,
                 "round {:>3}/{}  {} updates  loss {:.5}  {:.0} ms  model {}",
-                round.round, run.rounds, round.updates, round.loss, round.wall_ms, &round.model[..12.min(round.model.len())]
+                round.round,
+                run.rounds,
+                round.updates,
+                round.loss,
+                round.wall_ms,
+                &round.model[..12.min(round.model.len())]
             );
         }
         self.rounds_shown = run.rounds_done;
@@ -140,18 +151,32 @@ impl Screen {
 fn describe(run: &RunView) -> String {
     let mut text = String::new();
     let _ = match (run.status, &run.current) {
-        (RunStatus::Finished, _) => writeln!(text, "run {} finished: model {}", run.run, run.model.as_deref().unwrap_or("-")),
-        (RunStatus::Failed, _) => writeln!(text, "run {} failed: {}", run.run, run.reason.as_deref().unwrap_or("unknown")),
+        (RunStatus::Finished, _) => {
+            writeln!(text, "run {} finished: model {}", run.run, run.model.as_deref().unwrap_or("-"))
+        }
+        (RunStatus::Failed, _) => {
+            writeln!(text, "run {} failed: {}", run.run, run.reason.as_deref().unwrap_or("unknown"))
+        }
         (RunStatus::Running, None) => writeln!(text, "run {} begins", run.run),
         (RunStatus::Running, Some(now)) => writeln!(
             text,
             "round {:>3}/{}  {}  {} of {} updates (at least {})  {} s left",
-            now.round, run.rounds, now.phase, now.updates, now.goal, now.minimum, now.deadline_ms / 1000
+            now.round,
+            run.rounds,
+            now.phase,
+            now.updates,
+            now.goal,
+            now.minimum,
+            now.deadline_ms / 1000
         ),
     };
     for (name, member) in run.current.iter().flat_map(|now| &now.cohort) {
         let loss = member.loss.map_or(String::new(), |loss| format!("  loss {loss:.5}"));
-        let _ = writeln!(text, "  {name:<24} {:<12} {:>3} %  {} B{loss}", member.state, member.progress, member.bytes);
+        let _ = writeln!(
+            text,
+            "  {name:<24} {:<12} {:>3} %  {} B{loss}",
+            member.state, member.progress, member.bytes
+        );
     }
     text
 }

@@ -92,7 +92,9 @@ impl Link {
                     Some(address) => self.models.write_to(ReaderAddress(address), &key, &bytes),
                 }
             }
-            Output::UpdateReceipt { blob, node, bytes } => self.receipts.write(&[blob.0, node.0].concat(), &bytes),
+            Output::UpdateReceipt { blob, node, bytes } => {
+                self.receipts.write(&[blob.0, node.0].concat(), &bytes)
+            }
             other => unreachable!("{other:?} is for the disk or the operator"),
         };
         if let Err(error) = sent {

@@ -121,9 +121,16 @@ impl Active {
     }
 
     /// A node was heard: for the first time, as a new process, or again.
-    pub(super) fn on_node(&mut self, node: NodeId, arrived: bool, declined: Option<EpochId>, context: &mut Context<'_>) {
+    pub(super) fn on_node(
+        &mut self,
+        node: NodeId,
+        arrived: bool,
+        declined: Option<EpochId>,
+        context: &mut Context<'_>,
+    ) {
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
-        let selected = self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
+        let selected =
+            self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
         self.on_input(Input::NodeReady(node), context);
         if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
             // A new process has not the keys of the epoch going on: it takes part again in the next one.
@@ -150,9 +157,17 @@ impl Active {
         context.dispatch(sent);
     }
 
-    pub(super) fn on_model_receipt(&mut self, blob: BlobId, node: NodeId, bytes: &[u8], context: &mut Context<'_>) {
+    pub(super) fn on_model_receipt(
+        &mut self,
+        blob: BlobId,
+        node: NodeId,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) {
         let Some(exchange) = &mut self.exchange else { return };
-        let Some(downlink) = exchange.downlink.as_mut().filter(|downlink| downlink.blob() == blob) else { return };
+        let Some(downlink) = exchange.downlink.as_mut().filter(|downlink| downlink.blob() == blob) else {
+            return;
+        };
         let window = context.setup.transfer.window_chunks;
         if downlink.on_receipt(&exchange.epoch, node, bytes, window, context.now) {
             self.has_model(node, context);
@@ -177,7 +192,13 @@ impl Active {
         let mut sent = Vec::new();
         let members = &*context.members;
         let piece = (blob, index, bytes);
-        let step = exchange.uplink.on_piece(&exchange.epoch, |node| members.key(node), piece, context.now, &mut sent);
+        let step = exchange.uplink.on_piece(
+            &exchange.epoch,
+            |node| members.key(node),
+            piece,
+            context.now,
+            &mut sent,
+        );
         context.dispatch(sent);
         match step {
             Ok(Step::Quiet) => (),
@@ -208,7 +229,8 @@ impl Active {
         let arrival = Arrival { node, epoch: exchange.epoch.id, head };
         let sum = &mut self.sum;
         let outputs = self.run.on_update(arrival, context.now, || sum.fold(values, weight));
-        let taken = outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
+        let taken =
+            outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
         if taken {
             self.losses.insert(node, loss);
         }
@@ -239,7 +261,7 @@ impl Active {
                 self.run.on_update(Arrival { node, epoch, head }, context.now, || Err(refusal))
             }
             // A second offer takes nothing from the first.
-            None if fault == Inadmissible::Duplicate => Vec::new(),
+            None if matches!(fault, Inadmissible::Duplicate(_)) => Vec::new(),
             None => self.run.on_input(Input::Declined { node, epoch }, context.now),
         };
         self.rejected.insert(node, fault.to_string());
@@ -256,7 +278,11 @@ impl Active {
         }
     }
 
-    pub(super) fn on_stored(&mut self, stored: Result<(ModelHash, Vec<f32>), String>, context: &mut Context<'_>) {
+    pub(super) fn on_stored(
+        &mut self,
+        stored: Result<(ModelHash, Vec<f32>), String>,
+        context: &mut Context<'_>,
+    ) {
         let input = match stored {
             Ok((hash, model)) => {
                 self.fresh = Some((hash, model));
@@ -293,7 +319,9 @@ impl Active {
         let mut sent = Vec::new();
         self.bytes += downlink.send(context.now, &mut sent);
         context.dispatch(sent);
-        if slot.as_ref().is_some_and(Downlink::is_complete) && let Some(done) = slot.take() {
+        if slot.as_ref().is_some_and(Downlink::is_complete)
+            && let Some(done) = slot.take()
+        {
             self.sealed_buffer = small(done.into_buffer());
         }
     }
@@ -306,7 +334,11 @@ impl Active {
 
     fn obey_one(&mut self, output: round::Output, context: &mut Context<'_>) {
         match output {
-            round::Output::PhaseBegan { .. } | round::Output::Folded(_) | round::Output::Publish { .. } => (),
+            round::Output::PhaseBegan { .. } | round::Output::Folded(_) => (),
+            round::Output::Publish { round, model } => {
+                let updates = self.losses.len() as u32;
+                context.event(self.id, round, Fact::RoundClosed { model, updates });
+            }
             round::Output::Announce(announce) => {
                 self.sum.reset();
                 self.losses.clear();
@@ -319,7 +351,10 @@ impl Active {
                 let round = self.run.rounds_done();
                 let fact = Fact::UpdateRejected { node: rejection.node, reason: reason(&why) };
                 context.event(self.id, RoundId(round.0 + 1), fact);
-                context.out.push(Output::Note(format!("update of {} refused: {why}", context.members.name(rejection.node))));
+                context.out.push(Output::Note(format!(
+                    "update of {} refused: {why}",
+                    context.members.name(rejection.node)
+                )));
                 self.rejected.insert(rejection.node, why);
             }
             round::Output::Aggregate { .. } => {
@@ -327,16 +362,13 @@ impl Active {
                 self.want(Awaiting::Aggregate, context);
             }
             round::Output::Commit { record, epochs_end } => {
-                if let round::RoundOutcome::Committed(model) = record.outcome {
-                    let updates = record.reports().count() as u32;
-                    // Told once it is durable: the driver carries outputs out in order.
-                    context.out.push(Output::Commit { record: record.clone(), epochs_end });
-                    context.event(self.id, record.round, Fact::RoundClosed { model, updates });
-                }
+                context.out.push(Output::Commit { record, epochs_end })
             }
             round::Output::RoundAborted(record) => {
                 if let round::RoundOutcome::Aborted(why) = &record.outcome {
-                    context.out.push(Output::Note(format!("round {} ended without a model: {why}", record.round)));
+                    context
+                        .out
+                        .push(Output::Note(format!("round {} ended without a model: {why}", record.round)));
                     context.event(self.id, record.round, Fact::RoundAborted { reason: why.clone() });
                 }
                 self.close_exchange();
@@ -370,7 +402,8 @@ impl Active {
     /// Erases the epoch's keys and keeps its buffers.
     fn close_exchange(&mut self) {
         if let Some(Exchange { downlink, uplink, .. }) = self.exchange.take() {
-            self.buffers = uplink.into_buffers();
+            self.buffers =
+                uplink.into_buffers().into_iter().map(small).filter(|buffer| buffer.capacity() > 0).collect();
             if let Some(downlink) = downlink {
                 self.sealed_buffer = small(downlink.into_buffer());
             }
@@ -400,16 +433,18 @@ impl Active {
                 let wait = Millis(announce.deadline.since(context.now).0);
                 let cohort = announce.cohort.iter().copied().collect();
                 let position = (announce.round, announce.epoch, wait);
-                self.open_exchange(&model, &cohort, position, true, context);
+                self.open_exchange(model, &cohort, position, true, context);
                 let cohort = announce.cohort.try_into().expect("the plan bounds the cohort");
                 context.event(self.id, announce.round, Fact::RoundOpened { cohort });
             }
             Awaiting::Keep(nodes) => {
                 let Some(epoch) = self.run.take_epoch() else {
-                    return context.out.push(Output::Note("no epoch is left to offer the result again".into()));
+                    return context
+                        .out
+                        .push(Output::Note("no epoch is left to offer the result again".into()));
                 };
                 let position = (self.run.rounds_done(), epoch, KEEP);
-                self.open_exchange(&model, &nodes, position, false, context);
+                self.open_exchange(model, &nodes, position, false, context);
             }
         }
     }
@@ -417,7 +452,7 @@ impl Active {
     /// Draws the keys of an epoch, announces it, and sends its model.
     fn open_exchange(
         &mut self,
-        model: &[f32],
+        model: Vec<f32>,
         nodes: &BTreeSet<NodeId>,
         (round, id, wait): (RoundId, EpochId, Millis),
         train: bool,
@@ -433,11 +468,14 @@ impl Active {
             .collect();
         let names = (context.setup.tenant, self.id, round, id);
         let random = &mut context.setup.random;
-        let (epoch, members, failed) = Epoch::open(names, coordinator, packages.into_iter(), (now, wait), random);
+        let (epoch, members, failed) =
+            Epoch::open(names, coordinator, packages.into_iter(), (now, wait), random);
         for (node, error) in failed {
             context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
         }
-        let plain = model::encode(&self.plan, model);
+        let plain = model::encode(&self.plan, &model);
+        // One copy at a time: the file has the model, should it be needed again.
+        drop(model);
         let sealer = Sealer {
             identity: &context.setup.identity,
             subject: epoch.model_subject(),
@@ -447,6 +485,7 @@ impl Active {
         let sealed = sealer
             .seal_to_group(&plain, &epoch.root, random)
             .expect("a model within PARAMETERS_MAX fits one blob");
+        drop(plain);
         let members = members.try_into().expect("the plan bounds the cohort");
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
@@ -455,13 +494,20 @@ impl Active {
         let head = wire::encode(&UpdateHead { weight: 0, loss: 0.0 }).len();
         let update_bytes = (head + self.parameters * 4) as u64;
         let buffers = std::mem::take(&mut self.buffers);
-        let uplink = Uplink::new(update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
+        let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
         let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));
         self.exchange = Some(Exchange { epoch, downlink, uplink, train });
         self.send(context);
     }
 
-    fn announce(&self, request: Request, round: RoundId, epoch: EpochId, deadline: Millis, context: &mut Context<'_>) {
+    fn announce(
+        &self,
+        request: Request,
+        round: RoundId,
+        epoch: EpochId,
+        deadline: Millis,
+        context: &mut Context<'_>,
+    ) {
         let (tenant, issued) = (context.setup.tenant, context.now);
         let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
         let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);

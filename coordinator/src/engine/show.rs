@@ -26,13 +26,15 @@ impl Engine {
             updates: progress.cohort.map_or(0, |cohort| reported(cohort.slots())),
             minimum,
             goal,
-            cohort: slots.map(|(node, slot)| (self.members().name(*node), self.member(active, *node, slot))).collect(),
+            cohort: slots
+                .map(|(node, slot)| (self.members().name(*node), self.member(active, *node, slot)))
+                .collect(),
         })
     }
 
     /// All allowed nodes.
     pub fn nodes(&self) -> Vec<NodeView> {
-        let view = |(node, allowed): (NodeId, &crate::folder::AllowedNode)| {
+        let view = |(node, allowed): (NodeId, &crate::members::AllowedNode)| {
             let member = self.members().present(node);
             let activity = member.map_or("away", |member| activity(member.activity));
             NodeView {

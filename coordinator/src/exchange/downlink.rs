@@ -34,7 +34,14 @@ impl Downlink {
     }
 
     /// Takes a receipt that `node` is said to have written. True when it now has everything.
-    pub fn on_receipt(&mut self, epoch: &Epoch, node: NodeId, bytes: &[u8], window_max: u32, now: Timestamp) -> bool {
+    pub fn on_receipt(
+        &mut self,
+        epoch: &Epoch,
+        node: NodeId,
+        bytes: &[u8],
+        window_max: u32,
+        now: Timestamp,
+    ) -> bool {
         let Some(receipt) = epoch.pairs.get(&node).and_then(|pair| Receipt::open(bytes, node, pair)) else {
             return false;
         };

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use common::blob::{Arrival, Incoming};
-use common::crypto::{KeyPackage, Kind, Manifest, OpenError, Opener, PublicIdentity};
-use common::id::{BlobId, NodeId};
+use common::crypto::{
+    KeyPackage, Kind, Manifest, OpenError, Opener, PublicIdentity, ReplayError, ReplayGuard,
+};
+use common::id::{BlobId, EpochId, NodeId};
 use common::limits::OFFER_INDEX;
 use common::message::receipt::{Receipt, Status};
 use common::units::Timestamp;
@@ -24,7 +26,9 @@ pub struct Uplink {
     active: BTreeMap<BlobId, (NodeId, Incoming)>,
     /// How ended what is over, in case its sender missed the receipt.
     ended: BTreeMap<BlobId, (NodeId, Status)>,
-    /// One update a node: the blob it offered first.
+    /// One update a node, and none twice.
+    guard: ReplayGuard,
+    /// The blob that each node offered.
     offered: BTreeMap<NodeId, BlobId>,
     /// Receipts are numbered over the whole epoch.
     receipts: u32,
@@ -75,8 +79,8 @@ pub enum Inadmissible {
         expected: u64,
     },
     /// A second update of the same node in one epoch.
-    #[error("a second update in one round")]
-    Duplicate,
+    #[error("a second update in one round: {0}")]
+    Duplicate(#[from] ReplayError),
     /// Signature, recipient or key are wrong, or what arrived is not what was signed.
     #[error(transparent)]
     Sealed(#[from] OpenError),
@@ -84,9 +88,10 @@ pub enum Inadmissible {
 
 impl Uplink {
     /// No uploads yet. `buffers` are old ones to be used again.
-    pub fn new(update_bytes: u64, window: u32, budget: u64, buffers: Vec<Vec<u8>>) -> Self {
+    pub fn new(epoch: EpochId, update_bytes: u64, window: u32, budget: u64, buffers: Vec<Vec<u8>>) -> Self {
         let (queue, active, ended, offered) = Default::default();
-        Self { update_bytes, window, budget, queue, active, ended, offered, receipts: 0, buffers }
+        let guard = ReplayGuard::new(epoch);
+        Self { update_bytes, window, budget, queue, active, ended, guard, offered, receipts: 0, buffers }
     }
 
     /// Takes a piece of an update: an offer or a chunk.
@@ -118,7 +123,7 @@ impl Uplink {
             self.receipt(epoch, *node, blob, Status::Queued, out);
             return Ok(Step::Quiet);
         }
-        let opener = match self.admit(epoch, key_of, bytes) {
+        let opener = match self.admit(epoch, key_of, bytes, now) {
             Ok(opener) => opener,
             Err((sender, fault)) => {
                 if let Some(node) = sender {
@@ -138,10 +143,11 @@ impl Uplink {
 
     /// Cheap checks first, then the signature, then the key exchange.
     fn admit<'k>(
-        &self,
+        &mut self,
         epoch: &Epoch,
         key_of: impl FnOnce(NodeId) -> Option<&'k PublicIdentity>,
         bytes: &[u8],
+        now: Timestamp,
     ) -> Result<Opener, (Option<NodeId>, Inadmissible)> {
         let manifest: Manifest = wire::decode(bytes).map_err(|error| (None, error.into()))?;
         let header = *manifest.claimed_header();
@@ -151,14 +157,14 @@ impl Uplink {
         let key = key.ok_or(unsure(Inadmissible::NotSelected))?;
         let subject = (header.subject.kind, header.subject.tenant, header.subject.run, header.subject.round);
         let expected = (Kind::Update, epoch.tenant, epoch.run, epoch.round);
-        if subject != expected || header.subject.epoch != epoch.id || header.subject.seq != 1 {
+        if subject != expected || header.subject.epoch != epoch.id {
             return Err(unsure(Inadmissible::Elsewhere));
         }
         let verified = manifest.verify(key).map_err(|error| unsure(error.into()))?;
         let sure = |fault| (Some(claimed), fault);
-        if self.offered.contains_key(&claimed) {
-            return Err(sure(Inadmissible::Duplicate));
-        }
+        self.guard
+            .accept(claimed, header.subject.epoch, header.subject.seq, now)
+            .map_err(|error| sure(error.into()))?;
         let found = header.layout.plain_bytes() as u64;
         if found != self.update_bytes {
             return Err(sure(Inadmissible::WrongSize { found, expected: self.update_bytes }));
@@ -239,7 +245,9 @@ impl Uplink {
         let blob = self.offered.get(&node)?;
         match self.ended.get(blob) {
             Some(_) => Some((self.update_bytes, self.update_bytes)),
-            None => Some(self.active.get(blob).map_or((0, self.update_bytes), |(_, incoming)| incoming.progress())),
+            None => Some(
+                self.active.get(blob).map_or((0, self.update_bytes), |(_, incoming)| incoming.progress()),
+            ),
         }
     }
 
@@ -270,7 +278,14 @@ impl Uplink {
         self.receipt(epoch, node, blob, status, out);
     }
 
-    fn receipt(&mut self, epoch: &Epoch, node: NodeId, blob: BlobId, status: Status, out: &mut Vec<Dispatch>) {
+    fn receipt(
+        &mut self,
+        epoch: &Epoch,
+        node: NodeId,
+        blob: BlobId,
+        status: Status,
+        out: &mut Vec<Dispatch>,
+    ) {
         if let Some(pair) = epoch.pairs.get(&node) {
             self.receipts += 1;
             let receipt = Receipt { blob, seq: self.receipts, status };

@@ -72,24 +72,14 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
             round: 0,
         },
         initial_seed: note.seed,
-        preparation: Preparation {
-            stride: note.stride,
-            ..config.preparation
-        },
+        preparation: Preparation { stride: note.stride, ..config.preparation },
         tune_epochs: options.tune_epochs,
         usual_records: options.usual_records,
         tune_share_min: 0.05,
         width: options.width,
     };
-    let labelled = Labelled {
-        training: &training,
-        test: &test,
-        labels: &labels,
-    };
-    let bar = progress_bar(
-        u64::from(note.rounds * note.epochs + options.tune_epochs),
-        "training alone",
-    );
+    let labelled = Labelled { training: &training, test: &test, labels: &labels };
+    let bar = progress_bar(u64::from(note.rounds * note.epochs + options.tune_epochs), "training alone");
     let mut progress = |step: learn::Progress| {
         if step.step == step.steps {
             bar.inc(1);
@@ -103,12 +93,7 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
 }
 
 fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<String>> {
-    let Evaluation {
-        train_records,
-        local,
-        federated,
-        tuned,
-    } = *evaluation;
+    let Evaluation { train_records, local, federated, tuned } = *evaluation;
     if format == Format::Json {
         let line = Line {
             node: node.to_owned(),
@@ -126,11 +111,7 @@ fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<Strin
         return Ok(vec![serde_json::to_string(&line)?]);
     }
     let row = |name: &str, quality: Quality| {
-        let Quality {
-            vus_pr,
-            auc_pr,
-            auc_roc,
-        } = quality;
+        let Quality { vus_pr, auc_pr, auc_roc } = quality;
         format!("{name:<12} {vus_pr:>8.3} {auc_pr:>8.3} {auc_roc:>8.3}")
     };
     Ok(vec![
@@ -151,11 +132,7 @@ fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
     });
     let format = format.context("node.toml has no source of kind \"csv\" or \"directory\" to train from")?;
     let (timestamp_column, interval_s) = (format.timestamp_column, format.interval_s);
-    Ok(Source::Csv(CsvSource {
-        path: path.to_owned(),
-        timestamp_column,
-        interval_s,
-    }))
+    Ok(Source::Csv(CsvSource { path: path.to_owned(), timestamp_column, interval_s }))
 }
 
 fn read_all(sources: &[Source]) -> Result<Vec<TelemetryRecord>> {

@@ -27,11 +27,10 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         folder.dir.clone(),
         config.preparation,
         Arc::clone(&telemetry),
+        driver::now,
     );
     let every = Duration::from_millis(config.telemetry.poll_ms);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let ingest = tokio::spawn(look_every(telemetry, every));
         let ended = driver::run(folder, trainer).await;
@@ -47,12 +46,7 @@ async fn look_every(telemetry: Arc<Mutex<Telemetry>>, every: Duration) {
     loop {
         ticks.tick().await;
         let telemetry = Arc::clone(&telemetry);
-        let look = move || {
-            telemetry
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .look(driver::now())
-        };
+        let look = move || telemetry.lock().unwrap_or_else(PoisonError::into_inner).look(driver::now());
         for note in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
             tracing::warn!("{note}");
         }

@@ -55,16 +55,11 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
             let before = from.saturating_sub(run_up);
             let verdicts = detector.score(&records[before..to])?;
             let new = records[from..to].iter().zip(&verdicts[from - before..]);
-            let lines: Result<Vec<Option<String>>> = new
-                .map(|(record, verdict)| line(record, *verdict, options.format))
-                .collect();
+            let lines: Result<Vec<Option<String>>> =
+                new.map(|(record, verdict)| line(record, *verdict, options.format)).collect();
             let lines: Vec<String> = lines?.into_iter().flatten().collect();
             scored += verdicts[from - before..].iter().flatten().count();
-            alarms += verdicts[from - before..]
-                .iter()
-                .flatten()
-                .filter(|verdict| verdict.alarm)
-                .count();
+            alarms += verdicts[from - before..].iter().flatten().filter(|verdict| verdict.alarm).count();
             print_lines(&lines);
             bar.inc((to - from) as u64);
             from = to;
@@ -85,22 +80,11 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
 fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Result<Option<String>> {
     let score = verdict.map(|verdict| verdict.score);
     let alarm = verdict.is_some_and(|verdict| verdict.alarm);
-    let line = Line {
-        source: &record.source,
-        at_ms: record.at.millis(),
-        score,
-        alarm,
-    };
+    let line = Line { source: &record.source, at_ms: record.at.millis(), score, alarm };
     Ok(match format {
         Format::Json => Some(serde_json::to_string(&line)?),
-        Format::Text => alarm.then(|| {
-            format!(
-                "{} at {} ms: score {:.3}",
-                line.source,
-                line.at_ms,
-                score.unwrap_or(f64::NAN)
-            )
-        }),
+        Format::Text => alarm
+            .then(|| format!("{} at {} ms: score {:.3}", line.source, line.at_ms, score.unwrap_or(f64::NAN))),
     })
 }
 

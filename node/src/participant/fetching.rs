@@ -32,15 +32,8 @@ impl Work {
     /// A receipt for the model, numbered and sealed.
     pub(super) fn receipt(&mut self, node: NodeId, status: Status) -> Output {
         self.receipts += 1;
-        let receipt = Receipt {
-            blob: self.model,
-            seq: self.receipts,
-            status,
-        };
-        Output::Receipt {
-            blob: self.model,
-            bytes: receipt.seal(node, &self.pair),
-        }
+        let receipt = Receipt { blob: self.model, seq: self.receipts, status };
+        Output::Receipt { blob: self.model, bytes: receipt.seal(node, &self.pair) }
     }
 }
 
@@ -78,11 +71,7 @@ impl Fetching {
     }
 
     fn receipt(&mut self, node: NodeId, stalled: bool) -> Output {
-        let status = Status::Open {
-            window: self.window,
-            stalled,
-            gaps: self.incoming.gaps(),
-        };
+        let status = Status::Open { window: self.window, stalled, gaps: self.incoming.gaps() };
         self.work.receipt(node, status)
     }
 }

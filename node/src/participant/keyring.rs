@@ -21,10 +21,7 @@ pub struct Keyring {
 impl Keyring {
     /// A ring with one new key.
     pub fn new(node: NodeId, now: Timestamp, rng: &mut impl CryptoRng) -> Self {
-        Self {
-            node,
-            keys: vec![AgreementKey::generate(node, now + LIFE, rng)],
-        }
+        Self { node, keys: vec![AgreementKey::generate(node, now + LIFE, rng)] }
     }
 
     /// What others are told: the newest package.
@@ -75,10 +72,7 @@ mod tests {
         let mut ring = Keyring::new(NodeId([1; 32]), Timestamp(0), &mut rng);
         let first = ring.package().nonce;
         ring.on_used(&first, Timestamp(1), &mut rng);
-        assert!(
-            ring.find(&first).is_some(),
-            "the epoch that uses it is still going on"
-        );
+        assert!(ring.find(&first).is_some(), "the epoch that uses it is still going on");
         let second = ring.package().nonce;
         assert_ne!(first, second);
         ring.on_used(&second, Timestamp(2), &mut rng);

@@ -1,17 +1,19 @@
 //! The state machine itself: what each input does in each stage.
 
+mod offer;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use common::blob::Incoming;
-use common::crypto::{EpochRoot, Identity, Kind, Label, Opener, PublicIdentity, Scope};
+use common::crypto::{Identity, Label, PublicIdentity, Sealer};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
-use common::message::announce::{Announcement, Offer, Request};
-use common::message::model;
+use common::limits::WEIGHT_MAX;
+use common::message::announce::{Announcement, Request};
 use common::message::presence::{
     Activity, Address, CoordinatorPresence, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
 };
 use common::message::receipt::Status;
+use common::message::update::UpdateHead;
 use common::message::{Signed, SignedError};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
@@ -20,7 +22,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::fetching::{Fetched, Fetching, Work};
 use super::uploading::{Ended, Uploading};
-use super::{Assignment, Keyring, Note, Output, Trained};
+use super::{Keyring, Note, Output, Trained};
 use crate::outgoing;
 
 /// Chunks kept that came before the announcement which explains them; a window of them and a half.
@@ -70,6 +72,8 @@ pub struct Participant {
 struct Link {
     mailbox: Mailbox,
     seq: u64,
+    /// When the newest announcement was written, by the coordinator's clock: older ones are replays.
+    issued: Timestamp,
     heard: Timestamp,
     answered: bool,
     hello_at: Timestamp,
@@ -102,22 +106,14 @@ impl Participant {
         let link = Link {
             mailbox,
             seq: 0,
+            issued: Timestamp::default(),
             heard: now,
             answered: false,
             hello_at: now,
             hello_after: HELLO,
         };
         let (told, stash) = (Told::default(), VecDeque::new());
-        Self {
-            setup,
-            session,
-            keyring,
-            link,
-            stage: Stage::Idle,
-            told,
-            stash,
-            fetched: None,
-        }
+        Self { setup, session, keyring, link, stage: Stage::Idle, told, stash, fetched: None }
     }
 
     /// This node's id.
@@ -155,10 +151,7 @@ impl Participant {
         self.link.mailbox = signed.mailbox;
         self.link.heard = now;
         let me = self.node();
-        let heard = signed
-            .heard
-            .iter()
-            .any(|heard| heard.node == me && heard.session == self.session);
+        let heard = signed.heard.iter().any(|heard| heard.node == me && heard.session == self.session);
         if heard && !self.link.answered {
             out.push(Output::Note(Note::Connected(self.setup.coordinator.node_id())));
         }
@@ -179,15 +172,11 @@ impl Participant {
         if announcement.tenant != self.setup.tenant {
             return out.push(ignored("announce", "of another tenant"));
         }
-        let mark = self
-            .setup
-            .marks
-            .get(&announcement.run)
-            .copied()
-            .unwrap_or_default();
-        if announcement.epoch <= mark {
+        let mark = self.setup.marks.get(&announcement.run).copied().unwrap_or_default();
+        if announcement.epoch <= mark || announcement.issued < self.link.issued {
             return;
         }
+        self.link.issued = announcement.issued;
         let me = self.node();
         let offer = announcement.request.offer();
         let member = offer.and_then(|offer| offer.members.iter().find(|member| member.node == me));
@@ -206,10 +195,7 @@ impl Participant {
         self.keyring.on_used(&used, now, &mut self.setup.random);
         self.setup.marks.insert(announcement.run, announcement.epoch);
         self.leave(out);
-        out.push(Output::Mark {
-            run: announcement.run,
-            epoch: announcement.epoch,
-        });
+        out.push(Output::Mark { run: announcement.run, epoch: announcement.epoch });
         let work = Work {
             run: announcement.run,
             round: announcement.round,
@@ -296,15 +282,11 @@ impl Participant {
         let round = work.round;
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
-        let sealed = outgoing::seal(
-            trained,
-            &base,
-            &self.setup.identity,
-            subject,
-            next,
-            &work.coordinator,
-            &mut self.setup.random,
-        );
+        let head = UpdateHead { weight: trained.samples.clamp(1, WEIGHT_MAX), loss: trained.loss };
+        let sealer =
+            Sealer { identity: &self.setup.identity, subject, next_package: next, buffer: Vec::new() };
+        let (to, random) = (&work.coordinator, &mut self.setup.random);
+        let sealed = outgoing::seal(&head, trained.parameters, &base, sealer, to, random);
         match sealed {
             Ok(sealed) => {
                 let coordinator = self.setup.coordinator.node_id();
@@ -357,18 +339,11 @@ impl Participant {
         };
         let deadline = self.work().map(|work| work.deadline);
         let silence = self.link.answered.then(|| self.link.heard + SILENCE);
-        [stage, deadline, silence]
-            .into_iter()
-            .flatten()
-            .fold(self.hello_due(), Timestamp::min)
+        [stage, deadline, silence].into_iter().flatten().fold(self.hello_due(), Timestamp::min)
     }
 
     fn hello_due(&self) -> Timestamp {
-        if self.link.answered {
-            self.told.at + HEARTBEAT
-        } else {
-            self.link.hello_at
-        }
+        if self.link.answered { self.told.at + HEARTBEAT } else { self.link.hello_at }
     }
 
     fn work(&self) -> Option<&Work> {
@@ -386,111 +361,6 @@ impl Participant {
         Signed::open(bytes, label, key_of).map(|signed| signed.body)
     }
 
-    fn open_offer(
-        &self,
-        announcement: &Announcement,
-        offer: &Offer,
-        member: &common::message::announce::Member,
-    ) -> Result<(Opener, common::crypto::PairKey), String> {
-        let Announcement {
-            tenant,
-            run,
-            round,
-            epoch,
-            ..
-        } = *announcement;
-        let key = self
-            .keyring
-            .find(&member.package)
-            .ok_or("its keys are wrapped to a package that was erased")?;
-        let scope = Scope {
-            tenant,
-            run,
-            epoch,
-            sender: self.setup.coordinator.node_id(),
-        };
-        let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;
-        let manifest = offer
-            .model
-            .verify(&self.setup.coordinator)
-            .map_err(|error| error.to_string())?;
-        let subject = &manifest.header.subject;
-        let expected = (Kind::Model, tenant, run, round, epoch);
-        if (
-            subject.kind,
-            subject.tenant,
-            subject.run,
-            subject.round,
-            subject.epoch,
-        ) != expected
-        {
-            return Err("its model belongs to another announcement".into());
-        }
-        let opener = Opener::for_group(&manifest, &root).map_err(|error| error.to_string())?;
-        Ok((opener, pair))
-    }
-
-    fn fetch(&mut self, work: Work, opener: Opener, now: Timestamp, out: &mut Vec<Output>) {
-        let (window, blob) = (self.setup.window, work.model);
-        let incoming = Incoming::new(opener, Vec::new(), window, now);
-        self.told.activity = Activity::Fetching;
-        self.told.epoch = work.epoch;
-        self.stage = Stage::Fetching(Fetching {
-            work,
-            incoming,
-            window,
-        });
-        for (stashed, index, sealed) in std::mem::take(&mut self.stash) {
-            if stashed == blob {
-                self.on_model_chunk(blob, index, &sealed, now, out);
-            }
-        }
-    }
-
-    /// The model is here: train on it, or keep it.
-    fn begin(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        let Stage::Fetching(Fetching {
-            mut work, incoming, ..
-        }) = std::mem::replace(&mut self.stage, Stage::Idle)
-        else {
-            return;
-        };
-        let plain = incoming.finish().map_err(|error| error.to_string());
-        let opened = plain.and_then(|plain| model::decode(&plain).map_err(|error| error.to_string()));
-        let (plan, model) = match opened {
-            Ok(opened) => opened,
-            Err(reason) => return self.decline(&work, &reason, now, out),
-        };
-        out.push(work.receipt(self.setup.identity.node_id(), Status::Complete));
-        let model = Arc::new(model);
-        let (run, round, epoch) = (work.run, work.round, work.epoch);
-        let assignment = Assignment {
-            run,
-            round,
-            epoch,
-            plan,
-            model: Arc::clone(&model),
-        };
-        if work.train {
-            self.told.activity = Activity::Training;
-            self.told.progress = 0;
-            self.stage = Stage::Training(work, model);
-            out.push(Output::Train(assignment));
-        } else {
-            self.fetched = Some(work);
-            self.told.activity = Activity::Idle;
-            out.push(Output::Keep(assignment));
-        }
-    }
-
-    fn decline(&mut self, work: &Work, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
-        out.push(Output::Note(Note::Declined {
-            round: work.round,
-            reason: reason.to_owned(),
-        }));
-        self.say(Activity::Declining, work.epoch, now, out);
-    }
-
     /// Leaves the current stage; a training that runs is not wanted any more.
     fn leave(&mut self, out: &mut Vec<Output>) {
         if let Stage::Training(..) = std::mem::replace(&mut self.stage, Stage::Idle) {
@@ -506,16 +376,9 @@ impl Participant {
 
     /// Tells a change that the coordinator waits for; one it can see for itself waits for the heartbeat.
     fn say(&mut self, activity: Activity, epoch: EpochId, now: Timestamp, out: &mut Vec<Output>) {
-        let seen = matches!(
-            (self.told.activity, activity),
-            (Activity::Uploading | Activity::Idle, Activity::Idle)
-        );
-        self.told = Told {
-            activity,
-            epoch,
-            progress: 0,
-            at: self.told.at,
-        };
+        let seen =
+            matches!((self.told.activity, activity), (Activity::Uploading | Activity::Idle, Activity::Idle));
+        self.told = Told { activity, epoch, progress: 0, at: self.told.at };
         if !seen {
             self.tell(now, out);
         }
@@ -532,11 +395,7 @@ impl Participant {
             progress: self.told.progress,
             version: VERSION,
         };
-        out.push(Output::Presence(Signed::seal(
-            &self.setup.identity,
-            Label::Presence,
-            &presence,
-        )));
+        out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Presence, &presence)));
         self.told.at = now;
         self.link.hello_at = now + self.link.hello_after;
         self.link.hello_after = Millis(self.link.hello_after.0 * 2).min(HEARTBEAT);
@@ -556,8 +415,5 @@ impl Participant {
 }
 
 fn ignored(topic: &'static str, reason: impl ToString) -> Output {
-    Output::Note(Note::Ignored {
-        topic,
-        reason: reason.to_string(),
-    })
+    Output::Note(Note::Ignored { topic, reason: reason.to_string() })
 }

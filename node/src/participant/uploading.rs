@@ -44,17 +44,7 @@ impl Uploading {
         let outgoing = Outgoing::new(sealed.chunks(), [coordinator], 0, now);
         let blob = sealed.manifest().blob();
         let (offer_at, offer_after) = (now, OFFER);
-        Self {
-            work,
-            sealed,
-            blob,
-            outgoing,
-            coordinator,
-            heard: 0,
-            offer_at,
-            offer_after,
-            opened: false,
-        }
+        Self { work, sealed, blob, outgoing, coordinator, heard: 0, offer_at, offer_after, opened: false }
     }
 
     /// How much was sent, in percent of the chunks.
@@ -75,14 +65,9 @@ impl Uploading {
                 self.offer_at = now + OFFER_MAX;
                 None
             }
-            Status::Open {
-                window,
-                stalled,
-                gaps,
-            } => {
+            Status::Open { window, stalled, gaps } => {
                 self.opened = true;
-                self.outgoing
-                    .on_receipt(self.coordinator, &gaps, stalled, window, now);
+                self.outgoing.on_receipt(self.coordinator, &gaps, stalled, window, now);
                 None
             }
             Status::Complete => Some(Ended::Delivered),
@@ -93,34 +78,20 @@ impl Uploading {
     /// Everything that may be sent now.
     pub(super) fn send(&mut self, to: Address, now: Timestamp, out: &mut Vec<Output>) {
         let blob = self.blob;
-        let mut write = |index, bytes| {
-            out.push(Output::UpdateChunk {
-                to,
-                blob,
-                index,
-                bytes,
-            })
-        };
+        let mut write = |index, bytes| out.push(Output::UpdateChunk { to, blob, index, bytes });
         if !self.opened && now >= self.offer_at {
             write(OFFER_INDEX, wire::encode(self.sealed.manifest()));
             self.offer_at = now + self.offer_after;
             self.offer_after = Millis(self.offer_after.0 * 2).min(OFFER_MAX);
         }
         while let Some(index) = self.outgoing.next(now).map(index_of) {
-            let chunk = self
-                .sealed
-                .chunk(index)
-                .expect("the transfer has as many chunks as the blob");
+            let chunk = self.sealed.chunk(index).expect("the transfer has as many chunks as the blob");
             write(index, chunk.to_vec());
         }
     }
 
     /// When [`Self::send`] may have more to send.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        if self.opened {
-            self.outgoing.next_wake()
-        } else {
-            Some(self.offer_at)
-        }
+        if self.opened { self.outgoing.next_wake() } else { Some(self.offer_at) }
     }
 }

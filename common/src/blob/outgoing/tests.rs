@@ -62,7 +62,9 @@ fn transfer(seed: u64, chunks: u32, readers: u8, loss_percent: u32) -> u64 {
                 Send::ToAll(index) => (None, index),
                 Send::To(reader, index) => (Some(reader), index),
             };
-            for (_, (have, arrival)) in have.iter_mut().filter(|(reader, _)| only.is_none_or(|only| only == **reader)) {
+            for (_, (have, arrival)) in
+                have.iter_mut().filter(|(reader, _)| only.is_none_or(|only| only == **reader))
+            {
                 if !lost() && have.insert(index) {
                     *arrival = now;
                 }
