@@ -1,3 +1,4 @@
-//! What the integration tests share: a whole fleet in one process, on virtual time and a seeded network.
+//! What the integration tests share: a fleet in one process on virtual time, and the programs themselves.
 
+pub mod programs;
 pub mod world;

@@ -1,0 +1,136 @@
+//! The programs as an operator runs them, over real DDS on loopback.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::units::Millis;
+use harness::programs::{Daemon, are_built, complaint, fleet, program, run, run_config};
+
+const METRICS: [&str; 3] = ["zz_secret_metric_alpha", "zz_secret_metric_beta", "zz_secret_metric_gamma"];
+
+/// A value whose bytes and digits occur nowhere by chance.
+const MARKED: f32 = 7_351.197;
+
+/// Telemetry with a rhythm; every fiftieth value is the marked one.
+fn value(row: usize, column: usize) -> f32 {
+    if row.is_multiple_of(50) { MARKED } else { ((row * (column + 3)) as f32 / 17.0).sin() * 10.0 }
+}
+
+/// `tcpdump` on loopback into a file, when it is there and may listen.
+fn capture(file: &Path) -> Option<Child> {
+    let args = ["-i", "lo", "-U", "-s", "0", "-B", "65536", "-w"];
+    let mut dump = Command::new("tcpdump").args(args).arg(file).arg("udp").stderr(Stdio::piped()).spawn().ok()?;
+    // Its first line says that it listens, or why it cannot.
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(dump.stderr.take()?), &mut first).ok()?;
+    first.contains("listening").then_some(dump)
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
+    if !are_built() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let domain = (std::process::id() % 100 + 100) as u16;
+    fleet(dir, domain, &METRICS, value);
+    let folder = |name: &str| dir.join(name).display().to_string();
+    let log = |name: &str| dir.join(format!("{name}.log"));
+    let capture_file = dir.join("loopback.pcap");
+    let dump = capture(&capture_file);
+    let coordinator = Daemon::start("coordinator", &["--dir", &folder("coordinator"), "serve"], &log("coordinator"));
+    let nodes = ["node-1", "node-2"].map(|name| Daemon::start("node", &["--dir", &folder(name), "run"], &log(name)));
+    // Garbage at every port that a participant of this domain may have (RTPS 2.5, section 9.6.2).
+    let garbage = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let base = 7400 + 250 * domain;
+    for port in (0..30).map(|offset| base + offset) {
+        for bytes in [&b"garbage"[..], b"RTPS\x02\x03\x01\x12 and then nonsense", &[0xff; 1400]] {
+            let _ = garbage.send_to(bytes, ("127.0.0.1", port));
+        }
+    }
+    let config = run_config(dir, 3, &METRICS).display().to_string();
+    let coordinator_folder = folder("coordinator");
+    let start = ["--dir", &coordinator_folder, "run", "start", "--config", &config];
+    // The socket is there a moment after the process: asking again is what an operator would do.
+    let started = (0..200).map(|_| run("coordinator", &start)).find(|output| output.status.success());
+    assert!(started.is_some(), "the run starts");
+    let watched = run("coordinator", &["--dir", &coordinator_folder, "run", "watch", "--format", "json"]);
+    let logs = || ["coordinator", "node-1", "node-2"].map(|name| fs::read_to_string(log(name)).unwrap()).join("\n");
+    assert!(watched.status.success(), "{}\n{}", String::from_utf8_lossy(&watched.stderr), logs());
+    let last = String::from_utf8(watched.stdout).unwrap().lines().last().unwrap().to_owned();
+    assert!(last.contains("\"status\":\"finished\"") && last.contains("\"rounds_done\":3"), "{last}");
+    let exported = dir.join("model.safetensors");
+    let export = ["--dir", &coordinator_folder, "model", "export", "--output", &exported.display().to_string()];
+    assert!(run("coordinator", &export).status.success());
+    let model = fs::read(&exported).unwrap();
+    let until = node::driver::now() + Millis(60_000);
+    let kept = |name: &&str| dir.join(name).join("model/run.json").exists();
+    while !["node-1", "node-2"].iter().all(|name| kept(name)) {
+        assert!(node::driver::now() < until, "the nodes keep the model: {}", logs());
+        std::thread::yield_now();
+    }
+    for node in nodes {
+        assert!(node.stop(), "SIGTERM ends a node cleanly: {}", logs());
+    }
+    assert!(coordinator.stop(), "SIGTERM ends the coordinator cleanly: {}", logs());
+
+    let Some(mut dump) = dump else {
+        println!("skipped: tcpdump is not there or may not listen, so nothing was captured");
+        return;
+    };
+    Command::new("kill").arg(dump.id().to_string()).status().unwrap();
+    dump.wait().unwrap();
+    let wire = fs::read(&capture_file).unwrap();
+    assert!(wire.len() > 50_000, "{} bytes were captured", wire.len());
+    for metric in METRICS {
+        assert!(!holds(&wire, metric.as_bytes()), "{metric} is on the wire");
+    }
+    assert!(!holds(&wire, b"zz_secret") && !holds(&wire, b"7351.197"));
+    let marked = [MARKED.to_le_bytes(), MARKED.to_be_bytes()];
+    assert!(!marked.iter().any(|bytes| holds(&wire, &[bytes[..].to_vec(), bytes[..].to_vec()].concat())));
+    // Any four neighbouring parameters of the model.
+    for parameters in model[model.len() - 16 * 40..].chunks_exact(16) {
+        assert!(!holds(&wire, parameters), "parameters are on the wire");
+    }
+}
+
+#[test]
+fn wrong_files_are_refused_with_one_line_that_names_them() {
+    if !are_built() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fleet(dir, 99, &METRICS, value);
+    let folder = |name: &str| dir.join(name).display().to_string();
+    let one_line = |text: String, words: &[&str]| {
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    let serve = |name: &str| complaint(&run("coordinator", &["--dir", &folder(name), "serve"]));
+    let node_run = |name: &str| complaint(&run("node", &["--dir", &folder(name), "run"]));
+
+    let config = dir.join("coordinator/coordinator.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("surprise = 1\n{text}")).unwrap();
+    one_line(serve("coordinator"), &["coordinator.toml", "line 1", "surprise"]);
+    fs::write(&config, text).unwrap();
+
+    fs::write(dir.join("coordinator/allowed-nodes"), "web-1 02ff\n").unwrap();
+    one_line(serve("coordinator"), &["allowed-nodes", "line 1", "66 hex digits"]);
+
+    fs::write(dir.join("node-1/coordinator.pub"), "not a key\n").unwrap();
+    one_line(node_run("node-1"), &["coordinator.pub", "66 hex digits"]);
+    fs::remove_file(dir.join("node-2/identity.pem")).unwrap();
+    one_line(node_run("node-2"), &["identity.pem is missing", "`node init`"]);
+
+    one_line(complaint(&run("coordinator", &["--dir", &folder("coordinator"), "run", "watch"])), &["no coordinator answers"]);
+    one_line(complaint(&run("node", &["--dir", &folder("node-2"), "score", "nothing.csv"])), &["detector.json is missing"]);
+    assert!(program("node").is_some());
+}

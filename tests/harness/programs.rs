@@ -1,0 +1,127 @@
+//! The two programs as an operator runs them: folders, processes, and their ends.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Where cargo put the programs; `None` when they were not built, as in a run of this package alone.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let test = std::env::current_exe().ok()?;
+    let path = test.parent()?.parent()?.join(name);
+    path.exists().then_some(path)
+}
+
+/// Whether both programs are there; says how to build them when not.
+pub fn are_built() -> bool {
+    let built = program("coordinator").is_some() && program("node").is_some();
+    if !built {
+        println!("skipped: the programs are not built; `cargo build` or `cargo test` of the whole workspace builds them");
+    }
+    built
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+///
+/// When it cannot be started: ask [`are_built`] first.
+pub fn run(name: &str, args: &[&str]) -> Output {
+    let path = program(name).expect("the program is built");
+    Command::new(path).args(args).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// The words of a program that ended in failure.
+///
+/// # Panics
+///
+/// When it succeeded.
+pub fn complaint(output: &Output) -> String {
+    assert!(!output.status.success(), "it should fail");
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+/// A daemon that is killed when dropped.
+pub struct Daemon(Child);
+
+impl Daemon {
+    /// Starts a daemon whose log goes to a file.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start(name: &str, args: &[&str], log: &Path) -> Self {
+        let path = program(name).expect("the program is built");
+        let log = File::create(log).expect("the log can be written");
+        let mut command = Command::new(path);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    /// Asks it to end (SIGTERM) and waits; whether it ended as it should.
+    ///
+    /// # Panics
+    ///
+    /// When `kill` cannot be run.
+    pub fn stop(mut self) -> bool {
+        let killed = Command::new("kill").arg(self.0.id().to_string()).status().expect("`kill` is there");
+        killed.success() && self.0.wait().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A coordinator and two nodes with a telemetry file each, in a folder of their own.
+///
+/// # Panics
+///
+/// When a command fails.
+pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, usize) -> f32) {
+    let domain = domain.to_string();
+    let at = |name: &str| dir.join(name).display().to_string();
+    let place = ["--domain", &domain, "--interface", "127.0.0.1"];
+    let made = run("coordinator", &[&["--dir", &at("coordinator"), "init"][..], &place].concat());
+    assert!(made.status.success());
+    let mut allowed = Vec::new();
+    for name in ["node-1", "node-2"] {
+        let (folder, key) = (at(name), at("coordinator/identity.pub"));
+        let init = ["--dir", &folder, "init", "--coordinator", &key, "--name", name];
+        let made = run("node", &[&init[..], &place].concat());
+        assert!(made.status.success());
+        allowed.extend(made.stdout);
+        let telemetry = dir.join(name).join("train.csv");
+        let mut csv = metrics.join(",");
+        for row in 0..400 {
+            let cells: Vec<String> = (0..metrics.len()).map(|column| values(row, column).to_string()).collect();
+            csv.push('\n');
+            csv.push_str(&cells.join(","));
+        }
+        csv.push('\n');
+        fs::write(&telemetry, csv).expect("the telemetry can be written");
+        let config = dir.join(name).join("node.toml");
+        let text = fs::read_to_string(&config).expect("init wrote it");
+        let source = format!("kind = \"csv\"\npath = {:?}", telemetry.display().to_string());
+        fs::write(&config, text.replace("kind = \"host\"", &source)).expect("the configuration can be written");
+    }
+    fs::write(dir.join("coordinator/allowed-nodes"), allowed).expect("the allow-list can be written");
+}
+
+/// A run of this many rounds over both nodes.
+///
+/// # Panics
+///
+/// When the file cannot be written.
+pub fn run_config(dir: &Path, rounds: u32, metrics: &[&str]) -> PathBuf {
+    let path = dir.join("run.toml");
+    let sample = include_str!("../../coordinator/samples/run.toml");
+    let from = sample.find("metrics = [").expect("the sample names metrics");
+    let to = from + sample[from..].find('\n').expect("the line ends");
+    let text = format!("{}metrics = {metrics:?}{}", &sample[..from], &sample[to..]);
+    let text = text.replace("rounds = 20", &format!("rounds = {rounds}")).replace("goal = 5", "goal = 2");
+    fs::write(&path, text).expect("the configuration can be written");
+    path
+}
