@@ -119,8 +119,14 @@ pub async fn serve(dir: &Path) -> Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            request = requests.recv() => { request.into_iter().for_each(|request| driver.on_request(request)); false }
-            sample = readers.next() => { driver.on_incoming(sample); false }
+            Some(request) = requests.recv() => {
+                driver.on_request(request);
+                false
+            }
+            sample = readers.next() => {
+                driver.on_incoming(sample);
+                false
+            }
             () = wake(driver.next_wake()) => true,
         };
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
@@ -156,7 +162,7 @@ impl Driver {
         match incoming {
             Incoming::Presence(body) => self.engine.on_presence(&body, now(), out),
             Incoming::Receipt { blob, node, body } => {
-                self.engine.on_model_receipt(blob, node, &body, now(), out)
+                self.engine.on_model_receipt(blob, node, &body, now(), out);
             }
             Incoming::Update { blob, index, body } => self.engine.on_update(blob, index, &body, now(), out),
             Incoming::Nothing => (),

@@ -167,7 +167,9 @@ impl Members {
         let silent = |member: &Member| now >= member.heard + SILENCE;
         let gone: Vec<NodeId> =
             self.present.iter().filter(|(_, member)| silent(member)).map(|(node, _)| *node).collect();
-        gone.iter().for_each(|node| drop(self.present.remove(node)));
+        for node in &gone {
+            self.present.remove(node);
+        }
         gone
     }
 

@@ -90,7 +90,7 @@ impl Folder {
 pub struct Marks {
     file: fs::File,
     path: PathBuf,
-    marks: BTreeMap<RunId, EpochId>,
+    newest: BTreeMap<RunId, EpochId>,
 }
 
 impl Marks {
@@ -116,16 +116,17 @@ impl Marks {
             marks.remove(run);
         }
         // Rewritten short, then appended to.
-        let text: String = marks.iter().map(|(run, epoch)| format!("{run} {epoch}\n")).collect();
+        let lines: Vec<String> = marks.iter().map(|(run, epoch)| format!("{run} {epoch}\n")).collect();
+        let text = lines.concat();
         write_replacing(path, text.as_bytes())?;
         let file =
             fs::OpenOptions::new().append(true).open(path).with_context(|| path.display().to_string())?;
-        Ok(Self { file, path: path.to_owned(), marks })
+        Ok(Self { file, path: path.to_owned(), newest: marks })
     }
 
     /// All marks.
     pub fn all(&self) -> &BTreeMap<RunId, EpochId> {
-        &self.marks
+        &self.newest
     }
 
     /// Makes a mark durable.
@@ -137,7 +138,7 @@ impl Marks {
         let line = format!("{run} {epoch}\n");
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.with_context(|| self.path.display().to_string())?;
-        self.marks.insert(run, epoch);
+        self.newest.insert(run, epoch);
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ pub struct Telemetry {
 /// One source being read.
 enum Open {
     Files(Follower),
-    Host { sampler: Sampler, every_micros: u64, due: Timestamp },
+    Host { sampler: Box<Sampler>, every_micros: u64, due: Timestamp },
 }
 
 impl Telemetry {
@@ -82,7 +82,7 @@ fn open(source: &Source) -> Result<Open, IngestError> {
         Source::Directory(directory) => files(&directory.path, directory.format()),
         Source::Host(host) => {
             let every_micros = host.interval_s.micros();
-            Open::Host { sampler: Sampler::new(None)?, every_micros, due: Timestamp::default() }
+            Open::Host { sampler: Box::new(Sampler::new(None)?), every_micros, due: Timestamp::default() }
         }
     })
 }

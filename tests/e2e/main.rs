@@ -21,7 +21,8 @@ fn value(row: usize, column: usize) -> f32 {
 /// `tcpdump` on loopback into a file, when it is there and may listen.
 fn capture(file: &Path) -> Option<Child> {
     let args = ["-i", "lo", "-U", "-s", "0", "-B", "65536", "-w"];
-    let mut dump = Command::new("tcpdump").args(args).arg(file).arg("udp").stderr(Stdio::piped()).spawn().ok()?;
+    let mut dump =
+        Command::new("tcpdump").args(args).arg(file).arg("udp").stderr(Stdio::piped()).spawn().ok()?;
     // Its first line says that it listens, or why it cannot.
     let mut first = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(dump.stderr.take()?), &mut first).ok()?;
@@ -45,8 +46,10 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
     let log = |name: &str| dir.join(format!("{name}.log"));
     let capture_file = dir.join("loopback.pcap");
     let dump = capture(&capture_file);
-    let coordinator = Daemon::start("coordinator", &["--dir", &folder("coordinator"), "serve"], &log("coordinator"));
-    let nodes = ["node-1", "node-2"].map(|name| Daemon::start("node", &["--dir", &folder(name), "run"], &log(name)));
+    let coordinator =
+        Daemon::start("coordinator", &["--dir", &folder("coordinator"), "serve"], &log("coordinator"));
+    let nodes =
+        ["node-1", "node-2"].map(|name| Daemon::start("node", &["--dir", &folder(name), "run"], &log(name)));
     // Garbage at every port that a participant of this domain may have (RTPS 2.5, section 9.6.2).
     let garbage = UdpSocket::bind("127.0.0.1:0").unwrap();
     let base = 7400 + 250 * domain;
@@ -62,12 +65,14 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
     let started = (0..200).map(|_| run("coordinator", &start)).find(|output| output.status.success());
     assert!(started.is_some(), "the run starts");
     let watched = run("coordinator", &["--dir", &coordinator_folder, "run", "watch", "--format", "json"]);
-    let logs = || ["coordinator", "node-1", "node-2"].map(|name| fs::read_to_string(log(name)).unwrap()).join("\n");
+    let logs =
+        || ["coordinator", "node-1", "node-2"].map(|name| fs::read_to_string(log(name)).unwrap()).join("\n");
     assert!(watched.status.success(), "{}\n{}", String::from_utf8_lossy(&watched.stderr), logs());
     let last = String::from_utf8(watched.stdout).unwrap().lines().last().unwrap().to_owned();
     assert!(last.contains("\"status\":\"finished\"") && last.contains("\"rounds_done\":3"), "{last}");
     let exported = dir.join("model.safetensors");
-    let export = ["--dir", &coordinator_folder, "model", "export", "--output", &exported.display().to_string()];
+    let export =
+        ["--dir", &coordinator_folder, "model", "export", "--output", &exported.display().to_string()];
     assert!(run("coordinator", &export).status.success());
     let model = fs::read(&exported).unwrap();
     let until = node::driver::now() + Millis(60_000);
@@ -130,7 +135,13 @@ fn wrong_files_are_refused_with_one_line_that_names_them() {
     fs::remove_file(dir.join("node-2/identity.pem")).unwrap();
     one_line(node_run("node-2"), &["identity.pem is missing", "`node init`"]);
 
-    one_line(complaint(&run("coordinator", &["--dir", &folder("coordinator"), "run", "watch"])), &["no coordinator answers"]);
-    one_line(complaint(&run("node", &["--dir", &folder("node-2"), "score", "nothing.csv"])), &["detector.json is missing"]);
+    one_line(
+        complaint(&run("coordinator", &["--dir", &folder("coordinator"), "run", "watch"])),
+        &["no coordinator answers"],
+    );
+    one_line(
+        complaint(&run("node", &["--dir", &folder("node-2"), "score", "nothing.csv"])),
+        &["detector.json is missing"],
+    );
     assert!(program("node").is_some());
 }

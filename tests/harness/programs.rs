@@ -15,7 +15,9 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub fn are_built() -> bool {
     let built = program("coordinator").is_some() && program("node").is_some();
     if !built {
-        println!("skipped: the programs are not built; `cargo build` or `cargo test` of the whole workspace builds them");
+        println!(
+            "skipped: the programs are not built; `cargo build` or `cargo test` of the whole workspace builds them"
+        );
     }
     built
 }
@@ -96,7 +98,8 @@ pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, u
         let telemetry = dir.join(name).join("train.csv");
         let mut csv = metrics.join(",");
         for row in 0..400 {
-            let cells: Vec<String> = (0..metrics.len()).map(|column| values(row, column).to_string()).collect();
+            let cells: Vec<String> =
+                (0..metrics.len()).map(|column| values(row, column).to_string()).collect();
             csv.push('\n');
             csv.push_str(&cells.join(","));
         }
@@ -105,7 +108,8 @@ pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, u
         let config = dir.join(name).join("node.toml");
         let text = fs::read_to_string(&config).expect("init wrote it");
         let source = format!("kind = \"csv\"\npath = {:?}", telemetry.display().to_string());
-        fs::write(&config, text.replace("kind = \"host\"", &source)).expect("the configuration can be written");
+        fs::write(&config, text.replace("kind = \"host\"", &source))
+            .expect("the configuration can be written");
     }
     fs::write(dir.join("coordinator/allowed-nodes"), allowed).expect("the allow-list can be written");
 }

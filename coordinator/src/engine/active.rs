@@ -213,7 +213,7 @@ impl Active {
                 self.send(context);
             }
             Ok(Step::Arrived(arrived)) => self.fold(arrived, context),
-            Err((node, fault)) => self.on_inadmissible(node, fault, context),
+            Err((node, fault)) => self.on_inadmissible(node, &fault, context),
         }
     }
 
@@ -242,15 +242,15 @@ impl Active {
 
     /// An offer or upload that is no update of this round. When it is certain whose it is, that node
     /// loses its slot, as for any other fault of an update.
-    fn on_inadmissible(&mut self, node: Option<NodeId>, fault: Inadmissible, context: &mut Context<'_>) {
+    fn on_inadmissible(&mut self, node: Option<NodeId>, fault: &Inadmissible, context: &mut Context<'_>) {
         let (Some(node), Some(exchange)) = (node, &self.exchange) else {
             return context.out.push(Output::Note(format!("ignored an update: {fault}")));
         };
         let epoch = exchange.epoch.id;
         let refusal = match fault {
             Inadmissible::WrongSize { found, expected } => Some(UpdateFault::WrongShape {
-                expected_bytes: expected as usize,
-                found_bytes: found as usize,
+                expected_bytes: *expected as usize,
+                found_bytes: *found as usize,
             }),
             _ => None,
         };
@@ -362,7 +362,7 @@ impl Active {
                 self.want(Awaiting::Aggregate, context);
             }
             round::Output::Commit { record, epochs_end } => {
-                context.out.push(Output::Commit { record, epochs_end })
+                context.out.push(Output::Commit { record, epochs_end });
             }
             round::Output::RoundAborted(record) => {
                 if let round::RoundOutcome::Aborted(why) = &record.outcome {

@@ -16,7 +16,7 @@ impl Engine {
     pub fn current_round(&self, now: Timestamp) -> Option<CurrentRound> {
         let active = self.active.as_ref()?;
         let progress = active.run.progress()?;
-        let cohort = progress.cohort.map(|cohort| cohort.slots());
+        let cohort = progress.cohort.map(crate::round::Cohort::slots);
         let slots = cohort.into_iter().flatten();
         let (minimum, goal) = active.run.updates_wanted();
         Some(CurrentRound {
@@ -56,12 +56,11 @@ impl Engine {
             (Slot::Reported(_), ..) => ("done".to_owned(), 100),
             (Slot::Rejected(fault), ..) => (format!("rejected: {fault}"), 0),
             (Slot::Declined, ..) => ("declined".to_owned(), 0),
-            (Slot::Away(_) | Slot::Gone, ..) => ("away".to_owned(), 0),
-            (_, Some((0, _)), _) => ("queued".to_owned(), 0),
-            (_, Some(_), _) => ("uploading".to_owned(), percent(bytes, all)),
+            (Slot::Announced | Slot::HasModel, Some((0, _)), _) => ("queued".to_owned(), 0),
+            (Slot::Announced | Slot::HasModel, Some(_), _) => ("uploading".to_owned(), percent(bytes, all)),
             (Slot::Announced, None, _) => ("fetching".to_owned(), 0),
             (Slot::HasModel, None, Some(member)) => ("training".to_owned(), member.progress),
-            (Slot::HasModel, None, None) => ("away".to_owned(), 0),
+            (Slot::Away(_) | Slot::Gone, ..) | (Slot::HasModel, None, None) => ("away".to_owned(), 0),
         };
         MemberView { state, progress, bytes, loss: active.losses.get(&node).copied() }
     }

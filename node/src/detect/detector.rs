@@ -156,13 +156,17 @@ impl Detector {
         let forecasts = forecast(task, &parameters, &seen)?;
         let moments = error_moments(&seen, &forecasts);
         let calibration = Calibration::from_moments(&moments, &history.preparation.calibrate);
-        let healthy = if history.validation.count() == 0 {
-            calibration.scores(&seen, &forecasts)
-        } else {
-            let forecasts = forecast(task, &parameters, &history.validation)?;
-            calibration.scores(&history.validation, &forecasts)
-        };
-        let threshold = Threshold::at_quantile(healthy.into_iter().flatten(), history.preparation.quantile);
+        let Preparation { quantile, .. } = history.preparation;
+        let unseen = &history.validation;
+        let mut healthy = Vec::new();
+        if unseen.count() > 0 {
+            healthy = calibration.scores(unseen, &forecast(task, &parameters, unseen)?);
+        }
+        // A newcomer's validation part is a short night or noon with no such quantile: all it has is taken.
+        if (unseen.count() as f64) * (1.0 - quantile) < 1.0 {
+            healthy.extend(calibration.scores(&seen, &forecasts));
+        }
+        let threshold = Threshold::at_quantile(healthy.into_iter().flatten(), quantile);
         Ok(Self {
             task: task.clone(),
             parameters,

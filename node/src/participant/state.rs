@@ -138,11 +138,11 @@ impl Participant {
     pub fn on_coordinator(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
         let signed = match self.open::<CoordinatorPresence>(bytes, Label::Hello) {
             Ok(presence) => presence,
-            Err(error) => return out.push(ignored("presence", error)),
+            Err(error) => return out.push(ignored("presence", &error)),
         };
         if signed.version != VERSION {
             let reason = format!("protocol version {}, this node speaks {VERSION}", signed.version);
-            return out.push(ignored("presence", reason));
+            return out.push(ignored("presence", &reason));
         }
         if signed.seq <= self.link.seq {
             return;
@@ -167,10 +167,10 @@ impl Participant {
     pub fn on_announcement(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
         let announcement = match self.open::<Announcement>(bytes, Label::Announce) {
             Ok(announcement) => announcement,
-            Err(error) => return out.push(ignored("announce", error)),
+            Err(error) => return out.push(ignored("announce", &error)),
         };
         if announcement.tenant != self.setup.tenant {
-            return out.push(ignored("announce", "of another tenant"));
+            return out.push(ignored("announce", &"of another tenant"));
         }
         let mark = self.setup.marks.get(&announcement.run).copied().unwrap_or_default();
         if announcement.epoch <= mark || announcement.issued < self.link.issued {
@@ -186,7 +186,7 @@ impl Participant {
         let opened = match self.open_offer(&announcement, offer, member) {
             Ok(opened) => opened,
             Err(reason) => {
-                out.push(ignored("announce", reason));
+                out.push(ignored("announce", &reason));
                 return self.say(Activity::Idle, EpochId::default(), now, out);
             }
         };
@@ -414,6 +414,6 @@ impl Participant {
     }
 }
 
-fn ignored(topic: &'static str, reason: impl ToString) -> Output {
+fn ignored(topic: &'static str, reason: &impl ToString) -> Output {
     Output::Note(Note::Ignored { topic, reason: reason.to_string() })
 }
