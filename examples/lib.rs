@@ -1,1 +1,3 @@
-//! Programs that show Starling at work live beside this file, one `[[example]]` each.
+//! What the programs beside this file share: a fleet of machines that can be made anywhere.
+
+pub mod fleet;

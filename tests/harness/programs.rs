@@ -107,8 +107,8 @@ pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, u
         fs::write(&telemetry, csv).expect("the telemetry can be written");
         let config = dir.join(name).join("node.toml");
         let text = fs::read_to_string(&config).expect("init wrote it");
-        let source = format!("kind = \"csv\"\npath = {:?}", telemetry.display().to_string());
-        fs::write(&config, text.replace("kind = \"host\"", &source))
+        let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", telemetry.display().to_string());
+        fs::write(&config, text.replace("[[source]]\nkind = \"host\"", &source))
             .expect("the configuration can be written");
     }
     fs::write(dir.join("coordinator/allowed-nodes"), allowed).expect("the allow-list can be written");

@@ -139,7 +139,7 @@ pub struct Scored {
 
 impl Detector {
     /// Calibrates a model on the node's own history: errors on the training part, the threshold on the
-    /// part kept for validation, which the model has not seen (on the training part where there is none).
+    /// part kept for validation, which the model has not seen (on both parts where that one is too short).
     ///
     /// # Errors
     ///

@@ -1,0 +1,95 @@
+use super::*;
+
+#[test]
+fn the_same_seed_gives_the_same_telemetry_and_another_seed_another() {
+    let shown = |seed| format!("{:?}", generate(seed, 3));
+    assert_eq!(shown(1), shown(1));
+    assert_ne!(shown(1), shown(2));
+}
+
+#[test]
+fn a_machine_stays_the_same_when_the_fleet_grows() {
+    let shown = |machines| format!("{:?}", generate(1, machines)[0]);
+    assert_eq!(shown(2), shown(6));
+}
+
+#[test]
+fn machines_have_names_of_their_own_and_the_last_is_a_newcomer() {
+    let fleet = generate(1, 6);
+    let names: Vec<&str> = fleet.iter().map(|machine| machine.name.as_str()).collect();
+    assert_eq!(names, ["web-1", "api-1", "database-1", "worker-1", "web-2", "web-3"]);
+    let records: Vec<usize> = fleet.iter().map(|machine| machine.training.len()).collect();
+    assert_eq!(records, [4032, 4032, 4032, 4032, 4032, 288]);
+    assert!(fleet.iter().all(|machine| machine.test.len() == 2016));
+}
+
+#[test]
+fn every_machine_meets_every_kind_of_fault_and_recovers_between_them() {
+    for machine in generate(3, 5) {
+        for kind in Kind::ALL {
+            assert!(machine.faults.iter().any(|fault| fault.kind == kind), "{kind:?} on {}", machine.name);
+        }
+        assert!(machine.faults.windows(2).all(|pair| pair[0].end_inclusive + 36 < pair[1].start));
+        let anomalous = machine.labels().iter().filter(|label| **label).count();
+        assert!((100..500).contains(&anomalous), "{anomalous} of {}", machine.test.len());
+    }
+}
+
+#[test]
+fn a_fault_shows_in_the_metrics_that_it_names() {
+    let column = |name| METRICS.iter().position(|metric| *metric == name).unwrap();
+    let mean = |rows: &[Row], column: usize| {
+        let known: Vec<f64> = rows.iter().map(|row| row[column]).filter(|value| !value.is_nan()).collect();
+        known.iter().sum::<f64>() / known.len() as f64
+    };
+    let fleet = generate(5, 5);
+    for (machine, fault) in
+        fleet.iter().flat_map(|machine| machine.faults.iter().map(move |fault| (machine, fault)))
+    {
+        let during = |name| mean(&machine.test[fault.start..=fault.end_inclusive], column(name));
+        let usual = |name| mean(&machine.training, column(name));
+        let shows = match fault.kind {
+            Kind::MemoryLeak => during("memory_percent") > usual("memory_percent") + 5.0,
+            Kind::StuckDisk => during("disk_queue") > 2.0 * usual("disk_queue"),
+            Kind::TrafficSpike => {
+                let before = mean(
+                    &machine.test[fault.start.saturating_sub(6)..fault.start.max(1)],
+                    column("requests_per_s"),
+                );
+                during("requests_per_s") > 1.2 * before
+            }
+            Kind::FanFailure => {
+                during("fan_rpm") < usual("fan_rpm") * 1.2
+                    && during("temperature_celsius") > usual("temperature_celsius")
+            }
+            Kind::NoisyNeighbour => during("load1") > usual("load1"),
+            Kind::SilentCounter => {
+                mean(&machine.test[fault.start..=fault.end_inclusive], fault.metrics[0]) == 0.0
+            }
+        };
+        assert!(shows, "{fault:?} on {}", machine.name);
+    }
+}
+
+#[test]
+fn some_values_are_missing_and_the_others_are_finite() {
+    for machine in generate(4, 5) {
+        let values: Vec<f64> = machine.training.iter().chain(&machine.test).flatten().copied().collect();
+        let missing = values.iter().filter(|value| value.is_nan()).count();
+        assert!((1..values.len() / 50).contains(&missing), "{missing} of {}", values.len());
+        assert!(values.iter().all(|value| value.is_nan() || (value.is_finite() && *value >= 0.0)));
+    }
+}
+
+#[test]
+fn files_hold_labels_that_match_the_interpretation() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = &generate(2, 1)[0];
+    write(machine, folder.path()).unwrap();
+    let labels = node::ingest::labels::read_labels(&folder.path().join("test_label.csv.gz")).unwrap();
+    let segments = node::ingest::labels::read_segments(&folder.path().join("interpretation.csv")).unwrap();
+    let told = |row| segments.iter().any(|segment| (segment.start..=segment.end_inclusive).contains(&row));
+    assert!(labels.iter().enumerate().all(|(row, label)| *label == told(row)));
+    assert_eq!(segments.len(), machine.faults.len());
+    assert!(segments.iter().flat_map(|segment| &segment.features).all(|metric| *metric < METRICS.len()));
+}
