@@ -89,19 +89,12 @@ impl Kind {
     /// The metrics that show it; of a silent counter, those that it may be.
     fn metrics(self) -> &'static [&'static str] {
         match self {
-            Self::MemoryLeak => &["memory_percent", "disk_read_bytes_per_s", "latency_ms"],
-            Self::StuckDisk => &[
-                "disk_read_bytes_per_s",
-                "disk_write_bytes_per_s",
-                "disk_queue",
-                "latency_ms",
-                "load1",
-                "connections",
-            ],
+            Self::MemoryLeak => &["memory_percent", "disk_read_bytes_per_s"],
+            Self::StuckDisk => &["disk_queue", "latency_ms", "load1"],
             Self::TrafficSpike => {
                 &["requests_per_s", "connections", "cpu_percent", "load1", "net_rx_bytes_per_s"]
             }
-            Self::FanFailure => &["fan_rpm", "temperature_celsius", "cpu_percent", "load1"],
+            Self::FanFailure => &["fan_rpm", "temperature_celsius"],
             Self::NoisyNeighbour => &["cpu_percent", "load1", "latency_ms", "disk_queue"],
             Self::SilentCounter => {
                 &["requests_per_s", "disk_write_bytes_per_s", "net_rx_bytes_per_s", "net_tx_bytes_per_s"]

@@ -10,7 +10,7 @@ const HOURS: f64 = 24.0 / DAY as f64;
 /// A queue longer than this is cut by clients that give up.
 const QUEUE_MAX: f64 = 40.0;
 /// Degrees Celsius above which a processor slows itself down.
-const THROTTLE_CELSIUS: f64 = 78.0;
+const THROTTLE_CELSIUS: f64 = 62.0;
 /// How likely a value is to be lost on its way.
 const LOST: f64 = 0.002;
 /// How likely a reader of some metrics is to fail at a record.
@@ -129,7 +129,9 @@ impl Model {
 
     fn work(&mut self, usual: f64, disturbance: Option<&Disturbance>) -> Work {
         let Self { profile, random, release, .. } = self;
-        let stolen = disturbance.map_or(0.0, |fault| fault.stolen * random.within(0.6, 1.4)).min(0.7);
+        // Drawn whether or not it is needed, so that a fault changes nothing but what depends on it.
+        let greed = random.within(0.6, 1.4);
+        let stolen = disturbance.map_or(0.0, |fault| fault.stolen * greed);
         let slow = 1.0 + 0.03 * (self.celsius - THROTTLE_CELSIUS).max(0.0);
         // A crowd that looks around asks for little: its answers are short and come from memory.
         let requests = usual * (1.0 + disturbance.map_or(0.0, |fault| fault.crowd));
@@ -139,10 +141,10 @@ impl Model {
 
         let (backup, compaction) = chores(profile, self.row);
         let leaked = disturbance.map_or(0.0, |fault| fault.leaked);
-        let swapping = (profile.memory + leaked - 75.0).max(0.0) * 0.004;
-        let misses = 1.0 + 0.8 * (1.0 - self.warm);
+        // Memory that leaked is missing as a cache of files.
+        let misses = 1.0 + 0.8 * (1.0 - self.warm) + 0.015 * leaked;
         let read = usual * profile.read_bytes * misses * release.disk * random.factor(0.06)
-            + profile.disk_bytes * (0.25 * backup + swapping);
+            + profile.disk_bytes * 0.25 * backup;
         let write = usual * profile.write_bytes * release.disk * random.factor(0.06)
             + profile.disk_bytes * (0.22 * compaction * random.factor(0.1) + 0.01);
         let able = profile.disk_bytes * disturbance.map_or(1.0, |fault| fault.disk);
@@ -185,7 +187,7 @@ impl Model {
         let room = profile.ambient + 1.2 * ((hour - 15.0) / 24.0 * std::f64::consts::TAU).cos();
         self.celsius += 0.45 * (room + still - self.celsius);
 
-        let values = [
+        [
             requests,
             self.connections,
             work.latency,
@@ -201,8 +203,7 @@ impl Model {
                 + 0.2 * profile.disk_bytes * work.backup,
             self.celsius + 0.2 * random.normal(),
             profile.fan * turning * random.factor(0.01),
-        ];
-        values
+        ]
     }
 
     /// What of a record reaches the file.

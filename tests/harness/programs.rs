@@ -12,6 +12,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Whether both programs are there; says how to build them when not.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub fn are_built() -> bool {
     let built = program("coordinator").is_some() && program("node").is_some();
     if !built {

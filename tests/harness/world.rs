@@ -219,7 +219,7 @@ impl World {
         self.engine.on_tick(self.now, &mut out);
         self.obey(out);
         for index in 0..self.nodes.len() {
-            self.node(index, |node, now, out| node.on_tick(now, out));
+            self.node(index, Participant::on_tick);
         }
     }
 
@@ -227,13 +227,13 @@ impl World {
         let now = self.now;
         match arrival {
             Arrival::Trained(index, trained) => {
-                self.node(index, |node, now, out| node.on_trained(trained, now, out))
+                self.node(index, |node, now, out| node.on_trained(trained, now, out));
             }
             Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
                 NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
                 NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
                 NodeDatagram::Chunk(blob, index, bytes) => {
-                    node.on_model_chunk(*blob, *index, bytes, now, out)
+                    node.on_model_chunk(*blob, *index, bytes, now, out);
                 }
                 NodeDatagram::Receipt(blob, bytes) => node.on_receipt(*blob, bytes, now, out),
             }),
@@ -262,17 +262,17 @@ impl World {
         let id = self.nodes[index].node();
         for output in out {
             match output {
-                Done::Presence(bytes) => self.to_coordinator(CoordinatorDatagram::Presence(bytes), true),
+                Done::Presence(bytes) => self.send_coordinator(&CoordinatorDatagram::Presence(bytes), true),
                 Done::Receipt { blob, bytes } => {
-                    self.to_coordinator(CoordinatorDatagram::Receipt(blob, id, bytes), false);
+                    self.send_coordinator(&CoordinatorDatagram::Receipt(blob, id, bytes), false);
                 }
                 Done::UpdateChunk { blob, index, bytes, .. } => {
-                    self.to_coordinator(CoordinatorDatagram::Update(blob, index, bytes), false);
+                    self.send_coordinator(&CoordinatorDatagram::Update(blob, index, bytes), false);
                 }
                 Done::Train(assignment) => self.train(index, &assignment),
                 Done::Keep(assignment) => drop(self.kept.insert(index, assignment.model.values().to_vec())),
                 Done::Note(Note::Ignored { topic, reason }) => {
-                    self.notes.push(format!("node-{index} ignored {topic}: {reason}"))
+                    self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
                 }
                 Done::Mark { .. } | Done::Cancel | Done::Note(_) => (),
             }
@@ -292,17 +292,17 @@ impl World {
         while let Some(output) = said.pop_front() {
             let mut out = Vec::new();
             match output {
-                Said::Hello(bytes) => self.to_all(&NodeDatagram::Hello(bytes), true),
-                Said::Announce { bytes, .. } => self.to_all(&NodeDatagram::Announcement(bytes), true),
+                Said::Hello(bytes) => self.send_all(&NodeDatagram::Hello(bytes), true),
+                Said::Announce { bytes, .. } => self.send_all(&NodeDatagram::Announcement(bytes), true),
                 Said::ModelChunk { to, blob, index, bytes } => {
                     let datagram = NodeDatagram::Chunk(blob, index, bytes);
                     match to {
-                        None => self.to_all(&datagram, false),
-                        Some(to) => self.to_node(usize::from(to[0]), datagram, false),
+                        None => self.send_all(&datagram, false),
+                        Some(to) => self.send_node(usize::from(to[0]), &datagram, false),
                     }
                 }
                 Said::UpdateReceipt { blob, bytes, .. } => {
-                    self.to_all(&NodeDatagram::Receipt(blob, bytes), false)
+                    self.send_all(&NodeDatagram::Receipt(blob, bytes), false);
                 }
                 Said::Event(bytes) => self.wire.push(bytes),
                 Said::Load(hash) => {
@@ -341,27 +341,27 @@ impl World {
         hash
     }
 
-    fn to_all(&mut self, datagram: &NodeDatagram, reliable: bool) {
+    fn send_all(&mut self, datagram: &NodeDatagram, reliable: bool) {
         for index in 0..self.nodes.len() {
-            self.to_node(index, datagram.clone(), reliable);
+            self.send_node(index, datagram, reliable);
         }
     }
 
-    fn to_node(&mut self, index: usize, datagram: NodeDatagram, reliable: bool) {
+    fn send_node(&mut self, index: usize, datagram: &NodeDatagram, reliable: bool) {
         let (NodeDatagram::Hello(bytes)
         | NodeDatagram::Announcement(bytes)
         | NodeDatagram::Chunk(_, _, bytes)
-        | NodeDatagram::Receipt(_, bytes)) = &datagram;
+        | NodeDatagram::Receipt(_, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
             self.at(at, Arrival::ToNode(index, datagram.clone()));
         }
     }
 
-    fn to_coordinator(&mut self, datagram: CoordinatorDatagram, reliable: bool) {
+    fn send_coordinator(&mut self, datagram: &CoordinatorDatagram, reliable: bool) {
         let (CoordinatorDatagram::Presence(bytes)
         | CoordinatorDatagram::Receipt(_, _, bytes)
-        | CoordinatorDatagram::Update(_, _, bytes)) = &datagram;
+        | CoordinatorDatagram::Update(_, _, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
             self.at(at, Arrival::ToCoordinator(datagram.clone()));

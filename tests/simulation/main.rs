@@ -33,7 +33,12 @@ fn a_run_on_a_quiet_network_ends_with_the_weighted_mean_on_every_node() {
     assert_eq!(world.committed.len(), 3);
     assert!(world.aborted.is_empty());
     let model = world.model().unwrap().to_vec();
-    assert!(model.iter().all(|value| *value == expected(3)), "{} is not {}", model[0], expected(3));
+    assert!(
+        model.iter().all(|value| value.to_bits() == expected(3).to_bits()),
+        "{} is not {}",
+        model[0],
+        expected(3)
+    );
     assert_eq!(world.kept.len(), 4);
     assert!(world.kept.values().all(|kept| *kept == model));
 }
@@ -128,7 +133,7 @@ proptest! {
         let mut world = World::new(Scene { seed, network, rounds: 2, ..SCENE });
         world.run(LIMIT);
         prop_assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
-        prop_assert!(world.model().unwrap().iter().all(|value| *value == expected(2)));
+        prop_assert!(world.model().unwrap().iter().all(|value| value.to_bits() == expected(2).to_bits()));
         prop_assert_eq!(world.kept.len(), 4);
     }
 }

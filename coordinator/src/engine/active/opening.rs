@@ -1,0 +1,82 @@
+//! Opening an epoch: draw its keys, announce it, and start its transfers.
+
+use std::collections::BTreeSet;
+
+use common::crypto::{KeyPackage, Label, Sealer};
+use common::id::{EpochId, NodeId, RoundId};
+use common::message::announce::{Announcement, Offer, Request};
+use common::message::update::UpdateHead;
+use common::message::{Signed, model};
+use common::units::Millis;
+use common::wire;
+
+use super::{Active, Exchange};
+use crate::engine::{Context, Output};
+use crate::exchange::{Downlink, Epoch, Uplink};
+
+impl Active {
+    /// Draws the keys of an epoch, announces it, and sends its model.
+    pub(super) fn open_exchange(
+        &mut self,
+        model: Vec<f32>,
+        nodes: &BTreeSet<NodeId>,
+        (round, id, wait): (RoundId, EpochId, Millis),
+        train: bool,
+        context: &mut Context<'_>,
+    ) {
+        self.close_exchange();
+        let now = context.now;
+        let coordinator = context.setup.identity.node_id();
+        let packages: Vec<(NodeId, KeyPackage)> = nodes
+            .iter()
+            .filter_map(|node| Some((*node, context.members.present(*node)?.package)))
+            .filter(|(_, package)| package.is_usable_at(now))
+            .collect();
+        let names = (context.setup.tenant, self.id, round, id);
+        let random = &mut context.setup.random;
+        let (epoch, members, failed) =
+            Epoch::open(names, coordinator, packages.into_iter(), (now, wait), random);
+        for (node, error) in failed {
+            context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
+        }
+        let plain = model::encode(&self.plan, &model);
+        // One copy at a time: the file has the model, should it be needed again.
+        drop(model);
+        let sealer = Sealer {
+            identity: &context.setup.identity,
+            subject: epoch.model_subject(),
+            next_package: None,
+            buffer: std::mem::take(&mut self.sealed_buffer),
+        };
+        let sealed = sealer
+            .seal_to_group(&plain, &epoch.root, random)
+            .expect("a model within PARAMETERS_MAX fits one blob");
+        drop(plain);
+        let members = members.try_into().expect("the plan bounds the cohort");
+        let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
+        let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
+        self.announce(request, round, id, wait, context);
+        let transfer = context.setup.transfer;
+        let head = wire::encode(&UpdateHead { weight: 0, loss: 0.0 }).len();
+        let update_bytes = (head + self.parameters * 4) as u64;
+        let buffers = std::mem::take(&mut self.buffers);
+        let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
+        let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));
+        self.exchange = Some(Exchange { epoch, downlink, uplink, train });
+        self.send(context);
+    }
+
+    pub(super) fn announce(
+        &self,
+        request: Request,
+        round: RoundId,
+        epoch: EpochId,
+        deadline: Millis,
+        context: &mut Context<'_>,
+    ) {
+        let (tenant, issued) = (context.setup.tenant, context.now);
+        let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
+        let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
+        context.out.push(Output::Announce { run: self.id, bytes });
+    }
+}
