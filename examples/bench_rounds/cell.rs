@@ -15,7 +15,7 @@ use crate::processes::{Running, prepare};
 use crate::usage::{cpu_s, loopback_bytes, rss_peak_mb};
 
 /// Nothing here takes longer than this.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// The figures of a cell; `Display` is a line of the table.
 #[derive(Debug, Serialize)]

@@ -18,7 +18,7 @@ pub(crate) fn cpu_s(process: u32) -> Result<f64> {
     Ok(ticks as f64 / TICKS)
 }
 
-/// The most memory that a process has held, in megabytes (proc(5): VmHWM).
+/// The most memory that a process has held, in megabytes (proc(5): `VmHWM`).
 pub(crate) fn rss_peak_mb(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;

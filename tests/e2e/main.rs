@@ -1,5 +1,7 @@
 //! The programs as an operator runs them, over real DDS on loopback.
 
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -77,7 +79,7 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
     let model = fs::read(&exported).unwrap();
     let until = node::driver::now() + Millis(60_000);
     let kept = |name: &&str| dir.join(name).join("model/run.json").exists();
-    while !["node-1", "node-2"].iter().all(|name| kept(name)) {
+    while !["node-1", "node-2"].iter().all(kept) {
         assert!(node::driver::now() < until, "the nodes keep the model: {}", logs());
         std::thread::yield_now();
     }
@@ -95,9 +97,9 @@ fn check_capture(dump: Option<Child>, file: &Path, model: &[u8]) {
         println!("skipped: tcpdump is not there or may not listen, so nothing was captured");
         return;
     };
-    Command::new("kill").arg(dump.id().to_string()).status().unwrap();
-    dump.wait().unwrap();
-    let wire = fs::read(file).unwrap();
+    Command::new("kill").arg(dump.id().to_string()).status().expect("`kill` is there");
+    dump.wait().expect("tcpdump ends");
+    let wire = fs::read(file).expect("tcpdump wrote it");
     assert!(wire.len() > 50_000, "{} bytes were captured", wire.len());
     for metric in METRICS {
         assert!(!holds(&wire, metric.as_bytes()), "{metric} is on the wire");
