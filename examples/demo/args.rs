@@ -16,8 +16,8 @@ const DATA_ROUNDS: u32 = 20;
     after_help = "Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage."
 )]
 pub(crate) struct Args {
-    /// A data set instead of the fleet that is made here: a folder a machine, each with train.csv.gz,
-    /// test.csv.gz and test_label.csv.gz.
+    /// A data set instead of the fleet that is made here: a folder a machine, each with `train.csv.gz`,
+    /// `test.csv.gz` and `test_label.csv.gz`.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Seeds every random choice: the fleet, the first model, the order of training.

@@ -18,9 +18,9 @@ use super::processes::{Daemon, Programs, Role, check_alive};
 /// The coordinator's folder.
 pub(crate) const COORDINATOR: &str = "coordinator";
 /// How long a short command may take.
-pub(crate) const COMMAND: Duration = Duration::from_secs(60);
+pub(crate) const COMMAND: Duration = Duration::from_mins(1);
 /// How long programs may take to be ready, and nodes to keep a model.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// Between two looks at something that is awaited.
 const LOOK: Duration = Duration::from_millis(50);
 

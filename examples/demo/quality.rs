@@ -18,7 +18,7 @@ use super::screen::Screen;
 /// Commands that work at the same time.
 const AT_A_TIME: usize = 2;
 /// How long one of them may take.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// The figures that `node evaluate --format json` prints.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

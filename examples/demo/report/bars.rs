@@ -125,6 +125,6 @@ pub(super) fn phases(history: &[RoundView]) -> String {
 
 /// What the colours of [`phases`] mean.
 pub(super) fn phase_key() -> String {
-    let key = |(class, phase): (usize, &&str)| format!("<i class=\"key p{class}\"></i> {phase}");
+    let key = |(class, phase): (usize, &&str)| format!("<i class=\"key p{class}\"></i>&nbsp;{phase}");
     PHASES.iter().enumerate().map(key).collect::<Vec<_>>().join(", ")
 }
