@@ -16,6 +16,10 @@ use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
 use crate::round::{self, Announce, Arrival, Input, RoundPlan, Run, RunPosition};
 use crate::strategy::{FedAvg, UpdateFault};
 
+/// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
+/// since fresh pages are dear.
+const LARGE: usize = 2_000_000;
+
 /// How long nodes are offered a model to keep.
 const KEEP: Millis = Millis(3_600_000);
 
@@ -425,6 +429,10 @@ impl Active {
         match awaiting {
             Awaiting::Aggregate => {
                 self.sum.finish(&mut model);
+                if self.parameters > LARGE {
+                    // Its pages are wanted for sealing the new model; the next round touches fresh ones.
+                    self.sum = FedAvg::new(self.parameters);
+                }
                 let round = RoundId(self.run.rounds_done().0 + 1);
                 context.out.push(Output::Store { round, values: model });
             }
@@ -451,6 +459,5 @@ impl Active {
 
 /// A buffer worth keeping for the next round; a large one is given back, its pages are dear.
 fn small(buffer: Vec<u8>) -> Vec<u8> {
-    const KEEP_BYTES_MAX: usize = 8 << 20;
-    if buffer.capacity() <= KEEP_BYTES_MAX { buffer } else { Vec::new() }
+    if buffer.capacity() <= LARGE * 5 { buffer } else { Vec::new() }
 }
