@@ -51,7 +51,12 @@ pub(crate) async fn follow(
     watch.wait().await?;
     match last {
         Some(view) if view.status == RunStatus::Finished => Ok(view),
-        Some(RunView { reason: Some(reason), .. }) => bail!("the run failed: {reason}"),
+        Some(RunView { reason: Some(reason), .. }) => {
+            bail!(
+                "the run failed: {reason}; the nodes' logs are in {}",
+                programs.home().join("nodes").display()
+            )
+        }
         _ => bail!("the run cannot be followed: {}", said.lines().last().unwrap_or("no word of it")),
     }
 }
