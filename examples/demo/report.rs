@@ -60,8 +60,8 @@ pub(crate) fn html(report: &Report<'_>) -> String {
     page.push_str(&quality(report.verdicts));
     page.push_str(&rounds(report.run));
     page.push_str("<section>\n<h2>What each node saw</h2>\n<p>Scores of the federated model on the node's later telemetry, \
-        with its own scaling and calibration. <i class=\"key fault\"></i>&nbsp;a labelled fault, <i class=\"key score\"></i>&nbsp;score, \
-        <i class=\"key hit\"></i>&nbsp;alarm during a fault, <i class=\"key miss\"></i>&nbsp;alarm without one; \
+        with its own scaling and calibration. <i class=\"key fault\"></i> a labelled fault, <i class=\"key score\"></i> score, \
+        <i class=\"key hit\"></i> alarm during a fault, <i class=\"key miss\"></i> alarm without one; \
         the dashed line is the alarm threshold.</p>\n");
     report.verdicts.iter().for_each(|verdict| page.push_str(&strip::figure(verdict)));
     page.push_str("</section>\n");
@@ -113,8 +113,8 @@ fn quality(verdicts: &[Verdict]) -> String {
     let mut text = String::from(
         "<section>\n<h2>What it is worth to each node</h2>\n\
          <p>Volume under the precision-recall surface (VUS-PR, 1 is perfect) on labelled telemetry that is later than \
-         all training, of three models: <i class=\"key local\"></i>&nbsp;<b>local</b>, trained on the node alone with the budget \
-         of the whole run; <i class=\"key federated\"></i>&nbsp;<b>federated</b>, trained together; <i class=\"key tuned\"></i>&nbsp;\
+         all training, of three models: <i class=\"key local\"></i> <b>local</b>, trained on the node alone with the budget \
+         of the whole run; <i class=\"key federated\"></i> <b>federated</b>, trained together; <i class=\"key tuned\"></i> \
          <b>tuned</b>, trained together and then for a little while on the node.</p>\n",
     );
     text.push_str(&bars::grouped(verdicts));

@@ -60,7 +60,7 @@ async fn show(args: &Args, daemons: &mut Vec<Daemon>) -> Result<()> {
     ));
     federation::prepare(&programs, &machines).await?;
     screen.step(&format!(
-        "Starting {} processes; all they say to each other is signed, and sealed if it tells anything",
+        "Starting {} processes; every message is signed, models and updates are sealed",
         count + 1
     ));
     federation::serve(&programs, &machines, daemons).await?;

@@ -125,6 +125,8 @@ pub(super) fn phases(history: &[RoundView]) -> String {
 
 /// What the colours of [`phases`] mean.
 pub(super) fn phase_key() -> String {
-    let key = |(class, phase): (usize, &&str)| format!("<i class=\"key p{class}\"></i>&nbsp;{phase}");
+    let key = |(class, phase): (usize, &&str)| {
+        format!("<span class=\"whole\"><i class=\"key p{class}\"></i> {phase}</span>")
+    };
     PHASES.iter().enumerate().map(key).collect::<Vec<_>>().join(", ")
 }
