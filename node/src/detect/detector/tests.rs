@@ -66,6 +66,15 @@ fn a_metric_that_stands_still_alarms_and_healthy_telemetry_does_not() {
 }
 
 #[test]
+fn the_threshold_of_a_short_history_is_set_by_all_of_it() {
+    let records = records(0, 100, false);
+    let history = History::prepare(&task(), &records, &Preparation::default()).unwrap();
+    let detector = Detector::fit(&task(), trained(&history, 1), &history).unwrap();
+    let verdicts = detector.score(&records[..90]).unwrap();
+    assert!(verdicts.iter().all(|verdict| !verdict.as_ref().unwrap().alarm));
+}
+
+#[test]
 fn verdicts_are_in_the_order_of_the_records() {
     let detector = detector();
     let mut records = records(600, 60, false);
