@@ -6,7 +6,7 @@
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
-//! | [`bulk`], [`layout`], [`mod@root`] | the chunked encryption below it, its cut, its root hash |
+//! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -34,6 +34,7 @@ pub mod identity;
 pub mod keyschedule;
 pub mod label;
 pub mod layout;
+pub mod plain;
 pub mod replay;
 pub mod root;
 
@@ -46,5 +47,6 @@ pub use identity::{BadSignature, Identity, IdentityError, PublicIdentity, Signat
 pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, Scope, WrappedRoot};
 pub use label::Label;
 pub use layout::{ChunkLayout, TooLarge};
+pub use plain::Plain;
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};

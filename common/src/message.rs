@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod event;
+mod headed;
 pub mod model;
 pub mod presence;
 pub mod receipt;

@@ -6,5 +6,5 @@ mod schema;
 
 pub use architecture::{Forecaster, MetricName, Task};
 pub use parameters::{ParameterVector, ParametersError};
-pub(crate) use parameters::{put_values, take_values};
+pub(crate) use parameters::{take_values, write_values};
 pub use schema::{Schema, SchemaError, Tensor};

@@ -9,6 +9,7 @@ mod show;
 
 pub use active::{End, Start};
 
+use bytes::Bytes;
 use common::crypto::{Identity, Label};
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::message::Signed;
@@ -61,7 +62,7 @@ pub enum Output {
         /// Which chunk.
         index: u32,
         /// The sealed bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// Write a receipt for an update.
     UpdateReceipt {

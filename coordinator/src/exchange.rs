@@ -8,6 +8,7 @@ pub use downlink::Downlink;
 pub use epoch::Epoch;
 pub use uplink::{Arrived, Inadmissible, Step, Uplink};
 
+use bytes::Bytes;
 use common::id::{BlobId, NodeId};
 
 /// What goes out on a data topic.
@@ -22,7 +23,7 @@ pub enum Dispatch {
         /// Which chunk.
         index: u32,
         /// The sealed bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// A receipt for an update.
     Receipt {

@@ -1,4 +1,4 @@
-//! The way of an update out of the node: delta, encode, seal.
+//! The way of an update out of the node: its delta is taken, encoded and sealed, a record at a time.
 
 use common::crypto::{KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
@@ -21,13 +21,11 @@ pub fn subject(tenant: TenantId, run: RunId, round: RoundId, epoch: EpochId) -> 
 /// [`SealError`] when the update is over a limit or the coordinator's package is no key.
 pub fn seal(
     head: &UpdateHead,
-    trained: ParameterVector,
+    trained: &ParameterVector,
     base: &ParameterVector,
     sealer: Sealer<'_>,
     to: &KeyPackage,
     random: &mut ChaCha20Rng,
 ) -> Result<Sealed, SealError> {
-    let delta = trained.minus(base);
-    let plain = update::encode(head, delta.values());
-    sealer.seal_to_one(&plain, to, random)
+    sealer.seal_to_one(&update::plaintext(head, trained.values(), base.values()), to, random)
 }

@@ -13,6 +13,7 @@ pub use state::{Participant, Setup};
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use common::blob::Send;
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
@@ -40,7 +41,7 @@ pub enum Output {
         /// Which piece; [`common::limits::OFFER_INDEX`] for the manifest.
         index: u32,
         /// The piece.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// Make this mark durable before anything after it: announcements up to it are never acted on again.
     Mark {

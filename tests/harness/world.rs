@@ -267,7 +267,7 @@ impl World {
                     self.send_coordinator(&CoordinatorDatagram::Receipt(blob, id, bytes), false);
                 }
                 Done::UpdateChunk { blob, index, bytes, .. } => {
-                    self.send_coordinator(&CoordinatorDatagram::Update(blob, index, bytes), false);
+                    self.send_coordinator(&CoordinatorDatagram::Update(blob, index, bytes.to_vec()), false);
                 }
                 Done::Train(assignment) => self.train(index, &assignment),
                 Done::Keep(assignment) => drop(self.kept.insert(index, assignment.model.values().to_vec())),
@@ -295,7 +295,7 @@ impl World {
                 Said::Hello(bytes) => self.send_all(&NodeDatagram::Hello(bytes), true),
                 Said::Announce { bytes, .. } => self.send_all(&NodeDatagram::Announcement(bytes), true),
                 Said::ModelChunk { to, blob, index, bytes } => {
-                    let datagram = NodeDatagram::Chunk(blob, index, bytes);
+                    let datagram = NodeDatagram::Chunk(blob, index, bytes.to_vec());
                     match to {
                         None => self.send_all(&datagram, false),
                         Some(to) => self.send_node(usize::from(to[0]), &datagram, false),

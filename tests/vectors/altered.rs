@@ -71,9 +71,9 @@ fn a_chunk_cut_extended_or_moved_is_refused() {
             let error = opener.open_chunk(chunk, &bytes[..length], &mut plain).unwrap_err();
             assert!(matches!(error, OpenError::WrongLength { .. }));
         }
-        assert!(opener.open_chunk(chunk, &[bytes, &[0]].concat(), &mut plain).is_err());
+        assert!(opener.open_chunk(chunk, &[&bytes[..], &[0]].concat(), &mut plain).is_err());
         for other in (0..sealed.chunks() + 2).chain([u32::MAX]).filter(|other| *other != chunk) {
-            assert!(opener.open_chunk(other, bytes, &mut plain).is_err());
+            assert!(opener.open_chunk(other, &bytes, &mut plain).is_err());
         }
     }
 }
@@ -101,11 +101,11 @@ fn a_chunk_of_another_run_round_epoch_or_sender_is_refused() {
     for other in &others {
         for chunk in 0..other.chunks() {
             let bytes = other.chunk(chunk).unwrap();
-            assert_eq!(opener.open_chunk(chunk, bytes, &mut out), Err(OpenError::Corrupt { chunk }));
+            assert_eq!(opener.open_chunk(chunk, &bytes, &mut out), Err(OpenError::Corrupt { chunk }));
         }
     }
     for chunk in 0..sealed.chunks() {
-        opener.open_chunk(chunk, sealed.chunk(chunk).unwrap(), &mut out).unwrap();
+        opener.open_chunk(chunk, &sealed.chunk(chunk).unwrap(), &mut out).unwrap();
     }
     assert_eq!((opener.finish(), out == plain), (Ok(()), true));
 }

@@ -32,7 +32,7 @@ pub const MODEL_CHUNK: Topic = Topic::new(
     "starling::ModelChunk",
     CHUNK_KEY,
     CHUNK,
-    Qos::Chunk { unread: 128, unsent: 128 },
+    Qos::Chunk { unread: 128, unsent: 64 },
 );
 
 /// Pieces of updates, by blob and index. Only the coordinator reads it.
@@ -41,17 +41,12 @@ pub const UPDATE_CHUNK: Topic = Topic::new(
     "starling::UpdateChunk",
     CHUNK_KEY,
     CHUNK,
-    Qos::Chunk { unread: 256, unsent: 128 },
+    Qos::Chunk { unread: 128, unsent: 64 },
 );
 
 /// What a node has of a model, by blob and node. Only the coordinator reads it.
-pub const MODEL_RECEIPT: Topic = Topic::new(
-    "model_receipt",
-    "starling::ModelReceipt",
-    64,
-    SMALL,
-    Qos::Chunk { unread: 2048, unsent: 256 },
-);
+pub const MODEL_RECEIPT: Topic =
+    Topic::new("model_receipt", "starling::ModelReceipt", 64, SMALL, Qos::Chunk { unread: 256, unsent: 256 });
 
 /// What the coordinator has of an update, by blob and node. Every node reads it.
 pub const UPDATE_RECEIPT: Topic = Topic::new(
@@ -59,7 +54,7 @@ pub const UPDATE_RECEIPT: Topic = Topic::new(
     "starling::UpdateReceipt",
     64,
     SMALL,
-    Qos::Chunk { unread: 2048, unsent: 1024 },
+    Qos::Chunk { unread: 256, unsent: 256 },
 );
 
 /// Facts about runs, by coordinator, for any number of watchers.

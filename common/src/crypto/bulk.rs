@@ -20,7 +20,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::error::OpenError;
 use super::layout::ChunkLayout;
-use crate::limits::{CHUNK_RECORDS, RECORD_PLAIN_BYTES, RECORD_TAG_BYTES};
+use super::plain::Plain;
+use crate::limits::{CHUNK_PLAIN_BYTES, CHUNK_RECORDS, RECORD_PLAIN_BYTES, RECORD_TAG_BYTES};
 
 /// The name of the AEAD in the IANA registry.
 const AEAD: &str = "AEAD_CHACHA20_POLY1305";
@@ -92,21 +93,20 @@ impl BulkKey {
         self.layout
     }
 
-    /// Seals the plaintext of one chunk.
+    /// Seals one chunk of `plain`, the plaintext of the whole message.
     ///
     /// # Panics
     ///
-    /// When there is no such chunk, or the slices are not as long as the layout says.
-    pub fn seal_chunk(&self, index: u32, plain: &[u8], sealed: &mut [u8]) {
-        assert_eq!(self.layout.plain_range(index).map(|range| range.len()), Some(plain.len()));
+    /// When there is no such chunk, or the lengths are not those of the layout.
+    pub fn seal_chunk(&self, index: u32, plain: &(impl Plain + ?Sized), sealed: &mut [u8]) {
+        assert_eq!(self.layout.plain_bytes(), plain.bytes());
         assert_eq!(self.layout.sealed_range(index).map(|range| range.len()), Some(sealed.len()));
-        let mut rest = plain;
+        let start = index as usize * CHUNK_PLAIN_BYTES;
         for (place, record) in sealed.chunks_mut(RECORD_SEALED_BYTES).enumerate() {
             let (text, tag) = record.split_last_chunk_mut().expect("every record has a tag");
-            let (plain, after) = rest.split_at(text.len());
-            rest = after;
-            let buffer = InOutBuf::new(plain, text).expect("both were cut to one length");
-            let sealed_tag = self.cipher.encrypt_inout_detached(&self.nonce(index, place), &[], buffer);
+            plain.write(start + place * RECORD_PLAIN_BYTES, text);
+            let nonce = self.nonce(index, place);
+            let sealed_tag = self.cipher.encrypt_inout_detached(&nonce, &[], InOutBuf::from(text));
             *tag = sealed_tag.expect("a record is far below the limit of the AEAD").into();
         }
     }

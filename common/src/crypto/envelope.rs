@@ -7,6 +7,7 @@
 mod header;
 mod manifest;
 
+use bytes::Bytes;
 use hpke::HpkeError;
 use rand_core::CryptoRng;
 
@@ -16,6 +17,7 @@ use super::identity::Identity;
 use super::keyschedule::{AgreementKey, EpochRoot, KeyPackage, Scope, receive, send};
 use super::label::Label;
 use super::layout::ChunkLayout;
+use super::plain::Plain;
 use super::root::{ChunkHash, chunk_hash, root};
 use crate::id::NodeId;
 use crate::wire::encode;
@@ -28,7 +30,7 @@ pub use manifest::{Manifest, Statement, VerifiedManifest};
 pub struct Sealed {
     manifest: Manifest,
     layout: ChunkLayout,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 /// What the two ways of sealing have in common.
@@ -51,7 +53,7 @@ impl Sealer<'_> {
     /// [`SealError::TooLarge`] over `BLOB_BYTES_MAX`.
     pub fn seal_to_group(
         self,
-        plain: &[u8],
+        plain: &(impl Plain + ?Sized),
         epoch_root: &EpochRoot,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
@@ -68,7 +70,7 @@ impl Sealer<'_> {
     /// public key agrees on no secret.
     pub fn seal_to_one(
         self,
-        plain: &[u8],
+        plain: &(impl Plain + ?Sized),
         package: &KeyPackage,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
@@ -80,28 +82,30 @@ impl Sealer<'_> {
 
     fn seal(
         self,
-        plain: &[u8],
+        plain: &(impl Plain + ?Sized),
         recipient: Recipient,
         enc: Option<[u8; 32]>,
         input_key: &InputKey,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
         let Self { identity, subject, next_package, buffer: mut bytes } = self;
-        let layout = ChunkLayout::of(plain.len() as u64)?;
+        let layout = ChunkLayout::of(plain.bytes() as u64)?;
         let header = Header { suite: Suite::One, subject, sender: identity.node_id(), recipient, layout };
         let mut salt: Salt = [0; 24];
         rng.fill_bytes(&mut salt);
         let (key, commitment) = BulkKey::derive(input_key, &salt, &encode(&header), layout);
-        bytes.resize(layout.sealed_bytes(), 0);
-        let hashes: Vec<ChunkHash> = (0..layout.chunks())
-            .map(|index| {
-                let (from, to) = layout.plain_range(index).zip(layout.sealed_range(index)).expect("a chunk");
-                key.seal_chunk(index, &plain[from], &mut bytes[to.clone()]);
-                chunk_hash(&bytes[to])
-            })
-            .collect();
+        bytes.reserve_exact(layout.sealed_bytes().saturating_sub(bytes.len()));
+        bytes.truncate(layout.sealed_bytes());
+        let mut hashes: Vec<ChunkHash> = Vec::with_capacity(layout.chunks() as usize);
+        for index in 0..layout.chunks() {
+            let range = layout.sealed_range(index).expect("the layout has as many chunks");
+            // A new buffer grows as it is filled, while its last bytes are still in the processor's cache.
+            bytes.resize(bytes.len().max(range.end), 0);
+            key.seal_chunk(index, plain, &mut bytes[range.clone()]);
+            hashes.push(chunk_hash(&bytes[range]));
+        }
         let statement = Statement { header, salt, commitment, enc, root: root(&hashes), next_package };
-        Ok(Sealed { manifest: Manifest::sign(&statement, identity), layout, bytes })
+        Ok(Sealed { manifest: Manifest::sign(&statement, identity), layout, bytes: bytes.into() })
     }
 }
 
@@ -116,14 +120,14 @@ impl Sealed {
         self.layout.chunks()
     }
 
-    /// The sealed bytes of one chunk; `None` past the last.
-    pub fn chunk(&self, index: u32) -> Option<&[u8]> {
-        self.layout.sealed_range(index).map(|range| &self.bytes[range])
+    /// The sealed bytes of one chunk, shared; `None` past the last.
+    pub fn chunk(&self, index: u32) -> Option<Bytes> {
+        self.layout.sealed_range(index).map(|range| self.bytes.slice(range))
     }
 
-    /// The buffer, to be used again.
+    /// The buffer, to be used again; an empty one while chunks of it are still about.
     pub fn into_buffer(self) -> Vec<u8> {
-        self.bytes
+        self.bytes.try_into_mut().map(Vec::from).unwrap_or_default()
     }
 }
 

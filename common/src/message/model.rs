@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::headed::{headed, take_head};
+use crate::crypto::Plain;
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::model::{ParameterVector, ParametersError, Schema, SchemaError, Task, put_values, take_values};
-use crate::wire::{Input, Wire, WireError};
+use crate::model::{ParameterVector, ParametersError, Schema, SchemaError, Task, take_values, write_values};
+use crate::wire::{Input, WireError};
 
 /// How a node trains. The same for every node and every round of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,15 +43,12 @@ pub enum ModelError {
     Values(#[from] ParametersError),
 }
 
-/// The bytes of a plan and a model's values.
-pub fn encode(plan: &Plan, values: &[f32]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(values.len() * 4 + 1024);
-    plan.put(&mut bytes);
-    put_values(values, &mut bytes);
-    bytes
+/// A plan and a model's values.
+pub fn plaintext<'v>(plan: &Plan, values: &'v [f32]) -> impl Plain + use<'v> {
+    headed(plan, values.len(), |range, out| write_values(values[range].iter().copied(), out))
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads what [`plaintext`] wrote.
 ///
 /// # Errors
 ///
@@ -57,7 +56,7 @@ pub fn encode(plan: &Plan, values: &[f32]) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<(Plan, ParameterVector), ModelError> {
     let head = bytes.len().min(CONFIG_BYTES_MAX as usize);
     let mut input = Input::new(&bytes[..head]);
-    let plan = Plan::take(&mut input)?;
+    let plan: Plan = take_head(&mut input)?;
     let schema: Schema = plan.task.schema()?;
     let values = take_values(&bytes[input.offset()..])?;
     Ok((plan, ParameterVector::new(Arc::new(schema), values)?))

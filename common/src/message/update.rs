@@ -1,7 +1,9 @@
 //! The plaintext of an update blob: what training changed, and how much it weighs.
 
-use crate::model::put_values;
-use crate::wire::{Input, Wire, WireError};
+use super::headed::{headed, take_head};
+use crate::crypto::Plain;
+use crate::model::write_values;
+use crate::wire::{Input, WireError};
 
 /// What goes before the values.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +16,22 @@ pub struct UpdateHead {
 
 crate::wire_fields!(UpdateHead { weight, loss });
 
-/// The bytes of a head and the delta to the round's model.
-pub fn encode(head: &UpdateHead, delta: &[f32]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(delta.len() * 4 + 16);
-    head.put(&mut bytes);
-    put_values(delta, &mut bytes);
-    bytes
+/// A head and the delta `trained - base`, value by value.
+///
+/// # Panics
+///
+/// When the models are not of one length.
+pub fn plaintext<'v>(head: &UpdateHead, trained: &'v [f32], base: &'v [f32]) -> impl Plain + use<'v> {
+    assert_eq!(trained.len(), base.len(), "a delta is taken between models of one schema");
+    headed(head, trained.len(), |range, out| {
+        let values = trained[range.clone()].iter().zip(&base[range]);
+        write_values(values.map(|(trained, base)| trained - base), out);
+    })
+}
+
+/// Bytes of an update of so many parameters.
+pub fn plain_bytes(parameters: usize) -> u64 {
+    headed(&UpdateHead { weight: 0, loss: 0.0 }, parameters, |_, _| ()).bytes() as u64
 }
 
 /// The head, and the delta as little-endian `f32` bytes that are folded where they lie.
@@ -29,5 +41,5 @@ pub fn encode(head: &UpdateHead, delta: &[f32]) -> Vec<u8> {
 /// [`WireError`] when the head is cut short.
 pub fn decode(bytes: &[u8]) -> Result<(UpdateHead, &[u8]), WireError> {
     let mut input = Input::new(bytes);
-    Ok((UpdateHead::take(&mut input)?, input.rest()))
+    Ok((take_head(&mut input)?, input.rest()))
 }

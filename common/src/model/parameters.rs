@@ -67,29 +67,14 @@ impl ParameterVector {
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
-
-    /// `self - base`, element by element.
-    ///
-    /// # Panics
-    ///
-    /// When the schemas differ: both came from the same plan.
-    #[must_use]
-    pub fn minus(mut self, base: &Self) -> Self {
-        assert_eq!(self.schema, base.schema, "a delta is taken between models of one schema");
-        self.values.iter_mut().zip(&base.values).for_each(|(value, base)| *value -= base);
-        self
-    }
 }
 
-/// Appends values as little-endian IEEE 754 binary32, the layout of safetensors' `F32`.
-pub(crate) fn put_values(values: &[f32], out: &mut Vec<u8>) {
-    out.reserve(values.len() * 4);
-    for value in values {
-        out.extend_from_slice(&value.to_le_bytes());
-    }
+/// Writes values as little-endian IEEE 754 binary32, the layout of safetensors' `F32`.
+pub(crate) fn write_values(values: impl Iterator<Item = f32>, out: &mut [u8]) {
+    out.as_chunks_mut::<4>().0.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
 }
 
-/// Reads what [`put_values`] wrote.
+/// Reads what [`write_values`] wrote.
 pub(crate) fn take_values(bytes: &[u8]) -> Result<Vec<f32>, ParametersError> {
     let (values, rest) = bytes.as_chunks::<4>();
     match rest {
@@ -104,8 +89,8 @@ mod tests {
 
     #[test]
     fn values_are_read_back_from_their_bytes() {
-        let mut bytes = Vec::new();
-        put_values(&[1.5, -0.0, f32::MAX], &mut bytes);
+        let mut bytes = [0; 12];
+        write_values([1.5, -0.0, f32::MAX].into_iter(), &mut bytes);
         assert_eq!(take_values(&bytes), Ok(vec![1.5, -0.0, f32::MAX]));
         assert_eq!(take_values(&bytes[1..]), Err(ParametersError::CutValue(11)));
     }

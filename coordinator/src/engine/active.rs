@@ -238,7 +238,7 @@ impl Active {
             self.losses.insert(node, loss);
         }
         let mut sent = Vec::new();
-        exchange.uplink.conclude(&exchange.epoch, arrived, taken, &mut sent);
+        exchange.uplink.conclude(&exchange.epoch, arrived, taken, context.now, &mut sent);
         context.dispatch(sent);
         self.obey(outputs, context);
     }
@@ -431,7 +431,7 @@ impl Active {
                 self.sum.finish(&mut model);
                 if self.parameters > LARGE {
                     // Its pages are wanted for sealing the new model; the next round touches fresh ones.
-                    self.sum = FedAvg::new(self.parameters);
+                    self.sum.release();
                 }
                 let round = RoundId(self.run.rounds_done().0 + 1);
                 context.out.push(Output::Store { round, values: model });

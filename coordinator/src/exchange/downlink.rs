@@ -88,7 +88,7 @@ impl Downlink {
             };
             let chunk = self.sealed.chunk(index).expect("the transfer has as many chunks as the blob");
             sent += chunk.len() as u64;
-            out.push(Dispatch::ModelChunk { to, blob: self.blob, index, bytes: chunk.to_vec() });
+            out.push(Dispatch::ModelChunk { to, blob: self.blob, index, bytes: chunk });
         }
         sent
     }

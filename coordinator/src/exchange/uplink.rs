@@ -194,11 +194,11 @@ impl Uplink {
             Ok(Arrival::Stored { .. } | Arrival::Duplicate) | Err(_) => Ok(Step::Quiet),
             Ok(Arrival::Complete) => {
                 let Some((_, incoming)) = self.active.remove(&blob) else { return Ok(Step::Quiet) };
-                self.grant(epoch, now, out);
                 match incoming.finish() {
                     Ok(plain) => Ok(Step::Arrived(Arrived { node, blob, plain })),
                     Err(error) => {
                         self.end(epoch, node, blob, Status::Refused, out);
+                        self.grant(epoch, now, out);
                         Err((Some(node), error.into()))
                     }
                 }
@@ -207,11 +207,20 @@ impl Uplink {
     }
 
     /// An arrived update was taken into the round, or not; its sender is told and may forget it.
-    pub fn conclude(&mut self, epoch: &Epoch, arrived: Arrived, taken: bool, out: &mut Vec<Dispatch>) {
+    /// Only then the next upload is opened, into the same buffer.
+    pub fn conclude(
+        &mut self,
+        epoch: &Epoch,
+        arrived: Arrived,
+        taken: bool,
+        now: Timestamp,
+        out: &mut Vec<Dispatch>,
+    ) {
         let Arrived { node, blob, plain } = arrived;
         let status = if taken { Status::Complete } else { Status::Refused };
         self.buffers.push(plain);
         self.end(epoch, node, blob, status, out);
+        self.grant(epoch, now, out);
     }
 
     /// A node is not waited for any more.

@@ -37,8 +37,8 @@ const LANES: usize = 64;
 /// The exact weighted sum of a round's deltas.
 #[derive(Debug)]
 pub struct FedAvg {
-    /// In units of 2⁻²⁴ samples. Meaningless until the first fold, which overwrites it: a new
-    /// round needs no clearing, and the pages stay those of the round before.
+    parameters: usize,
+    /// In units of 2⁻²⁴ samples. Made by the first fold, from the memory of the round before.
     sums: Vec<i64>,
     folded: usize,
     weight_total: u64,
@@ -52,15 +52,20 @@ pub struct Folded {
 }
 
 impl FedAvg {
-    /// An empty sum for a model of this many parameters, eight bytes each. The pages are touched
-    /// by the first fold.
+    /// An empty sum for a model of this many parameters. The first fold takes eight bytes for each.
     pub fn new(parameters: usize) -> Self {
-        Self { sums: vec![0; parameters], folded: 0, weight_total: 0 }
+        Self { parameters, sums: Vec::new(), folded: 0, weight_total: 0 }
     }
 
     /// Empties the sum for the next round and keeps its memory.
     pub fn reset(&mut self) {
+        self.sums.clear();
         (self.folded, self.weight_total) = (0, 0);
+    }
+
+    /// Empties the sum and gives its memory back.
+    pub fn release(&mut self) {
+        *self = Self::new(self.parameters);
     }
 
     /// How many updates are in the sum.
@@ -85,7 +90,7 @@ impl FedAvg {
     /// When more updates are folded than a cohort may have: the round counts them.
     pub fn fold(&mut self, delta: &[u8], weight: u64) -> Result<Folded, UpdateFault> {
         assert!(self.folded < COHORT_MAX, "a round folds one update a member of its cohort");
-        let (expected_bytes, found_bytes) = (self.sums.len() * 4, delta.len());
+        let (expected_bytes, found_bytes) = (self.parameters * 4, delta.len());
         if expected_bytes != found_bytes {
             return Err(UpdateFault::WrongShape { expected_bytes, found_bytes });
         }
@@ -96,11 +101,13 @@ impl FedAvg {
         check(values)?;
 
         let weighted = |value: &[u8; 4]| to_integer(to_units(f32::from_le_bytes(*value)) * weight as f64);
-        let pairs = self.sums.iter_mut().zip(values);
-        match self.folded {
-            0 => pairs.for_each(|(sum, value)| *sum = weighted(value)),
+        if self.folded == 0 {
+            self.sums.reserve_exact(values.len());
+            self.sums.extend(values.iter().map(weighted));
+        } else {
+            let pairs = self.sums.iter_mut().zip(values);
             // Never wraps, see above; a checked addition would not vectorise in a build with checks.
-            _ => pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(weighted(value))),
+            pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(weighted(value)));
         }
         self.folded += 1;
         self.weight_total += weight;

@@ -65,6 +65,8 @@ pub struct Participant {
     stash: VecDeque<(BlobId, u32, Vec<u8>)>,
     /// The last model that arrived whole: its sender may have missed the receipt.
     fetched: Option<Work>,
+    /// Of the last model or update, for the next: fresh pages are dear.
+    buffer: Vec<u8>,
 }
 
 /// What is known of the coordinator.
@@ -113,7 +115,17 @@ impl Participant {
             hello_after: HELLO,
         };
         let (told, stash) = (Told::default(), VecDeque::new());
-        Self { setup, session, keyring, link, stage: Stage::Idle, told, stash, fetched: None }
+        Self {
+            setup,
+            session,
+            keyring,
+            link,
+            stage: Stage::Idle,
+            told,
+            stash,
+            fetched: None,
+            buffer: Vec::new(),
+        }
     }
 
     /// This node's id.
@@ -283,10 +295,10 @@ impl Participant {
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
         let head = UpdateHead { weight: trained.samples.clamp(1, WEIGHT_MAX), loss: trained.loss };
-        let sealer =
-            Sealer { identity: &self.setup.identity, subject, next_package: next, buffer: Vec::new() };
+        let buffer = std::mem::take(&mut self.buffer);
+        let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
         let (to, random) = (&work.coordinator, &mut self.setup.random);
-        let sealed = outgoing::seal(&head, trained.parameters, &base, sealer, to, random);
+        let sealed = outgoing::seal(&head, &trained.parameters, &base, sealer, to, random);
         match sealed {
             Ok(sealed) => {
                 let coordinator = self.setup.coordinator.node_id();
@@ -363,8 +375,10 @@ impl Participant {
 
     /// Leaves the current stage; a training that runs is not wanted any more.
     fn leave(&mut self, out: &mut Vec<Output>) {
-        if let Stage::Training(..) = std::mem::replace(&mut self.stage, Stage::Idle) {
-            out.push(Output::Cancel);
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Training(..) => out.push(Output::Cancel),
+            Stage::Uploading(upload) => self.buffer = upload.into_buffer(),
+            Stage::Idle | Stage::Fetching(_) => (),
         }
         self.fetched = None;
     }

@@ -1,5 +1,6 @@
 //! Uploading: offer the sealed update, and send its chunks as the coordinator's receipts allow.
 
+use bytes::Bytes;
 use common::blob::Outgoing;
 use common::crypto::Sealed;
 use common::id::{BlobId, NodeId};
@@ -47,7 +48,7 @@ impl Uploading {
         Self { work, sealed, blob, outgoing, coordinator, heard: 0, offer_at, offer_after, opened: false }
     }
 
-    /// How much was sent, in percent of the chunks.
+    /// The update's blob.
     pub(super) fn blob(&self) -> BlobId {
         self.blob
     }
@@ -78,16 +79,20 @@ impl Uploading {
     /// Everything that may be sent now.
     pub(super) fn send(&mut self, to: Address, now: Timestamp, out: &mut Vec<Output>) {
         let blob = self.blob;
-        let mut write = |index, bytes| out.push(Output::UpdateChunk { to, blob, index, bytes });
+        let mut write = |index, bytes: Bytes| out.push(Output::UpdateChunk { to, blob, index, bytes });
         if !self.opened && now >= self.offer_at {
-            write(OFFER_INDEX, wire::encode(self.sealed.manifest()));
+            write(OFFER_INDEX, wire::encode(self.sealed.manifest()).into());
             self.offer_at = now + self.offer_after;
             self.offer_after = Millis(self.offer_after.0 * 2).min(OFFER_MAX);
         }
         while let Some(index) = self.outgoing.next(now).map(index_of) {
-            let chunk = self.sealed.chunk(index).expect("the transfer has as many chunks as the blob");
-            write(index, chunk.to_vec());
+            write(index, self.sealed.chunk(index).expect("the transfer has as many chunks as the blob"));
         }
+    }
+
+    /// Ends the upload and gives the buffer back.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.sealed.into_buffer()
     }
 
     /// When [`Self::send`] may have more to send.

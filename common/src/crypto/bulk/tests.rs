@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::limits::{CHUNK_PLAIN_BYTES, CHUNK_SEALED_BYTES};
+use crate::limits::CHUNK_SEALED_BYTES;
 
 fn key(plain_bytes: usize) -> BulkKey {
     let layout = ChunkLayout::of(plain_bytes as u64).unwrap();
@@ -16,7 +16,7 @@ fn seal(key: &BulkKey, plain: &[u8]) -> Vec<Vec<u8>> {
     let chunk = |index| {
         let range = |r: Option<Range<usize>>| r.unwrap();
         let mut sealed = vec![0; range(key.layout().sealed_range(index)).len()];
-        key.seal_chunk(index, &plain[range(key.layout().plain_range(index))], &mut sealed);
+        key.seal_chunk(index, plain, &mut sealed);
         sealed
     };
     (0..key.layout().chunks()).map(chunk).collect()

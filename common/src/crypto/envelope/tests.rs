@@ -57,7 +57,7 @@ fn text(bytes: usize) -> Vec<u8> {
 fn open_all(mut opener: Opener, sealed: &Sealed) -> Result<Vec<u8>, OpenError> {
     let mut plain = vec![0; opener.plain_bytes()];
     for index in (0..sealed.chunks()).rev() {
-        opener.open_chunk(index, sealed.chunk(index).unwrap(), &mut plain)?;
+        opener.open_chunk(index, &sealed.chunk(index).unwrap(), &mut plain)?;
     }
     opener.finish().map(|()| plain)
 }
@@ -100,7 +100,7 @@ fn a_manifest_names_its_signer_and_nobody_else() {
     assert_eq!(manifest.verify(world.node.public()), wrong);
     let foreign = Some(*world.coordinator_key.package());
     let update = Sealer { next_package: foreign, ..sealer(&world.node, Kind::Update) };
-    let sealed = update.seal_to_group(b"x", &world.epoch_root, &mut world.rng).unwrap();
+    let sealed = update.seal_to_group(&b"x"[..], &world.epoch_root, &mut world.rng).unwrap();
     assert_eq!(sealed.manifest().verify(world.node.public()), wrong);
 }
 
@@ -153,7 +153,7 @@ fn chunks_of_another_value_or_place_are_refused() {
     let verified = one.manifest().verify(world.coordinator.public()).unwrap();
     let mut opener = Opener::for_group(&verified, &world.epoch_root).unwrap();
     let mut plain = vec![0; 200_000];
-    let mut open = |index, chunk: Option<&[u8]>| opener.open_chunk(index, chunk.unwrap(), &mut plain);
+    let mut open = |index, chunk: Option<Bytes>| opener.open_chunk(index, &chunk.unwrap(), &mut plain);
     assert_eq!(open(0, two.chunk(0)), Err(OpenError::Corrupt { chunk: 0 }));
     assert_eq!(open(1, one.chunk(0)), Err(OpenError::Corrupt { chunk: 1 }));
     assert!(matches!(open(0, one.chunk(4)), Err(OpenError::WrongLength { chunk: 0, .. })));
@@ -173,10 +173,10 @@ fn a_chunk_made_by_another_member_of_the_group_fails_at_the_root() {
     let layout = verified.header.layout;
     let (key, _) = BulkKey::derive(&world.epoch_root.model_key(), &verified.salt, &context, layout);
     let mut forged = sealed.chunk(1).unwrap().to_vec();
-    key.seal_chunk(1, &[0; 60_000 - 49_152], &mut forged);
+    key.seal_chunk(1, &[0; 60_000][..], &mut forged);
     let mut opener = Opener::for_group(&verified, &world.epoch_root).unwrap();
     let mut plain = vec![0; 60_000];
-    opener.open_chunk(0, sealed.chunk(0).unwrap(), &mut plain).unwrap();
+    opener.open_chunk(0, &sealed.chunk(0).unwrap(), &mut plain).unwrap();
     opener.open_chunk(1, &forged, &mut plain).unwrap();
     assert_eq!(opener.finish(), Err(OpenError::RootMismatch));
 }

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use common::crypto::{KeyPackage, Label, Sealer};
 use common::id::{EpochId, NodeId, RoundId};
 use common::message::announce::{Announcement, Offer, Request};
-use common::message::update::UpdateHead;
-use common::message::{Signed, model};
+use common::message::{Signed, model, update};
 use common::units::Millis;
-use common::wire;
 
 use super::{Active, Exchange};
 use crate::engine::{Context, Output};
@@ -39,9 +37,6 @@ impl Active {
         for (node, error) in failed {
             context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
         }
-        let plain = model::encode(&self.plan, &model);
-        // One copy at a time: the file has the model, should it be needed again.
-        drop(model);
         let sealer = Sealer {
             identity: &context.setup.identity,
             subject: epoch.model_subject(),
@@ -49,16 +44,16 @@ impl Active {
             buffer: std::mem::take(&mut self.sealed_buffer),
         };
         let sealed = sealer
-            .seal_to_group(&plain, &epoch.root, random)
+            .seal_to_group(&model::plaintext(&self.plan, &model), &epoch.root, random)
             .expect("a model within PARAMETERS_MAX fits one blob");
-        drop(plain);
+        // The file has the model, should it be needed again.
+        drop(model);
         let members = members.try_into().expect("the plan bounds the cohort");
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         self.announce(request, round, id, wait, context);
         let transfer = context.setup.transfer;
-        let head = wire::encode(&UpdateHead { weight: 0, loss: 0.0 }).len();
-        let update_bytes = (head + self.parameters * 4) as u64;
+        let update_bytes = update::plain_bytes(self.parameters);
         let buffers = std::mem::take(&mut self.buffers);
         let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
         let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));

@@ -38,7 +38,7 @@ impl Participant {
 
     pub(super) fn fetch(&mut self, work: Work, opener: Opener, now: Timestamp, out: &mut Vec<Output>) {
         let (window, blob) = (self.setup.window, work.model);
-        let incoming = Incoming::new(opener, Vec::new(), window, now);
+        let incoming = Incoming::new(opener, std::mem::take(&mut self.buffer), window, now);
         self.told.activity = Activity::Fetching;
         self.told.epoch = work.epoch;
         self.stage = Stage::Fetching(Fetching { work, incoming, window });
@@ -57,7 +57,11 @@ impl Participant {
             return;
         };
         let plain = incoming.finish().map_err(|error| error.to_string());
-        let opened = plain.and_then(|plain| model::decode(&plain).map_err(|error| error.to_string()));
+        let opened = plain.and_then(|plain| {
+            let decoded = model::decode(&plain).map_err(|error| error.to_string());
+            self.buffer = plain;
+            decoded
+        });
         let (plan, model) = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.decline(&work, &reason, now, out),
