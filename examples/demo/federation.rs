@@ -173,7 +173,7 @@ mod tests {
         fs::write(&config, node::folder::SAMPLE_CONFIG).unwrap();
         choose_source(&config, &machines.all[0]).unwrap();
         let config = node::config::NodeConfig::parse(&fs::read_to_string(&config).unwrap()).unwrap();
-        let node::ingest::Source::Csv(source) = &config.sources[0] else { panic!("{:?}", config.sources) };
+        let ingest::Source::Csv(source) = &config.sources[0] else { panic!("{:?}", config.sources) };
         assert_eq!(source.path, machines.all[0].file("train.csv.gz"));
         assert_eq!(config.sources.len(), 1);
     }

@@ -84,8 +84,8 @@ fn files_hold_labels_that_match_the_interpretation() {
     let folder = tempfile::tempdir().unwrap();
     let machine = &generate(2, 1)[0];
     write(machine, folder.path()).unwrap();
-    let labels = node::ingest::labels::read_labels(&folder.path().join("test_label.csv.gz")).unwrap();
-    let segments = node::ingest::labels::read_segments(&folder.path().join("interpretation.csv")).unwrap();
+    let labels = ingest::labels::read_labels(&folder.path().join("test_label.csv.gz")).unwrap();
+    let segments = ingest::labels::read_segments(&folder.path().join("interpretation.csv")).unwrap();
     let told = |row| segments.iter().any(|segment| (segment.start..=segment.end_inclusive).contains(&row));
     assert!(labels.iter().enumerate().all(|(row, label)| *label == told(row)));
     assert_eq!(segments.len(), machine.faults.len());

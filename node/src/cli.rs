@@ -141,7 +141,7 @@ fn progress_bar(length: u64, what: &'static str) -> indicatif::ProgressBar {
 }
 
 /// Tells on stderr what of a source was left out.
-fn report_rejected(ingested: &crate::ingest::Ingested) {
+fn report_rejected(ingested: &ingest::Ingested) {
     ingested.refused.iter().for_each(|error| eprintln!("node: {error}"));
     ingested.rejected.iter().for_each(|error| eprintln!("node: {error}"));
     let untold = ingested.rejected_count - ingested.rejected.len() as u64;

@@ -4,7 +4,7 @@ use common::limits::{CONFIG_BYTES_MAX, NAME_BYTES_MAX};
 use serde::Deserialize;
 
 use crate::detect::Preparation;
-use crate::ingest::Source;
+use ingest::Source;
 
 /// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]

@@ -70,7 +70,7 @@ pub(crate) mod samples {
     use common::units::Timestamp;
 
     use super::{Row, Table};
-    use crate::record::TelemetryRecord;
+    use ingest::record::TelemetryRecord;
 
     /// One source, a row a second, these values.
     pub(crate) fn table(columns: usize, values: &[f32]) -> Table {

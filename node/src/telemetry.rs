@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use common::units::Timestamp;
 
 use crate::config::NodeConfig;
-use crate::ingest::directory::Follower;
-use crate::ingest::follow::Follow;
-use crate::ingest::host::Sampler;
-use crate::ingest::{Format, IngestError, Ingested, Source};
-use crate::record::TelemetryRecord;
+use ingest::directory::Follower;
+use ingest::follow::Follow;
+use ingest::host::Sampler;
+use ingest::record::TelemetryRecord;
+use ingest::{Format, IngestError, Ingested, Source};
 
 /// All sources of a node, and the records they gave so far.
 pub struct Telemetry {

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use common::model::{Forecaster, MetricName, ParameterVector, Task};
 use common::units::Timestamp;
 use flate2::read::GzDecoder;
+use ingest::record::TelemetryRecord;
 use node::detect::metrics::vus;
 use node::detect::{Detector, History, Labelled, Plan, Preparation, evaluate};
 use node::learn::{Training, train};
-use node::record::TelemetryRecord;
 
 const STEP_MS: u64 = 5 * 60 * 1000;
 

@@ -3,15 +3,16 @@
 use super::Fault;
 
 /// A crate, and the crates of this workspace that it may link. Those not named here may link all.
-const MAY_LINK: [(&str, &[&str]); 4] = [
+const MAY_LINK: [(&str, &[&str]); 5] = [
     ("common/Cargo.toml", &[]),
     ("common/dds/Cargo.toml", &["common"]),
     ("coordinator/Cargo.toml", &["common", "dds"]),
-    ("node/Cargo.toml", &["common", "dds"]),
+    ("node/Cargo.toml", &["common", "dds", "ingest"]),
+    ("node/ingest/Cargo.toml", &["common"]),
 ];
 
 /// The crates of this workspace.
-const OURS: [&str; 6] = ["common", "coordinator", "dds", "examples", "node", "tests"];
+const OURS: [&str; 7] = ["common", "coordinator", "dds", "examples", "ingest", "node", "tests"];
 
 /// The learning library, and the only crate whose manifest names it: the coordinator never links it.
 const BURN: (&str, &str) = ("burn", "node/Cargo.toml");

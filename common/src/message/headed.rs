@@ -43,9 +43,10 @@ impl<F: Fn(Range<usize>, &mut [u8])> Plain for Headed<F> {
 pub(super) fn take_head<T: Wire>(input: &mut Input<'_>) -> Result<T, WireError> {
     let head = T::take(input)?;
     let padding = input.slice(input.offset().next_multiple_of(ALIGN) - input.offset())?;
-    match padding.iter().all(|byte| *byte == 0) {
-        true => Ok(head),
-        false => Err(input.error(Fault::Invalid("padding that is not zero"))),
+    if padding.iter().all(|byte| *byte == 0) {
+        Ok(head)
+    } else {
+        Err(input.error(Fault::Invalid("padding that is not zero")))
     }
 }
 

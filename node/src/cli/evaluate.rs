@@ -11,11 +11,11 @@ use super::{Format, print_lines, progress_bar};
 use crate::detect::{Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
 use crate::driver;
 use crate::folder::Folder;
-use crate::ingest::{self, CsvSource, Source, labels};
 use crate::kept;
 use crate::learn::{self, Training};
-use crate::record::TelemetryRecord;
 use crate::telemetry_trainer::node_seed;
+use ingest::record::TelemetryRecord;
+use ingest::{CsvSource, Source, labels};
 
 #[derive(Args)]
 pub(super) struct Evaluate {

@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::{Format, print_lines, progress_bar};
 use crate::detect::Scored;
 use crate::driver;
-use crate::ingest::{self, CsvSource, Interval, Source};
 use crate::kept;
-use crate::record::TelemetryRecord;
+use ingest::record::TelemetryRecord;
+use ingest::{CsvSource, Interval, Source};
 
 /// Records scored between two steps of the progress bar.
 const STEP: usize = 10_000;

@@ -9,7 +9,7 @@ use crate::learn::{LearnError, forecast};
 use crate::pipeline::{
     Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window,
 };
-use crate::record::TelemetryRecord;
+use ingest::record::TelemetryRecord;
 
 /// Parameters of all stages between records and scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

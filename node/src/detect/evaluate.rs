@@ -8,7 +8,7 @@ use common::model::{Forecaster, ParameterVector, Task};
 use super::metrics::{auc_pr, auc_roc, vus};
 use super::{Detector, DetectorError, History, Preparation};
 use crate::learn::{LearnError, Progress, Training, train};
-use crate::record::TelemetryRecord;
+use ingest::record::TelemetryRecord;
 
 /// The run that is judged, and how.
 #[derive(Clone, Debug, PartialEq)]

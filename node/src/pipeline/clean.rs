@@ -7,7 +7,7 @@ use common::model::MetricName;
 use serde::{Deserialize, Serialize};
 
 use super::{Row, Table};
-use crate::record::TelemetryRecord;
+use ingest::record::TelemetryRecord;
 
 /// Parameters of [`clean`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,10 +9,10 @@ use common::limits::METRICS_MAX;
 use common::model::MetricName;
 use common::units::Timestamp;
 
-use crate::ingest::Format;
-use crate::ingest::error::{HeaderFault, RowFault, Shown};
-use crate::ingest::limits::COLUMNS_MAX;
-use crate::ingest::time;
+use crate::Format;
+use crate::error::{HeaderFault, RowFault, Shown};
+use crate::limits::COLUMNS_MAX;
+use crate::time;
 
 /// The meaning of each column.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ pub mod host;
 pub mod labels;
 pub mod limits;
 mod mail;
+pub mod record;
 mod time;
 
 use std::path::Path;
