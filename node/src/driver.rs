@@ -180,7 +180,7 @@ fn take(event: Event, participant: &mut Participant, out: &mut Vec<Output>) {
             }
         }
         Event::Report(Report::Progress(epoch, percent)) => participant.on_progress(epoch, percent, now, out),
-        Event::Report(Report::Trained(trained)) => participant.on_trained(trained, now, out),
+        Event::Report(Report::Trained(trained)) => participant.on_trained(&trained, now, out),
         Event::Report(Report::Declined(epoch, reason)) => participant.on_declined(epoch, &reason, now, out),
         Event::Report(Report::Kept(what)) => tracing::info!("{what}"),
         Event::Report(Report::NotKept(reason)) => tracing::error!("the model was not kept: {reason}"),

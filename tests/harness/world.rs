@@ -227,7 +227,7 @@ impl World {
         let now = self.now;
         match arrival {
             Arrival::Trained(index, trained) => {
-                self.node(index, |node, now, out| node.on_trained(trained, now, out));
+                self.node(index, |node, now, out| node.on_trained(&trained, now, out));
             }
             Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
                 NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),

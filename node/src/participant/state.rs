@@ -283,7 +283,7 @@ impl Participant {
     }
 
     /// Training is done: seal what changed, and offer it.
-    pub fn on_trained(&mut self, trained: Trained, now: Timestamp, out: &mut Vec<Output>) {
+    pub fn on_trained(&mut self, trained: &Trained, now: Timestamp, out: &mut Vec<Output>) {
         let (work, base) = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Training(work, base) if work.epoch == trained.epoch => (work, base),
             other => {
