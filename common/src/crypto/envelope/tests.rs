@@ -173,7 +173,7 @@ fn a_chunk_made_by_another_member_of_the_group_fails_at_the_root() {
     let layout = verified.header.layout;
     let (key, _) = BulkKey::derive(&world.epoch_root.model_key(), &verified.salt, &context, layout);
     let mut forged = sealed.chunk(1).unwrap().to_vec();
-    key.seal_chunk(1, &[0; 60_000][..], &mut forged);
+    key.seal_chunk(1, &vec![0; 60_000][..], &mut forged);
     let mut opener = Opener::for_group(&verified, &world.epoch_root).unwrap();
     let mut plain = vec![0; 60_000];
     opener.open_chunk(0, &sealed.chunk(0).unwrap(), &mut plain).unwrap();
