@@ -7,6 +7,7 @@
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
+//! | [`frames`] | a log at rest, sealed frame by frame |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -30,6 +31,7 @@
 
 pub mod bulk;
 pub mod envelope;
+pub mod frames;
 pub mod identity;
 pub mod keyschedule;
 pub mod label;
@@ -43,6 +45,7 @@ mod error;
 pub use envelope::VerifiedManifest;
 pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, Statement, Subject, Suite};
 pub use error::{OpenError, SealError};
+pub use frames::{CorruptFrame, FrameKey};
 pub use identity::{BadSignature, Identity, IdentityError, PublicIdentity, Signature};
 pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, Scope, WrappedRoot};
 pub use label::Label;

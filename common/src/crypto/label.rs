@@ -23,11 +23,13 @@ pub enum Label {
     Receipt,
     /// Separates the root hash over chunk hashes from every other BLAKE3 hash.
     Root,
+    /// Derives the key of one segment of a spool from the key of the spool.
+    Spool,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -38,6 +40,7 @@ impl Label {
         Self::Update,
         Self::Receipt,
         Self::Root,
+        Self::Spool,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -53,6 +56,7 @@ impl Label {
             Self::Update => "starling v1 update",
             Self::Receipt => "starling v1 receipt",
             Self::Root => "starling v1 root",
+            Self::Spool => "starling v1 spool",
         }
     }
 }

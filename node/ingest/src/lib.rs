@@ -22,6 +22,7 @@ pub mod labels;
 pub mod limits;
 mod mail;
 pub mod record;
+pub mod spool;
 mod time;
 
 use std::path::Path;

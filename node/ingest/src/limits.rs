@@ -41,3 +41,18 @@ pub const MAIL_HYPHENS_MAX: usize = 1 << 16;
 /// Bytes in one header block of a mail: parsing header parameters takes time that grows with the square
 /// of their number.
 pub const MAIL_HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of what one entry of a spool holds: a mail of the largest size, or an OTLP request as unpacked.
+pub const ENTRY_BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of an entry before its body: id, tenant, kind, time, and a source's name.
+pub const ENTRY_HEAD_BYTES_MAX: usize = 256;
+
+/// Bytes of entries that wait for one commit of a spool; more would make each wait longer than it must.
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+
+/// Entries that wait for a spool at once: more than there are connections.
+pub const PENDING_ENTRIES_MAX: usize = 4096;
+
+/// Ids of entries that are remembered, so that one sent again is known: 32 MB, hours of the busiest source.
+pub const ENTRY_IDS_KEPT: usize = 1 << 20;

@@ -9,7 +9,7 @@ use common::limits::METRICS_MAX;
 use common::model::MetricName;
 use common::units::Timestamp;
 
-use crate::Format;
+use crate::config::Format;
 use crate::error::{HeaderFault, RowFault, Shown};
 use crate::limits::COLUMNS_MAX;
 use crate::time;
