@@ -67,7 +67,7 @@ fn is_csv(part: &MessagePart<'_>) -> bool {
 /// Messages within messages are refused because their nesting has no bound, and dropping a deep nest would
 /// take a stack as deep. Header blocks are bounded because the parser keeps every header. A block starts
 /// with the mail and at every line where a boundary could be, and ends at an empty line.
-fn check_shape(mail: &[u8]) -> Result<(), MailFault> {
+pub(super) fn check_shape(mail: &[u8]) -> Result<(), MailFault> {
     if mail.len() as u64 > MAIL_BYTES_MAX {
         return Err(MailFault::TooLarge);
     }

@@ -1,4 +1,8 @@
-//! Times as telemetry writes them: Unix integers and RFC 3339 text.
+//! Times as telemetry writes them: Unix integers and RFC 3339 text, and in words as mails do.
+
+mod written;
+
+pub(super) use self::written::parse_written;
 
 use common::units::Timestamp;
 

@@ -1,0 +1,177 @@
+//! Walks a mail (RFC 5322, RFC 2045): body and attachments, unpacked, each to its adapter.
+
+use common::units::Timestamp;
+use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use super::unpack::{Budget, Unpacked, unpack};
+use super::{Fault, Outcome, Part, Place, Reading, Reject, read_part};
+use crate::error::Shown;
+use crate::limits::{
+    ADAPT_MULTIPART_DEPTH_MAX, ADAPT_PACK_DEPTH_MAX, ADAPT_PARTS_MAX, ADAPT_READINGS_MAX, ADAPT_VALUES_MAX,
+};
+use crate::mail::check_shape;
+
+/// Reads a part, whatever it takes for it.
+type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
+
+/// Reads all parts of a mail with the adapter that is pinned, or with those that recognise them.
+///
+/// Of alternatives of one content (`multipart/alternative`) the first that can be read counts.
+pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&str>) -> Outcome {
+    read_mail_by(bytes, received, &|part| read_part(part, pinned))
+}
+
+/// As [`read_mail`], with a reader that is given: a [`layout`](super::layout), for reports of fixed width.
+pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Outcome {
+    let refused = |fault| {
+        let reject = Reject { part: Shown::of("mail"), place: Place::Whole, fault };
+        Outcome { readings: Vec::new(), rejects: vec![reject] }
+    };
+    if bytes.is_empty() {
+        return refused(Fault::Empty);
+    }
+    if let Err(fault) = check_shape(bytes) {
+        return refused(Fault::Mail(fault));
+    }
+    let parser = MessageParser::new()
+        .with_mime_headers()
+        .header_address(HeaderName::From)
+        .header_text(HeaderName::Subject)
+        .default_header_ignore();
+    let Some(message) = parser.parse(bytes) else { return refused(Fault::Broken) };
+    if message.parts.len() > ADAPT_PARTS_MAX {
+        return refused(Fault::TooManyParts);
+    }
+    let sender = message.from().and_then(|from| from.first()).and_then(|address| address.address());
+    let mut walk = Walk {
+        message: &message,
+        reader,
+        received,
+        sender: sender.unwrap_or("unknown"),
+        subject: message.subject().unwrap_or_default(),
+        budget: Budget::default(),
+        parts: 0,
+        values: 0,
+        out: Outcome::default(),
+    };
+    walk.part(0, 0);
+    walk.out
+}
+
+struct Walk<'m> {
+    message: &'m Message<'m>,
+    reader: Reader<'m>,
+    received: Timestamp,
+    sender: &'m str,
+    subject: &'m str,
+    budget: Budget,
+    parts: usize,
+    values: usize,
+    out: Outcome,
+}
+
+impl Walk<'_> {
+    fn part(&mut self, index: usize, depth: usize) {
+        let message = self.message;
+        let Some(part) = message.parts.get(index) else { return };
+        let name = part.attachment_name().map_or_else(|| format!("part {index}"), str::to_owned);
+        if depth > ADAPT_MULTIPART_DEPTH_MAX {
+            return self.reject(&name, Fault::TooDeep(ADAPT_MULTIPART_DEPTH_MAX));
+        }
+        match &part.body {
+            PartType::Multipart(children) => {
+                let children: Vec<usize> = children.iter().map(|&child| child as usize).collect();
+                if part.is_content_type("multipart", "alternative") {
+                    return self.alternatives(&children, depth);
+                }
+                for child in children {
+                    self.part(child, depth + 1);
+                }
+            }
+            PartType::Message(_) => self.reject(&name, Fault::Unsupported("a message in this mail")),
+            _ if part.is_encoding_problem => self.reject(&name, Fault::Broken),
+            _ => self.content(&name, &media_type(part), part.contents(), 0),
+        }
+    }
+
+    /// Tries the alternatives in their order, the plainest first (RFC 2046, section 5.1.4).
+    fn alternatives(&mut self, children: &[usize], depth: usize) {
+        let (readings, rejects) = (self.out.readings.len(), self.out.rejects.len());
+        for &child in children {
+            self.part(child, depth + 1);
+            if self.out.readings.len() > readings {
+                self.out.rejects.truncate(rejects);
+                return;
+            }
+        }
+    }
+
+    fn content(&mut self, name: &str, media_type: &str, bytes: &[u8], packed: usize) {
+        self.parts += 1;
+        match self.parts {
+            parts if parts <= ADAPT_PARTS_MAX => (),
+            parts if parts == ADAPT_PARTS_MAX + 1 => return self.reject(name, Fault::TooManyParts),
+            _ => return,
+        }
+        if packed > ADAPT_PACK_DEPTH_MAX {
+            return self.reject(name, Fault::PackedTooDeep);
+        }
+        match unpack(bytes, &mut self.budget) {
+            Ok(Unpacked::Plain) => self.read(name, media_type, bytes),
+            Ok(Unpacked::One(bytes)) => self.content(name, "application/octet-stream", &bytes, packed + 1),
+            Ok(Unpacked::Many(files)) => {
+                if files.is_empty() {
+                    self.reject(name, Fault::Empty);
+                }
+                for (file, content) in files {
+                    let name = format!("{name}/{file}");
+                    match content {
+                        Ok(bytes) => self.content(&name, "application/octet-stream", &bytes, packed + 1),
+                        Err(fault) => self.reject(&name, fault),
+                    }
+                }
+            }
+            Err(fault) => self.reject(name, fault),
+        }
+    }
+
+    fn read(&mut self, name: &str, media_type: &str, bytes: &[u8]) {
+        let part = Part {
+            name: Some(name),
+            media_type,
+            bytes,
+            received: self.received,
+            sender: self.sender,
+            subject: self.subject,
+        };
+        match (self.reader)(&part) {
+            Ok(readings) => {
+                let values: usize = readings.iter().map(|reading| reading.values.len()).sum();
+                if self.out.readings.len() + readings.len() > ADAPT_READINGS_MAX {
+                    self.reject(name, Fault::TooMany { max: ADAPT_READINGS_MAX, unit: "readings in a mail" });
+                } else if self.values + values > ADAPT_VALUES_MAX {
+                    self.reject(name, Fault::TooMany { max: ADAPT_VALUES_MAX, unit: "values in a mail" });
+                } else {
+                    self.values += values;
+                    self.out.readings.extend(readings);
+                }
+            }
+            Err(reject) => self.out.rejects.push(reject),
+        }
+    }
+
+    fn reject(&mut self, name: &str, fault: Fault) {
+        self.out.rejects.push(Reject { part: Shown::of(name), place: Place::Whole, fault });
+    }
+}
+
+fn media_type(part: &MessagePart<'_>) -> String {
+    let declared = part.content_type();
+    declared.map_or_else(
+        || "text/plain".to_owned(),
+        |content| format!("{}/{}", content.ctype(), content.subtype().unwrap_or_default()),
+    )
+}
+
+#[cfg(test)]
+mod tests;
