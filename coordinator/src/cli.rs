@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
 use common::crypto::Identity;
+use edge::print_lines;
 
 use crate::control::{Client, Reply, Request};
 use crate::driver;
@@ -57,16 +58,6 @@ struct Init {
     interfaces: Vec<IpAddr>,
 }
 
-/// How listings are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -100,7 +91,7 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         .replace("tenant = \"default\"", &format!("tenant = {tenant}"))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut driver::entropy()?);
+    let identity = Identity::generate(&mut edge::entropy()?);
     Folder::init(dir, &config, &identity)?;
     print_lines(&[
         format!("coordinator {}", identity.node_id()),
@@ -122,16 +113,4 @@ async fn view(dir: &Path) -> Result<View> {
             _ => anyhow::bail!("the coordinator ended before it answered"),
         },
     }
-}
-
-fn print_lines(lines: &[String]) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    // A reader that closed the pipe has seen enough.
-    let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
-    let _ = out.flush();
-}
-
-fn json_line(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value).context("cannot print as JSON")
 }

@@ -4,16 +4,16 @@ mod link;
 mod shown;
 
 use std::collections::VecDeque;
-use std::io::IsTerminal;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
+use edge::{entropy, log_to_stderr, now};
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -29,25 +29,6 @@ use shown::Shown;
 
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
-
-/// The time now: the only place where the coordinator reads the clock.
-#[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]
-pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(since_epoch.as_micros() as u64)
-}
-
-/// A generator seeded by the operating system: the only place where the coordinator asks it.
-///
-/// # Errors
-///
-/// When the operating system has no randomness.
-#[expect(clippy::disallowed_methods, reason = "the driver hands randomness to everything else")]
-pub fn entropy() -> Result<ChaCha20Rng> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    Ok(ChaCha20Rng::from_seed(seed))
-}
 
 /// The view of a folder that no coordinator is serving.
 ///
@@ -274,17 +255,6 @@ impl Driver {
         debug_assert!(self.served.as_ref().is_some_and(|served| served.run == run));
         self.shown.on_end(end);
     }
-}
-
-/// Writes the log to stderr; `RUST_LOG` chooses what.
-fn log_to_stderr() {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
-    let colour = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    // A log that is set up already stays as it is.
-    let _ = log.try_init();
 }
 
 /// The key of a chunk: blob, then index, little-endian as CDR has it.

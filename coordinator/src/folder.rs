@@ -12,14 +12,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use common::crypto::{Identity, PublicIdentity};
 use common::id::NodeId;
 use common::limits::{COHORT_MAX, NAME_BYTES_MAX};
+use edge::file::{self, write_new};
 
 use crate::config::CoordinatorConfig;
 use crate::members::AllowedNode;
@@ -31,6 +30,9 @@ const ALLOWED_HEADER: &str = "\
 # Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed.
 # A line that starts with # is a comment. Read when `coordinator serve` starts.
 ";
+
+/// What to do where a file is missing.
+const REMEDY: &str = "`coordinator init` makes a folder with all files";
 
 /// What a coordinator's folder holds, read and checked.
 #[derive(Debug)]
@@ -51,14 +53,14 @@ impl Folder {
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
         let config_path = dir.join("coordinator.toml");
-        let config = CoordinatorConfig::parse(&read(&config_path)?)
+        let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
         let identity_path = dir.join("identity.pem");
-        let identity = Identity::from_pkcs8_pem(&read(&identity_path)?)
+        let identity = Identity::from_pkcs8_pem(&file::read(&identity_path, REMEDY)?)
             .with_context(|| identity_path.display().to_string())?;
         let allowed_path = dir.join("allowed-nodes");
-        let allowed =
-            parse_allowed(&read(&allowed_path)?).with_context(|| allowed_path.display().to_string())?;
+        let allowed = parse_allowed(&file::read(&allowed_path, REMEDY)?)
+            .with_context(|| allowed_path.display().to_string())?;
         Ok(Self { config, identity, allowed })
     }
 
@@ -74,21 +76,6 @@ impl Folder {
         write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
         write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)
     }
-}
-
-fn read(path: &Path) -> Result<String> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{} is missing; `coordinator init` makes a folder with all files", path.display())
-        }
-        read => read.with_context(|| path.display().to_string()),
-    }
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let open = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
 }
 
 /// Reads the text of `allowed-nodes`.

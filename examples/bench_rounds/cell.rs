@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use coordinator::control::{Client, Reply, Request};
 use coordinator::view::{RoundView, RunStatus, RunView};
-use node::driver::now;
+use edge::now;
 use serde::Serialize;
 
 use crate::processes::{Running, prepare};

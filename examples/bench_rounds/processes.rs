@@ -36,7 +36,7 @@ pub(crate) fn play_a_part() -> Option<ExitCode> {
 
 /// A node whose trainer adds a constant.
 fn run_node(dir: &Path) -> Result<()> {
-    node::driver::log_to_stderr();
+    edge::log_to_stderr();
     let folder = node::folder::Folder::open(dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(node::driver::run(folder, AddConstant))

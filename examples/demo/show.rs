@@ -47,7 +47,7 @@ async fn guarded(args: &Args) -> Result<()> {
 }
 
 async fn show(args: &Args, daemons: &mut Vec<Daemon>) -> Result<()> {
-    let began = coordinator::driver::now();
+    let began = edge::now();
     let mut screen = Screen::new(args.format);
     let home = make_home(&args.output)?;
     let machines = find_machines(args, &home, &screen)?;
@@ -162,7 +162,7 @@ fn make_home(dir: &Path) -> Result<PathBuf> {
 }
 
 fn seconds_since(began: Timestamp) -> f64 {
-    let now = coordinator::driver::now();
+    let now = edge::now();
     (now.micros_since(began) as f64 / 1e5).round() / 10.0
 }
 

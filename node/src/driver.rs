@@ -1,7 +1,6 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
-use std::io::IsTerminal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -9,8 +8,7 @@ use common::id::BlobId;
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
 use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Sample, Writer, topics};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use edge::{entropy, now};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::folder::{Folder, Marks};
@@ -26,25 +24,6 @@ const TICK: Millis = Millis(100);
 
 /// The longest wait before joining anew.
 const REJOIN_MAX: Millis = Millis(60_000);
-
-/// The time now: the only place where the node reads the clock.
-#[expect(clippy::disallowed_methods, reason = "the driver hands time to everything else")]
-pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(since_epoch.as_micros() as u64)
-}
-
-/// A generator seeded by the operating system: the only place where the node asks it.
-///
-/// # Errors
-///
-/// When the operating system has no randomness.
-#[expect(clippy::disallowed_methods, reason = "the driver hands randomness to everything else")]
-pub fn entropy() -> Result<ChaCha20Rng> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    Ok(ChaCha20Rng::from_seed(seed))
-}
 
 /// Everything on DDS.
 struct Link {
@@ -241,15 +220,4 @@ fn carry_out(
         }
     }
     Ok(())
-}
-
-/// Writes the log to stderr; `RUST_LOG` chooses what.
-pub fn log_to_stderr() {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rustdds=off".into());
-    let colour = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    // A log that is set up already stays as it is.
-    let _ = log.try_init();
 }

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use common::message::model::Plan;
 use common::model::{ParameterVector, Schema};
+use edge::file::write_replacing;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::detector::Profile;
 use crate::detect::{Detector, DetectorError};
-use crate::folder::write_replacing;
 
 /// The run that made a model, as far as training alone would need it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -77,10 +77,10 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
         ["--dir", &coordinator_folder, "model", "export", "--output", &exported.display().to_string()];
     assert!(run("coordinator", &export).status.success());
     let model = fs::read(&exported).unwrap();
-    let until = node::driver::now() + Millis(60_000);
+    let until = edge::now() + Millis(60_000);
     let kept = |name: &&str| dir.join(name).join("model/run.json").exists();
     while !["node-1", "node-2"].iter().all(kept) {
-        assert!(node::driver::now() < until, "the nodes keep the model: {}", logs());
+        assert!(edge::now() < until, "the nodes keep the model: {}", logs());
         std::thread::yield_now();
     }
     for node in nodes {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use edge::{Format, json_line, print_lines};
 
-use super::{Format, json_line, print_lines};
 use crate::store::models;
 use crate::view::View;
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use edge::{Format, json_line, print_lines};
 
-use super::{Format, json_line, print_lines};
 use crate::control::{Client, Reply, Request, socket_path};
 use crate::view::{RunStatus, RunView};
 

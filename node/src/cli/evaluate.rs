@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use edge::{Format, print_lines};
 use serde::Serialize;
 
-use super::{Format, print_lines, progress_bar};
+use super::progress_bar;
 use crate::detect::{Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
-use crate::driver;
 use crate::folder::Folder;
 use crate::kept;
 use crate::learn::{self, Training};
@@ -138,7 +138,7 @@ fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
 fn read_all(sources: &[Source]) -> Result<Vec<TelemetryRecord>> {
     let mut records = Vec::new();
     for source in sources.iter().filter(|source| !matches!(source, Source::Host(_))) {
-        let ingested = ingest::records(source, driver::now(), None)?;
+        let ingested = ingest::records(source, edge::now(), None)?;
         super::report_rejected(&ingested);
         records.extend(ingested.records);
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use edge::{Format, print_lines};
 use serde::Serialize;
 
-use super::{Format, print_lines, progress_bar};
+use super::progress_bar;
 use crate::detect::Scored;
-use crate::driver;
 use crate::kept;
 use ingest::record::TelemetryRecord;
 use ingest::{CsvSource, Interval, Source};
@@ -95,7 +95,7 @@ fn read(file: &Path, options: &Score) -> Result<Vec<TelemetryRecord>> {
         timestamp_column: options.timestamp_column.clone(),
         interval_s: Interval::try_from(options.interval_s).context("--interval-s")?,
     });
-    let ingested = ingest::records(&source, driver::now(), None)?;
+    let ingested = ingest::records(&source, edge::now(), None)?;
     super::report_rejected(&ingested);
     Ok(ingested.records)
 }

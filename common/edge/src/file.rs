@@ -1,0 +1,70 @@
+//! Files of a program's folder: read with a word on what to do, written whole or not at all.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// The text of a file that a folder must have.
+///
+/// # Errors
+///
+/// Names the file; when it is missing, `remedy` says what to do.
+pub fn read(path: &Path, remedy: &str) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{} is missing; {remedy}", path.display()),
+        read => read.with_context(|| path.display().to_string()),
+    }
+}
+
+/// Writes a file that does not exist yet, with these permissions, and syncs it.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let open = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
+}
+
+/// Writes a file whole or not at all: under another name, synced, then renamed.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_never_written_over_and_a_replaced_one_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_new(&path, b"one", 0o600).unwrap();
+        assert!(write_new(&path, b"two", 0o600).unwrap_err().to_string().starts_with("cannot make "));
+        write_replacing(&path, b"three").unwrap();
+        assert_eq!(read(&path, "").unwrap(), "three");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_what_to_do() {
+        let error = read(Path::new("nowhere/a.pem"), "`init` makes it").unwrap_err().to_string();
+        assert_eq!(error, "nowhere/a.pem is missing; `init` makes it");
+    }
+}

@@ -1,0 +1,14 @@
+//! What the edges of both programs share: clock, randomness, files, log, printing.
+//!
+//! `common` decides and touches nothing; this crate touches and decides nothing.
+
+mod clock;
+mod entropy;
+pub mod file;
+mod log;
+mod print;
+
+pub use clock::now;
+pub use entropy::entropy;
+pub use log::log_to_stderr;
+pub use print::{Format, json_line, print_lines};
