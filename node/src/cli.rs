@@ -3,6 +3,8 @@
 mod evaluate;
 mod run;
 mod score;
+mod smtp_bridge;
+mod spool;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -10,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use common::crypto::{Identity, PublicIdentity};
+use edge::print_lines;
 
-use crate::driver;
 use crate::folder::{Folder, SAMPLE_CONFIG};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage.";
@@ -39,6 +41,10 @@ enum Command {
     Init(Init),
     /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
     Run,
+    /// Take in mail for the spool of this folder until SIGTERM or Ctrl-C, and nothing else.
+    SmtpBridge,
+    /// Look into the spool of what was accepted.
+    Spool(spool::Options),
     /// Score telemetry with the model that this node keeps.
     Score(score::Score),
     /// Compare the kept model with one trained on this node alone, on labelled telemetry.
@@ -64,16 +70,6 @@ struct Init {
     interfaces: Vec<IpAddr>,
 }
 
-/// How results are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -94,6 +90,8 @@ fn execute(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Init(options) => init(dir, options),
         Command::Run => run::execute(dir),
+        Command::SmtpBridge => smtp_bridge::execute(dir),
+        Command::Spool(options) => spool::execute(dir, options),
         Command::Score(options) => score::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
     }
@@ -111,7 +109,7 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
         .replace("tenant = \"default\"", &format!("tenant = {}", text(&options.tenant)))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut driver::entropy()?);
+    let identity = Identity::generate(&mut edge::entropy()?);
     Folder::init(dir, &config, &identity, &coordinator)?;
     eprintln!(
         "next: choose sources in {}; add this line to the coordinator's `allowed-nodes`:",
@@ -119,14 +117,6 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
     );
     print_lines(&[format!("{} {}", options.name, identity.public())]);
     Ok(())
-}
-
-fn print_lines(lines: &[String]) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    // A reader that closed the pipe has seen enough.
-    let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
-    let _ = out.flush();
 }
 
 /// A bar on a terminal; nothing elsewhere.

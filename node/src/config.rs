@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::detect::Preparation;
 use ingest::Source;
+use ingest::listen::smtp::SmtpConfig;
 
 /// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +24,12 @@ pub struct NodeConfig {
     /// Where telemetry comes from.
     #[serde(rename = "source", default)]
     pub sources: Vec<Source>,
+    /// Where what is pushed is kept until it is read.
+    #[serde(default)]
+    pub spool: ingest::spool::Config,
+    /// Telemetry by mail.
+    #[serde(default)]
+    pub smtp: Option<SmtpConfig>,
     /// How records become windows and scores.
     #[serde(default)]
     pub preparation: Preparation,

@@ -6,18 +6,22 @@
 //! identity.pub         public key: the coordinator's `allowed-nodes` lists it
 //! coordinator.pub      public key of the one coordinator this node trusts
 //! marks                newest epoch of each run that was acted on
+//! spool.key            encrypts what is accepted and not yet read, mode 0600; made when first needed
+//! spool/               what sources pushed: see `ingest::spool`
 //! model/               the model kept for scoring, with this node's scaling and calibration
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use common::crypto::bulk::InputKey;
 use common::crypto::{Identity, PublicIdentity};
 use common::id::{EpochId, RunId};
+use edge::file::{self, write_new, write_replacing};
+use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::NodeConfig;
 
@@ -26,6 +30,9 @@ pub const SAMPLE_CONFIG: &str = include_str!("../samples/node.toml");
 
 /// Runs whose marks are kept. An announcement of an older run could not be opened anyway: its keys are gone.
 const MARKS_MAX: usize = 64;
+
+/// What to do where a file is missing.
+const REMEDY: &str = "`node init` makes a folder with all files";
 
 /// What a node's folder holds, read and checked.
 #[derive(Debug)]
@@ -51,10 +58,10 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
         let identity_path = dir.join("identity.pem");
-        let identity = Identity::from_pkcs8_pem(&read(&identity_path)?)
+        let identity = Identity::from_pkcs8_pem(&file::read(&identity_path, REMEDY)?)
             .with_context(|| identity_path.display().to_string())?;
         let coordinator_path = dir.join("coordinator.pub");
-        let coordinator = read(&coordinator_path)?.trim().parse();
+        let coordinator = file::read(&coordinator_path, REMEDY)?.trim().parse();
         let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
         let marks = Marks::open(&dir.join("marks"))?;
         Ok(Self { dir: dir.to_owned(), config, identity, coordinator, marks })
@@ -67,7 +74,7 @@ impl Folder {
     /// Names the file and the line or key.
     pub fn config(dir: &Path) -> Result<NodeConfig> {
         let path = dir.join("node.toml");
-        NodeConfig::parse(&read(&path)?).with_context(|| path.display().to_string())
+        NodeConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -143,36 +150,24 @@ impl Marks {
     }
 }
 
-/// Writes a file whole or not at all: under another name, synced, then renamed.
+/// The key of a node's spool; made when there is none.
 ///
 /// # Errors
 ///
 /// Names the file.
-pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().with_context(|| path.display().to_string())
-}
-
-fn read(path: &Path) -> Result<String> {
-    match fs::read_to_string(path) {
+pub fn spool_key(dir: &Path, random: &mut impl CryptoRng) -> Result<InputKey> {
+    let path = dir.join("spool.key");
+    let mut key = InputKey([0; 32]);
+    match fs::read_to_string(&path) {
+        Ok(text) => hex::decode_to_slice(text.trim(), &mut key.0)
+            .with_context(|| format!("{}: expected 64 hex digits", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{} is missing; `node init` makes a folder with all files", path.display())
+            random.fill_bytes(&mut key.0);
+            write_new(&path, format!("{}\n", hex::encode(key.0)).as_bytes(), 0o600)?;
         }
-        read => read.with_context(|| path.display().to_string()),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
     }
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let open = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
+    Ok(key)
 }
 
 #[cfg(test)]

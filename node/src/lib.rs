@@ -5,6 +5,7 @@ pub mod config;
 pub mod detect;
 pub mod driver;
 pub mod folder;
+pub mod intake;
 pub mod kept;
 pub mod learn;
 pub mod outgoing;

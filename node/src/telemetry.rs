@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 
+use common::id::TenantId;
 use common::units::Timestamp;
 
 use crate::config::NodeConfig;
 use ingest::directory::Follower;
 use ingest::follow::Follow;
 use ingest::host::Sampler;
+use ingest::limits::{ENTRY_IDS_KEPT, LOOK_RECORDS};
 use ingest::record::TelemetryRecord;
-use ingest::{Format, IngestError, Ingested, Source};
+use ingest::spool::{Position, Reader, Spool, Unique};
+use ingest::{Format, IngestError, Ingested, Source, intake};
 
 /// All sources of a node, and the records they gave so far.
 pub struct Telemetry {
@@ -24,6 +27,16 @@ pub struct Telemetry {
 enum Open {
     Files(Follower),
     Host { sampler: Box<Sampler>, every_micros: u64, due: Timestamp },
+    Spool(Box<Spooled>),
+}
+
+/// The spool, read on as it grows. A node that starts reads it from its beginning: its records are in memory
+/// only, and one of each is passed on.
+struct Spooled {
+    spool: Spool,
+    reader: Reader,
+    unique: Unique,
+    tenant: TenantId,
 }
 
 impl Telemetry {
@@ -36,6 +49,13 @@ impl Telemetry {
         let sources: Result<Vec<Open>, IngestError> = config.sources.iter().map(open).collect();
         let records_max = config.telemetry.records_max;
         Ok(Self { sources: sources?, records: VecDeque::new(), records_max, version: 0 })
+    }
+
+    /// Reads what is pushed as well, as far as it is this tenant's.
+    pub fn follow_spool(&mut self, spool: Spool, tenant: TenantId) {
+        let reader = spool.reader(Position::default());
+        let unique = Unique::remembering(ENTRY_IDS_KEPT);
+        self.sources.push(Open::Spool(Box::new(Spooled { spool, reader, unique, tenant })));
     }
 
     /// Reads what is new; returns what an operator should know: rows and files that were left out.
@@ -96,5 +116,30 @@ fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
             *due = Timestamp(now.0 - now.0 % *every_micros + *every_micros);
             Ok(Ingested { records: vec![sampler.sample(now)], ..Ingested::default() })
         }
+        Open::Spool(spooled) => Ok(spooled.look()),
+    }
+}
+
+impl Spooled {
+    fn look(&mut self) -> Ingested {
+        let mut found = Ingested::default();
+        while found.records.len() < LOOK_RECORDS {
+            let entry = match self.reader.next_entry() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(error) => {
+                    found.refused.push(IngestError::Spool { reason: error.to_string() });
+                    break;
+                }
+            };
+            if entry.tenant != self.tenant || !self.unique.insert(entry.id) {
+                continue;
+            }
+            let read = intake::read(&entry);
+            found.records.extend(read.records);
+            found.refused.extend(read.rejects);
+        }
+        self.spool.release(self.reader.position());
+        found
     }
 }

@@ -22,6 +22,7 @@ const fn edge(source: &'static str, room: &'static str, may_import: &'static [&'
 
 const COMMON: &str = "common/src";
 const DDS: &str = "common/dds/src";
+const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
 const INGEST: &str = "node/ingest/src";
 const NODE: &str = "node/src";
@@ -40,6 +41,7 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "blob", &["crypto", "id", "limits", "units", "wire"]),
     pure(COMMON, "message", &["blob", "crypto", "id", "limits", "model", "units", "wire"]),
     edge(DDS, "", ALL),
+    edge(EDGE, "", ALL),
     pure(COORDINATOR, "lib", &[]),
     edge(COORDINATOR, "main", &["cli"]),
     pure(COORDINATOR, "strategy", &[]),
@@ -65,12 +67,16 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "content", &["error"]),
     pure(INGEST, "csv", &["config", "content", "error", "limits", "record", "time"]),
     pure(INGEST, "mail", ALL),
+    pure(INGEST, "adapt", &["content", "error", "limits", "mail", "record", "time"]),
     edge(INGEST, "labels", ALL),
     pure(INGEST, "follow", ALL),
     edge(INGEST, "file", ALL),
     edge(INGEST, "directory", ALL),
     edge(INGEST, "spool", &["limits"]),
+    edge(INGEST, "listen", ALL),
+    pure(INGEST, "intake", ALL),
     edge(INGEST, "host", &["config", "error", "limits", "record"]),
+    pure(INGEST, "smtp", &["limits"]),
     pure(NODE, "lib", &[]),
     edge(NODE, "main", &["cli"]),
     pure(NODE, "pipeline", &[]),
@@ -80,19 +86,24 @@ const ROOMS: &[Row] = &[
     pure(NODE, "participant", &["outgoing"]),
     pure(NODE, "config", &["detect"]),
     edge(NODE, "folder", &["config"]),
+    edge(NODE, "intake", &["config", "driver", "folder"]),
     edge(NODE, "kept", &["detect", "folder"]),
     edge(NODE, "telemetry", &["config"]),
     edge(NODE, "trainer", &["participant"]),
     edge(NODE, "telemetry_trainer", &["detect", "kept", "learn", "participant", "telemetry", "trainer"]),
     edge(NODE, "driver", ALL),
-    edge(NODE, "cli", &["detect", "driver", "folder", "kept", "learn", "telemetry", "telemetry_trainer"]),
+    edge(
+        NODE,
+        "cli",
+        &["detect", "driver", "folder", "intake", "kept", "learn", "telemetry", "telemetry_trainer"],
+    ),
 ];
 
 /// Crates that belong to named rooms, by their paths.
 const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
-    ("clap", &["coordinator/src/cli", "node/src/cli"]),
+    ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/labels"]),
     (
         "dds",
@@ -105,15 +116,17 @@ const RESERVED: &[(&str, &[&str])] = &[
             "node/src/driver",
         ],
     ),
-    ("flate2", &["node/ingest/src/content"]),
-    ("getrandom", &["coordinator/src/driver", "node/src/driver"]),
+    ("getrandom", &["common/edge/src/entropy"]),
+    ("flate2", &["node/ingest/src/adapt/unpack", "node/ingest/src/content"]),
     ("hpke", &["common/src/crypto"]),
     ("indicatif", &["node/src/cli"]),
-    ("mail_parser", &["node/ingest/src/mail"]),
+    ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/mail"]),
     ("p256", &["common/src/crypto"]),
+    ("quick_xml", &["node/ingest/src/adapt/xml"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),
+    ("rustls", &["node/ingest/src/listen/tls"]),
     ("sysinfo", &["node/ingest/src/host"]),
     (
         "tokio",
@@ -121,8 +134,11 @@ const RESERVED: &[(&str, &[&str])] = &[
             "coordinator/src/cli",
             "coordinator/src/control",
             "coordinator/src/driver",
+            "node/ingest/src/listen",
+            "node/ingest/src/spool",
             "node/src/cli",
             "node/src/driver",
+            "node/src/intake",
             "node/src/trainer",
         ],
     ),

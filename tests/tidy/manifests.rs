@@ -3,16 +3,17 @@
 use super::Fault;
 
 /// A crate, and the crates of this workspace that it may link. Those not named here may link all.
-const MAY_LINK: [(&str, &[&str]); 5] = [
+const MAY_LINK: [(&str, &[&str]); 6] = [
     ("common/Cargo.toml", &[]),
     ("common/dds/Cargo.toml", &["common"]),
-    ("coordinator/Cargo.toml", &["common", "dds"]),
-    ("node/Cargo.toml", &["common", "dds", "ingest"]),
+    ("common/edge/Cargo.toml", &["common"]),
+    ("coordinator/Cargo.toml", &["common", "dds", "edge"]),
+    ("node/Cargo.toml", &["common", "dds", "edge", "ingest"]),
     ("node/ingest/Cargo.toml", &["common"]),
 ];
 
 /// The crates of this workspace.
-const OURS: [&str; 7] = ["common", "coordinator", "dds", "examples", "ingest", "node", "tests"];
+const OURS: [&str; 8] = ["common", "coordinator", "dds", "edge", "examples", "ingest", "node", "tests"];
 
 /// The learning library, and the only crate whose manifest names it: the coordinator never links it.
 const BURN: (&str, &str) = ("burn", "node/Cargo.toml");

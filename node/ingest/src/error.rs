@@ -84,6 +84,24 @@ pub enum IngestError {
         /// Why it is refused.
         fault: MailFault,
     },
+    /// A part of what was pushed that holds nothing readable.
+    #[error("{kind} of {source_name} received at {received_ms} ms: {reason}")]
+    Unread {
+        /// What it is.
+        kind: &'static str,
+        /// Who sent it.
+        source_name: String,
+        /// When, in Unix milliseconds.
+        received_ms: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What was pushed cannot be read from the disk.
+    #[error("spool: {reason}")]
+    Spool {
+        /// Why.
+        reason: String,
+    },
     /// The operating system does not tell this machine's metrics.
     #[error("host metrics: {reason}")]
     Host {

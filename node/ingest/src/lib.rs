@@ -3,13 +3,16 @@
 //! ```text
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
 //!         mail (attachments) ┘
+//! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
 //! listing > follow::Follow > reads to do                        decided without I/O
+//! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
 //! sysinfo > host::Sample x 2 > TelemetryRecord                  rates: a pure function of two samples
 //! ```
 //!
 //! Policy: what is wrong with a file as a whole (no header, a metric missing, gzip cut short, nothing in it)
 //! refuses the file; a bad row is left out, counted and reported. Nothing is left out silently.
 
+pub mod adapt;
 mod config;
 mod content;
 pub mod csv;
@@ -18,10 +21,13 @@ pub mod error;
 pub mod file;
 pub mod follow;
 pub mod host;
+pub mod intake;
 pub mod labels;
 pub mod limits;
+pub mod listen;
 mod mail;
 pub mod record;
+pub mod smtp;
 pub mod spool;
 mod time;
 

@@ -56,3 +56,66 @@ pub const PENDING_ENTRIES_MAX: usize = 4096;
 
 /// Ids of entries that are remembered, so that one sent again is known: 32 MB, hours of the busiest source.
 pub const ENTRY_IDS_KEPT: usize = 1 << 20;
+/// Bytes of a command line with its CRLF: 512 (RFC 5321, section 4.5.3.1.4) and what parameters of MAIL add:
+/// SIZE 26 (RFC 1870), BODY 17 (RFC 6152), SMTPUTF8 10 (RFC 6531), AUTH 500 (RFC 4954).
+pub const SMTP_COMMAND_BYTES_MAX: usize = 512 + 26 + 17 + 10 + 500;
+
+/// Bytes of a line of an AUTH exchange with its CRLF (RFC 4954, section 4).
+pub const SMTP_AUTH_BYTES_MAX: usize = 12_288;
+
+/// Bytes of a local part. RFC 5321 asks for 64 at least; a tenant with a long token takes more.
+pub const SMTP_LOCAL_PART_BYTES_MAX: usize = 128;
+
+/// Bytes of a domain (RFC 5321, section 4.5.3.1.2).
+pub const SMTP_DOMAIN_BYTES_MAX: usize = 255;
+
+/// Bytes of pipelined commands that wait while a mail is being stored; a peer that sends more is not read.
+pub const SMTP_HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// Recipients of a mail: as many as RFC 5321, section 4.5.3.1.8, asks for at least.
+pub const SMTP_RECIPIENTS_MAX: usize = 100;
+
+/// Commands of a session: a thousand mails with a few recipients each, or one in chunks of 4 KiB.
+pub const SMTP_COMMANDS_MAX: u32 = 10_000;
+
+/// Refused commands of a session: a client that errs more often guesses tokens or speaks something else.
+pub const SMTP_ERRORS_MAX: u32 = 20;
+
+/// Characters of a reason that someone else wrote, in a reply of at most 512 bytes.
+pub const SMTP_REASON_CHARS_MAX: usize = 200;
+/// Bytes of a part by whose text it is recognised: past the styles that mail programs put before a table.
+pub const ADAPT_HEAD_BYTES: usize = 64 * 1024;
+
+/// Bytes of one part, unpacked: readers hold a part and what it means in memory at once.
+pub const ADAPT_PART_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that all packed parts of one mail unpack to: twice what a mail itself may be.
+pub const ADAPT_UNPACKED_BYTES_MAX: usize = 64 << 20;
+
+/// Times its own size that a packed part may unpack to, beyond [`ADAPT_RATIO_FREE_BYTES`]. Reports of
+/// repeated lines reach a hundred; deflate ends at 1032.
+pub const ADAPT_RATIO_MAX: usize = 200;
+
+/// Bytes that a packed part may unpack to whatever its ratio: small, so no bomb.
+pub const ADAPT_RATIO_FREE_BYTES: usize = 1 << 20;
+
+/// Archives in archives: a zip of gzip files, once more packed by a gateway.
+pub const ADAPT_PACK_DEPTH_MAX: usize = 3;
+
+/// Parts that are read from one mail, with the files of its archives: a rack of machines, a file each.
+pub const ADAPT_PARTS_MAX: usize = 256;
+
+/// Multiparts in multiparts: mixed, related, alternative, and what a mailing list wraps around them.
+pub const ADAPT_MULTIPART_DEPTH_MAX: usize = 8;
+
+/// Readings from one mail: a week of one a minute from six machines.
+pub const ADAPT_READINGS_MAX: usize = 1 << 16;
+
+/// Values from one mail: about a hundred megabytes with their names.
+pub const ADAPT_VALUES_MAX: usize = 1 << 20;
+
+/// Elements or objects in each other: bounds the stack that walking them takes.
+pub const ADAPT_TREE_DEPTH_MAX: usize = 32;
+
+/// Tables in tables: mail programs lay out with a few.
+pub const ADAPT_TABLE_DEPTH_MAX: usize = 16;

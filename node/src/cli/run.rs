@@ -5,18 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use common::id::TenantId;
 
 use crate::driver;
 use crate::folder::Folder;
+use crate::intake::Intake;
 use crate::telemetry::Telemetry;
 use crate::telemetry_trainer::TelemetryTrainer;
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
-    driver::log_to_stderr();
+    edge::log_to_stderr();
     let folder = Folder::open(dir)?;
-    if folder.config.sources.is_empty() {
+    if folder.config.sources.is_empty() && folder.config.smtp.is_none() {
         bail!(
-            "{}: no [[source]]: a node without telemetry has nothing to learn from",
+            "{}: neither [[source]] nor [smtp]: a node without telemetry has nothing to learn from",
             dir.join("node.toml").display()
         );
     }
@@ -27,14 +29,23 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         folder.dir.clone(),
         config.preparation,
         Arc::clone(&telemetry),
-        driver::now,
+        edge::now,
     );
     let every = Duration::from_millis(config.telemetry.poll_ms);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let ingest = tokio::spawn(look_every(telemetry, every));
+        let intake = Intake::start(&folder.dir, &folder.config).await?;
+        if let Some(intake) = &intake {
+            let tenant = TenantId::of_name(&folder.config.tenant);
+            let mut telemetry = telemetry.lock().unwrap_or_else(PoisonError::into_inner);
+            telemetry.follow_spool(intake.spool().clone(), tenant);
+        }
+        let looking = tokio::spawn(look_every(Arc::clone(&telemetry), every));
         let ended = driver::run(folder, trainer).await;
-        ingest.abort();
+        looking.abort();
+        if let Some(intake) = intake {
+            intake.stop().await;
+        }
         ended
     })
 }
@@ -46,7 +57,7 @@ async fn look_every(telemetry: Arc<Mutex<Telemetry>>, every: Duration) {
     loop {
         ticks.tick().await;
         let telemetry = Arc::clone(&telemetry);
-        let look = move || telemetry.lock().unwrap_or_else(PoisonError::into_inner).look(driver::now());
+        let look = move || telemetry.lock().unwrap_or_else(PoisonError::into_inner).look(edge::now());
         for note in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
             tracing::warn!("{note}");
         }

@@ -35,26 +35,18 @@ pub struct EntryId(pub [u8; 16]);
 pub enum Kind {
     /// A mail (RFC 5322).
     Mail,
-    /// One line of syslog (RFC 5424 or 3164).
-    Syslog,
-    /// An `ExportMetricsServiceRequest` of OTLP in protobuf.
-    OtlpMetrics,
-    /// An `ExportLogsServiceRequest` of OTLP in protobuf.
-    OtlpLogs,
-    /// An `ExportTraceServiceRequest` of OTLP in protobuf.
-    OtlpTraces,
-    /// A `WriteRequest` of Prometheus remote-write, unpacked.
-    PrometheusWrite,
 }
 
-common::wire_tags!(Kind {
-    Mail = 0,
-    Syslog = 1,
-    OtlpMetrics = 2,
-    OtlpLogs = 3,
-    OtlpTraces = 4,
-    PrometheusWrite = 5,
-});
+common::wire_tags!(Kind { Mail = 0 });
+
+impl Kind {
+    /// What it is called in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+        }
+    }
+}
 
 impl EntryId {
     /// Of all that an entry says: for sources that repeat what was not acknowledged, byte by byte.
@@ -124,12 +116,9 @@ mod tests {
             EntryId::of_content(TenantId([tenant; 16]), kind, source, body)
         };
         let one = of(1, Kind::Mail, "a", b"bc");
-        for other in [
-            of(2, Kind::Mail, "a", b"bc"),
-            of(1, Kind::Syslog, "a", b"bc"),
-            of(1, Kind::Mail, "ab", b"c"),
-            of(1, Kind::Mail, "a", b"bd"),
-        ] {
+        for other in
+            [of(2, Kind::Mail, "a", b"bc"), of(1, Kind::Mail, "ab", b"c"), of(1, Kind::Mail, "a", b"bd")]
+        {
             assert_ne!(one, other);
         }
     }
