@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use coordinator::control::{Client, Reply, Request};
 use coordinator::view::{RoundView, RunStatus, RunView};
 use edge::now;
+use examples::usage::{cpu_s, loopback_bytes, rss_peak_mb};
 use serde::Serialize;
 
 use crate::processes::{Running, prepare};
-use crate::usage::{cpu_s, loopback_bytes, rss_peak_mb};
 
 /// Nothing here takes longer than this.
 const DEADLINE: Duration = Duration::from_mins(5);

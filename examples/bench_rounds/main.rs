@@ -5,7 +5,6 @@
 
 mod cell;
 mod processes;
-mod usage;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,11 @@ use anyhow::{Context, Result};
 const TICKS: f64 = 100.0;
 
 /// Seconds of CPU that a process has used so far (proc(5): utime and stime, fields 14 and 15).
-pub(crate) fn cpu_s(process: u32) -> Result<f64> {
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn cpu_s(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
     // The second field is a name in parentheses that may hold anything.
@@ -19,7 +23,11 @@ pub(crate) fn cpu_s(process: u32) -> Result<f64> {
 }
 
 /// The most memory that a process has held, in megabytes (proc(5): `VmHWM`).
-pub(crate) fn rss_peak_mb(process: u32) -> Result<f64> {
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn rss_peak_mb(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context(path)?;
@@ -28,7 +36,11 @@ pub(crate) fn rss_peak_mb(process: u32) -> Result<f64> {
 }
 
 /// Bytes sent over loopback so far by all processes (proc(5): `/proc/net/dev`).
-pub(crate) fn loopback_bytes() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not say.
+pub fn loopback_bytes() -> Result<u64> {
     let table = fs::read_to_string("/proc/net/dev")?;
     let line = table
         .lines()
