@@ -5,7 +5,9 @@ use serde::Deserialize;
 
 use crate::detect::Preparation;
 use ingest::Source;
+use ingest::listen::otlp::OtlpConfig;
 use ingest::listen::smtp::SmtpConfig;
+use ingest::listen::syslog::SyslogConfig;
 
 /// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,6 +32,12 @@ pub struct NodeConfig {
     /// Telemetry by mail.
     #[serde(default)]
     pub smtp: Option<SmtpConfig>,
+    /// Telemetry by OTLP.
+    #[serde(default)]
+    pub otlp: Option<OtlpConfig>,
+    /// Telemetry by syslog.
+    #[serde(default)]
+    pub syslog: Option<SyslogConfig>,
     /// How records become windows and scores.
     #[serde(default)]
     pub preparation: Preparation,
@@ -113,6 +121,19 @@ mod tests {
     fn the_sample_file_is_what_the_code_reads() {
         let config = NodeConfig::parse(SAMPLE).unwrap();
         assert_eq!((config.name.as_str(), config.sources.len()), ("node-1", 1));
+    }
+
+    #[test]
+    fn the_listeners_in_comments_of_the_sample_are_what_the_code_reads() {
+        let from = SAMPLE.find("# [smtp]").unwrap();
+        // Text has a blank behind its mark and no `=` or `[`; keys and sections lose the mark.
+        let key = |line: &str| line.trim_start_matches("# ").to_owned();
+        let is_key = |line: &&str| line.contains(" = ") || line.starts_with("# [");
+        let keys: Vec<String> = SAMPLE[from..].lines().filter(is_key).map(key).collect();
+        let text = format!("{}{}", &SAMPLE[..from], keys.join("\n"));
+        let config = NodeConfig::parse(&text).unwrap();
+        let (smtp, otlp, syslog) = (config.smtp.unwrap(), config.otlp.unwrap(), config.syslog.unwrap());
+        assert!(smtp.tls.is_some() && otlp.tls.is_some() && syslog.tls.is_some());
     }
 
     #[test]

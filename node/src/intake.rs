@@ -1,14 +1,17 @@
 //! Sources that push into this node: its spool, and the listeners in front of it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ingest::listen::Clock;
+use ingest::listen::otlp::OtlpListener;
 use ingest::listen::smtp::SmtpBridge;
+use ingest::listen::syslog::SyslogListener;
+use ingest::listen::{Clock, Lost, Report};
 use ingest::spool::Spool;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::config::NodeConfig;
 use crate::folder;
@@ -21,7 +24,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub struct Intake {
     spool: Spool,
     stop: watch::Sender<bool>,
-    listening: JoinHandle<()>,
+    listening: JoinSet<()>,
 }
 
 /// The folder of a node's spool.
@@ -36,16 +39,33 @@ impl Intake {
     ///
     /// When the spool cannot be opened, or an address cannot be had.
     pub async fn start(dir: &Path, config: &NodeConfig) -> Result<Option<Self>> {
-        let Some(smtp) = &config.smtp else { return Ok(None) };
+        let NodeConfig { smtp, otlp, syslog, .. } = config;
+        if smtp.is_none() && otlp.is_none() && syslog.is_none() {
+            return Ok(None);
+        }
         let mut random = edge::entropy()?;
         let key = folder::spool_key(dir, &mut random)?;
         let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
-        let bridge = SmtpBridge::bind(smtp, spool.clone(), Clock(edge::now)).await;
-        let bridge = bridge.with_context(|| dir.join("node.toml").display().to_string())?;
-        let addresses: Vec<String> = bridge.addresses().iter().map(ToString::to_string).collect();
-        tracing::info!(smtp = addresses.join(" "), "taking in mail");
+        let (clock, place) = (Clock(edge::now), || dir.join("node.toml").display().to_string());
         let (stop, stopped) = watch::channel(false);
-        let listening = tokio::spawn(bridge.serve(stopped));
+        let mut listening = JoinSet::new();
+        if let Some(config) = smtp {
+            let bridge = SmtpBridge::bind(config, spool.clone(), clock).with_context(place)?;
+            tell("SMTP", &bridge.addresses());
+            listening.spawn(bridge.serve(stopped.clone()));
+        }
+        if let Some(config) = otlp {
+            let listener = OtlpListener::bind(config, spool.clone(), clock).with_context(place)?;
+            tell("OTLP", &listener.addresses());
+            listening.spawn(listener.serve(stopped.clone()));
+        }
+        if let Some(config) = syslog {
+            let (report, random) = (Report(tell_lost), edge::entropy()?);
+            let listener = SyslogListener::bind(config, spool.clone(), clock, report, random).await;
+            let listener = listener.with_context(place)?;
+            tell("syslog", &listener.addresses());
+            listening.spawn(listener.serve(stopped));
+        }
         Ok(Some(Self { spool, stop, listening }))
     }
 
@@ -56,10 +76,11 @@ impl Intake {
 
     /// Lets open sessions come to their end, and closes the spool.
     pub async fn stop(self) {
-        let Self { spool, stop, listening } = self;
+        let Self { spool, stop, mut listening } = self;
         // Nobody listens any more when the listeners have ended.
         let _ = stop.send(true);
-        if tokio::time::timeout(GOODBYE, listening).await.is_err() {
+        let ending = async { while listening.join_next().await.is_some() {} };
+        if tokio::time::timeout(GOODBYE, ending).await.is_err() {
             tracing::warn!(
                 "some senders did not end their sessions; what they did not finish they send again"
             );
@@ -72,4 +93,13 @@ impl Intake {
             "spool closed"
         );
     }
+}
+
+fn tell(protocol: &str, addresses: &[SocketAddr]) {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    tracing::info!(addresses = addresses.join(" "), "taking in {protocol}");
+}
+
+fn tell_lost(lost: &Lost) {
+    tracing::warn!("syslog: {lost}");
 }

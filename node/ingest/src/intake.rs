@@ -2,8 +2,10 @@
 
 use crate::adapt;
 use crate::error::IngestError;
+use crate::otlp::{self, Signal};
 use crate::record::TelemetryRecord;
 use crate::spool::{Entry, Kind};
+use crate::syslog;
 
 /// What an entry gave.
 #[derive(Debug, Default)]
@@ -16,17 +18,40 @@ pub struct Read {
 
 /// Reads an entry. The same entry gives the same records, always.
 pub fn read(entry: &Entry) -> Read {
-    let unread = |reason: String| IngestError::Unread {
-        kind: entry.kind.name(),
-        source_name: entry.source.to_string(),
-        received_ms: entry.received.0 / 1000,
-        reason,
-    };
     match entry.kind {
         Kind::Mail => {
             let outcome = adapt::read_mail(&entry.body, entry.received, None);
-            let rejects = outcome.rejects.iter().map(|reject| unread(reject.to_string())).collect();
+            let rejects = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
             Read { records: adapt::records(outcome.readings), rejects }
         }
+        Kind::OtlpMetrics => read_otlp(entry, Signal::Metrics),
+        Kind::OtlpLogs => read_otlp(entry, Signal::Logs),
+        Kind::OtlpTraces => read_otlp(entry, Signal::Traces),
+        Kind::Syslog => {
+            Read { records: syslog::records(&entry.body, &entry.source, entry.received), rejects: Vec::new() }
+        }
+    }
+}
+
+fn read_otlp(entry: &Entry, signal: Signal) -> Read {
+    let request = match otlp::Request::decode(signal, otlp::Encoding::Protobuf, &entry.body) {
+        Ok(request) => request,
+        Err(fault) => return Read { records: Vec::new(), rejects: vec![unread(entry, &fault)] },
+    };
+    let outcome = request.records(&entry.source, entry.received);
+    let mut rejects: Vec<IngestError> = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
+    let untold = outcome.rejected_count - rejects.len() as u64;
+    if untold > 0 {
+        rejects.push(unread(entry, &format!("{untold} more values are left out")));
+    }
+    Read { records: outcome.records, rejects }
+}
+
+fn unread(entry: &Entry, reason: &impl ToString) -> IngestError {
+    IngestError::Unread {
+        kind: entry.kind.name(),
+        source_name: entry.source.to_string(),
+        received_ms: entry.received.0 / 1000,
+        reason: reason.to_string(),
     }
 }

@@ -1,4 +1,5 @@
-//! Where telemetry comes from: files, directories that grow, mails that are dropped into them, this host.
+//! Where telemetry comes from: files, directories that grow, mails that are dropped into them, this host,
+//! and those who push: by mail, OTLP and syslog.
 //!
 //! ```text
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
@@ -6,6 +7,7 @@
 //! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
 //! listing > follow::Follow > reads to do                        decided without I/O
 //! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
+//! bytes > otlp::Request, syslog::Frames > spool > intake::read   likewise; what is in the spool is read later
 //! sysinfo > host::Sample x 2 > TelemetryRecord                  rates: a pure function of two samples
 //! ```
 //!
@@ -26,9 +28,11 @@ pub mod labels;
 pub mod limits;
 pub mod listen;
 mod mail;
+pub mod otlp;
 pub mod record;
 pub mod smtp;
 pub mod spool;
+pub mod syslog;
 mod time;
 
 use std::path::Path;

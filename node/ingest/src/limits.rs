@@ -56,6 +56,7 @@ pub const PENDING_ENTRIES_MAX: usize = 4096;
 
 /// Ids of entries that are remembered, so that one sent again is known: 32 MB, hours of the busiest source.
 pub const ENTRY_IDS_KEPT: usize = 1 << 20;
+
 /// Bytes of a command line with its CRLF: 512 (RFC 5321, section 4.5.3.1.4) and what parameters of MAIL add:
 /// SIZE 26 (RFC 1870), BODY 17 (RFC 6152), SMTPUTF8 10 (RFC 6531), AUTH 500 (RFC 4954).
 pub const SMTP_COMMAND_BYTES_MAX: usize = 512 + 26 + 17 + 10 + 500;
@@ -83,6 +84,7 @@ pub const SMTP_ERRORS_MAX: u32 = 20;
 
 /// Characters of a reason that someone else wrote, in a reply of at most 512 bytes.
 pub const SMTP_REASON_CHARS_MAX: usize = 200;
+
 /// Bytes of a part by whose text it is recognised: past the styles that mail programs put before a table.
 pub const ADAPT_HEAD_BYTES: usize = 64 * 1024;
 
@@ -119,3 +121,25 @@ pub const ADAPT_TREE_DEPTH_MAX: usize = 32;
 
 /// Tables in tables: mail programs lay out with a few.
 pub const ADAPT_TABLE_DEPTH_MAX: usize = 16;
+
+/// Bytes of an OTLP request, packed or not, unless configured otherwise. Decoded, the worst request takes
+/// some seventy times as much memory, so few are decoded at once.
+pub const OTLP_REQUEST_BYTES: usize = 16 << 20;
+
+/// OTLP requests that are decoded at once.
+pub const OTLP_DECODING_MAX: usize = 2;
+
+/// Bytes of OTLP requests in memory at once, all connections together: four of the largest size.
+pub const OTLP_HELD_BYTES_MAX: usize = 4 * ENTRY_BODY_BYTES_MAX;
+
+/// Bytes of a record's source that a resource or a device named: the longest host name (RFC 1035, section 2.3.4).
+pub const SOURCE_BYTES_MAX: usize = 255;
+
+/// Bytes of a syslog message; what is beyond is cut off, which RFC 5424, section 6.1, allows over 2048.
+pub const SYSLOG_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of syslog messages in one entry: hundreds of messages share the cost of one commit.
+pub const SYSLOG_ENTRY_BYTES_MAX: usize = 256 * 1024;
+
+/// Digits of a message's length in octet counting (RFC 6587, section 3.4.1); a message of a gigabyte is an attack.
+pub const SYSLOG_LENGTH_DIGITS_MAX: usize = 9;

@@ -3,14 +3,24 @@
 //! Each answers its sender only when the spool has what it sent. A connection costs one task and little
 //! memory; there is a limit for each kind of peer and for all of them together.
 
+mod access;
 mod connections;
+mod door;
+mod losses;
+pub mod otlp;
 mod rate;
 pub mod smtp;
+pub mod syslog;
 mod tls;
 
+pub use self::access::TokenConfig;
+pub use self::losses::{Lost, Report};
 pub use self::tls::{TlsConfig, TlsError};
 
+use std::net::SocketAddr;
+
 use common::units::Timestamp;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// What a listener needs to know of the world.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +33,7 @@ pub enum ListenError {
     #[error("cannot listen on {address}: {source}")]
     Bind {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the operating system said.
         source: std::io::Error,
     },
@@ -41,4 +51,18 @@ pub enum ListenError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// Connections that the operating system keeps until they are taken. With the 128 of the standard library, two
+/// hundred senders at once lose some of theirs, and try again a second later.
+const BACKLOG: u32 = 4096;
+
+fn listen_on(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let listen = |socket: TcpSocket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    socket.and_then(listen).map_err(|source| ListenError::Bind { address, source })
 }

@@ -39,16 +39,13 @@ fn micros(digits: &str) -> Option<u64> {
     Some(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-fn rfc3339(cell: &str) -> Option<Timestamp> {
+/// RFC 3339, section 5.6, as [`parse`] takes it.
+pub(super) fn rfc3339(cell: &str) -> Option<Timestamp> {
     let (date, rest) = (cell.get(..10)?, cell.get(10..)?);
     let rest = rest.strip_prefix(['T', 't', ' '])?;
     let (clock, rest) = (rest.get(..8)?, rest.get(8..)?);
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-    // RFC 3339, section 5.7: second 60 is a leap second; Unix time counts it as the next one.
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
+    let clock = clock_seconds(clock)?;
     let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
     let (fraction, zone) = rest.split_at(zone_at);
     let fraction = match fraction.strip_prefix('.') {
@@ -57,8 +54,31 @@ fn rfc3339(cell: &str) -> Option<Timestamp> {
         None if fraction.is_empty() => 0,
         None => return None,
     };
-    let seconds = days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
+    let seconds = days(year, month, day)? * 86_400 + clock - offset(zone)?;
     Some(Timestamp(u64::try_from(seconds).ok()? * 1_000_000 + fraction))
+}
+
+/// Seconds since midnight of `hh:mm:ss`.
+fn clock_seconds(clock: &str) -> Option<i64> {
+    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+    // RFC 3339, section 5.7: second 60 is a leap second; Unix time counts it as the next one.
+    (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
+}
+
+/// A time of UTC that tells no year, `hh:mm:ss` on a day: in the year that brings it nearest to `near`.
+pub(super) fn without_year(month: i64, day: i64, clock: &str, near: Timestamp) -> Option<Timestamp> {
+    let clock = clock_seconds(clock)?;
+    let about = 1970 + i64::try_from(near.0 / 31_556_952_000_000).ok()?;
+    let in_year = |year| {
+        let seconds = days(year, month, day)? * 86_400 + clock;
+        Some(Timestamp(u64::try_from(seconds).ok()? * 1_000_000))
+    };
+    (about - 1..=about + 1).filter_map(in_year).min_by_key(|at| at.0.abs_diff(near.0))
+}
+
+/// The minute that a time is in.
+pub(super) const fn minute(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 - at.0 % 60_000_000)
 }
 
 /// Seconds east of UTC.

@@ -16,7 +16,10 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let Some(intake) = Intake::start(dir, &config).await? else {
-            bail!("{}: no [smtp]: there is nothing to listen for", dir.join("node.toml").display());
+            bail!(
+                "{}: no [smtp], [otlp] or [syslog]: there is nothing to listen for",
+                dir.join("node.toml").display()
+            );
         };
         tokio::select! {
             _ = terminate.recv() => (),

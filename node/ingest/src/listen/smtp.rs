@@ -19,12 +19,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::accounts::{Accounts, AccountsError};
-pub use self::config::{SmtpConfig, TokenConfig};
+pub use self::config::SmtpConfig;
 
 use self::config::Networks;
 use super::connections::Connections;
 use super::rate::Rates;
-use super::{Clock, ListenError};
+use super::{Clock, ListenError, listen_on};
 use crate::smtp::{Effect, Event, Mail, Peer, Policy, Protocol, Refusal, Session, TlsMode};
 use crate::spool::{self, Entry, EntryId, Kind, Spool};
 
@@ -59,7 +59,7 @@ impl SmtpBridge {
     /// # Errors
     ///
     /// [`ListenError`] names the address, the file or the key.
-    pub async fn bind(config: &SmtpConfig, spool: Spool, clock: Clock) -> Result<Self, ListenError> {
+    pub fn bind(config: &SmtpConfig, spool: Spool, clock: Clock) -> Result<Self, ListenError> {
         config.check()?;
         let tls = config.tls.as_ref().map(super::TlsConfig::acceptor).transpose()?;
         let start_tls = if tls.is_some() { TlsMode::StartTls } else { TlsMode::None };
@@ -72,9 +72,7 @@ impl SmtpBridge {
         for (addresses, protocol, mode) in kinds {
             let policy = Arc::new(Policy { protocol, tls: mode, ..config.policy() });
             for &address in addresses {
-                let listener = TcpListener::bind(address).await;
-                let listener = listener.map_err(|source| ListenError::Bind { address, source })?;
-                listeners.push((listener, Arc::clone(&policy)));
+                listeners.push((listen_on(address)?, Arc::clone(&policy)));
             }
         }
         let shared = Arc::new(Shared {

@@ -35,15 +35,27 @@ pub struct EntryId(pub [u8; 16]);
 pub enum Kind {
     /// A mail (RFC 5322).
     Mail,
+    /// An OTLP request with metrics, in protobuf.
+    OtlpMetrics,
+    /// An OTLP request with log records, in protobuf.
+    OtlpLogs,
+    /// An OTLP request with spans, in protobuf.
+    OtlpTraces,
+    /// Syslog messages, each ended by LF.
+    Syslog,
 }
 
-common::wire_tags!(Kind { Mail = 0 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4 });
 
 impl Kind {
     /// What it is called in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::OtlpMetrics => "OTLP metrics",
+            Self::OtlpLogs => "OTLP logs",
+            Self::OtlpTraces => "OTLP traces",
+            Self::Syslog => "syslog",
         }
     }
 }
@@ -57,7 +69,20 @@ impl EntryId {
         hasher.update(&(source.len() as u64).to_le_bytes());
         hasher.update(source.as_bytes());
         hasher.update(body);
-        let hash = hasher.finalize();
+        Self::of_hash(&hasher.finalize())
+    }
+
+    /// Of one arrival: for sources that say everything once, so that two equal messages are two. The `seed`
+    /// is a process's own and random, and `count` is never the same twice.
+    pub fn of_arrival(seed: &[u8; 32], count: u64, source: &str, received: Timestamp) -> Self {
+        let mut hasher = blake3::Hasher::new_keyed(seed);
+        hasher.update(&count.to_le_bytes());
+        hasher.update(&received.0.to_le_bytes());
+        hasher.update(source.as_bytes());
+        Self::of_hash(&hasher.finalize())
+    }
+
+    fn of_hash(hash: &blake3::Hash) -> Self {
         Self(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
     }
 }
@@ -108,6 +133,14 @@ mod tests {
             let entry = sample(body);
             assert_eq!(wire::decode::<Entry>(&wire::encode(&entry)), Ok(entry));
         }
+    }
+
+    #[test]
+    fn two_arrivals_of_the_same_have_different_ids_and_so_have_two_processes() {
+        let of = |seed, count| EntryId::of_arrival(&[seed; 32], count, "192.0.2.1", Timestamp(1));
+        assert_ne!(of(1, 0), of(1, 1));
+        assert_ne!(of(1, 0), of(2, 0));
+        assert_eq!(of(1, 0), of(1, 0));
     }
 
     #[test]

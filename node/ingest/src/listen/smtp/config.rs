@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::super::access::TokenConfig;
 use super::super::{ListenError, TlsConfig};
 use crate::limits::MAIL_BYTES_MAX;
 use crate::smtp::{Mailbox, Policy, Token};
@@ -61,16 +62,6 @@ pub struct SmtpConfig {
     pub timeout_s: u64,
 }
 
-/// A token that a tenant gives to a device.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenConfig {
-    /// The tenant.
-    pub tenant: String,
-    /// BLAKE3 of the token, in hex.
-    pub blake3: String,
-}
-
 /// What is known of networks.
 #[derive(Clone, Debug)]
 pub(super) struct Networks {
@@ -121,11 +112,7 @@ impl SmtpConfig {
         if let Some((_, key, problem)) = checks.into_iter().find(|(holds, ..)| !holds) {
             return Err(ListenError::Config { key, problem: problem.to_owned() });
         }
-        let bad = self.tokens.iter().find(|token| token.hash().is_none());
-        bad.map_or(Ok(()), |token| {
-            let problem = format!("of tenant `{}`: `blake3` is not 64 hex digits", token.tenant);
-            Err(ListenError::Config { key: "smtp.tokens", problem })
-        })
+        TokenConfig::check("smtp.tokens", &self.tokens)
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -144,13 +131,6 @@ impl SmtpConfig {
 
     pub(super) fn networks(&self) -> Networks {
         Networks { trusted: self.trusted_networks.clone(), bare_newlines: self.bare_newline_networks.clone() }
-    }
-}
-
-impl TokenConfig {
-    fn hash(&self) -> Option<[u8; 32]> {
-        let mut hash = [0; 32];
-        hex::decode_to_slice(&self.blake3, &mut hash).ok().map(|()| hash)
     }
 }
 

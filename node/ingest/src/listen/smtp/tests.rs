@@ -29,7 +29,7 @@ struct Bridge {
 }
 
 impl Bridge {
-    async fn start(config: &str, bytes_max: u64) -> Self {
+    fn start(config: &str, bytes_max: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificate = rcgen::generate_simple_self_signed(vec!["bridge.example.com".to_owned()]).unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -44,7 +44,7 @@ impl Bridge {
         let limits = spool::Config { bytes_max, ..spool::Config::default() };
         let random = ChaCha20Rng::seed_from_u64(1);
         let spool = Spool::open(&at("spool"), InputKey([1; 32]), limits, random).unwrap();
-        let bridge = SmtpBridge::bind(&config, spool.clone(), Clock(clock)).await.unwrap();
+        let bridge = SmtpBridge::bind(&config, spool.clone(), Clock(clock)).unwrap();
         let address = bridge.addresses()[0];
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(bridge.serve(stopped));
@@ -106,7 +106,7 @@ const OPEN: &str = "trusted_networks = [\"127.0.0.0/8\"]\nmailboxes = { telemetr
 
 #[tokio::test]
 async fn a_mail_that_was_answered_with_250_is_in_the_spool() {
-    let bridge = Bridge::start(OPEN, 1 << 30).await;
+    let bridge = Bridge::start(OPEN, 1 << 30);
     let mut client = bridge.connect().await;
     assert!(client.reply().await.starts_with("220 bridge.example.com"));
     assert!(client.say("EHLO ups").await.contains("STARTTLS"));
@@ -122,7 +122,7 @@ async fn a_mail_that_was_answered_with_250_is_in_the_spool() {
 
 #[tokio::test]
 async fn many_senders_at_once_are_all_answered() {
-    let bridge = Bridge::start(OPEN, 1 << 30).await;
+    let bridge = Bridge::start(OPEN, 1 << 30);
     let mut senders = JoinSet::new();
     for sender in 0..50 {
         let mut client = bridge.connect().await;
@@ -150,8 +150,7 @@ async fn after_starttls_a_token_opens_its_tenant_and_a_wrong_password_nothing() 
             "mailboxes = {{ telemetry = \"acme\" }}\ntokens = [{{ tenant = \"acme\", blake3 = \"{token}\" }}]"
         ),
         1 << 30,
-    )
-    .await;
+    );
     let mut client = bridge.connect().await;
     client.reply().await;
     client.say("EHLO ups").await;
@@ -180,7 +179,7 @@ async fn after_starttls_a_token_opens_its_tenant_and_a_wrong_password_nothing() 
 
 #[tokio::test]
 async fn a_full_spool_says_452_and_takes_nothing() {
-    let bridge = Bridge::start(OPEN, 4000).await;
+    let bridge = Bridge::start(OPEN, 4000);
     let mut client = bridge.connect().await;
     client.reply().await;
     client.say("EHLO x").await;
@@ -198,7 +197,7 @@ async fn a_full_spool_says_452_and_takes_nothing() {
 
 #[tokio::test]
 async fn too_many_connections_are_turned_away_and_a_stop_ends_the_others() {
-    let bridge = Bridge::start(&format!("connections_max = 2\n{OPEN}"), 1 << 30).await;
+    let bridge = Bridge::start(&format!("connections_max = 2\n{OPEN}"), 1 << 30);
     let mut clients = [bridge.connect().await, bridge.connect().await];
     for client in &mut clients {
         assert!(client.reply().await.starts_with("220"));

@@ -1,0 +1,91 @@
+//! `[otlp]` in a node's configuration.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::super::{ListenError, TlsConfig, TokenConfig};
+use crate::limits::{ENTRY_BODY_BYTES_MAX, OTLP_REQUEST_BYTES};
+
+/// `[otlp]`; see `node/samples/node.toml` for the meaning of each key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// Addresses for HTTP.
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
+    /// Addresses for HTTP over TLS.
+    #[serde(default)]
+    pub listen_tls: Vec<SocketAddr>,
+    /// The tenant whose telemetry trusted peers send.
+    pub tenant: String,
+    /// Certificate and key. A client with a certificate of `client_ca` is trusted.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+    /// Networks whose peers may send without a token.
+    #[serde(default)]
+    pub trusted_networks: Vec<IpNet>,
+    /// Tokens for all others, sent as `Authorization: Bearer`.
+    #[serde(default)]
+    pub tokens: Vec<TokenConfig>,
+    /// Bytes of a request as it comes.
+    #[serde(default = "request_bytes_max")]
+    pub request_bytes_max: usize,
+    /// Bytes that a request may unpack to.
+    #[serde(default = "request_bytes_max")]
+    pub unpacked_bytes_max: usize,
+    /// Connections at once.
+    #[serde(default = "connections_max")]
+    pub connections_max: usize,
+    /// Connections at once from one address.
+    #[serde(default = "connections_per_source_max")]
+    pub connections_per_source_max: usize,
+    /// Seconds that the header of a request may take, and its body.
+    #[serde(default = "timeout_s")]
+    pub timeout_s: u64,
+}
+
+const fn request_bytes_max() -> usize {
+    OTLP_REQUEST_BYTES
+}
+
+const fn connections_max() -> usize {
+    1000
+}
+
+const fn connections_per_source_max() -> usize {
+    100
+}
+
+const fn timeout_s() -> u64 {
+    60
+}
+
+impl OtlpConfig {
+    pub(super) fn check(&self) -> Result<(), ListenError> {
+        let nowhere = self.listen.is_empty() && self.listen_tls.is_empty();
+        let has_clients = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let nobody = self.trusted_networks.is_empty() && self.tokens.is_empty() && !has_clients;
+        let sizes = 1..=ENTRY_BODY_BYTES_MAX;
+        let checks = [
+            (!nowhere, "otlp.listen", "is empty, and so is `listen_tls`"),
+            (self.listen_tls.is_empty() || self.tls.is_some(), "otlp.listen_tls", "needs [otlp.tls]"),
+            (!self.tenant.is_empty(), "otlp.tenant", "is empty"),
+            (
+                !nobody,
+                "otlp.trusted_networks",
+                "is empty, and there is no token and no `client_ca`: nobody could send",
+            ),
+            (sizes.contains(&self.request_bytes_max), "otlp.request_bytes_max", "is 0, or over 64 MiB"),
+            (sizes.contains(&self.unpacked_bytes_max), "otlp.unpacked_bytes_max", "is 0, or over 64 MiB"),
+            (self.connections_max > 0, "otlp.connections_max", "is 0"),
+            (self.connections_per_source_max > 0, "otlp.connections_per_source_max", "is 0"),
+            (self.timeout_s > 0, "otlp.timeout_s", "is 0"),
+        ];
+        if let Some((_, key, problem)) = checks.into_iter().find(|(holds, ..)| !holds) {
+            return Err(ListenError::Config { key, problem: problem.to_owned() });
+        }
+        TokenConfig::check("otlp.tokens", &self.tokens)
+    }
+}
