@@ -33,6 +33,10 @@ pub mod docs {
         #![doc = include_str!("../docs/architecture.md")]
     }
 
+    pub mod ingest {
+        #![doc = include_str!("../docs/ingest.md")]
+    }
+
     pub mod protocol {
         #![doc = include_str!("../docs/protocol.md")]
     }
