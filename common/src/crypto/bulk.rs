@@ -10,15 +10,11 @@
 
 use std::fmt;
 
-use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::aead::inout::InOutBuf;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
-use hkdf::Hkdf;
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::error::OpenError;
+use super::frames::FrameKey;
 use super::layout::ChunkLayout;
 use super::plain::Plain;
 use crate::limits::{CHUNK_PLAIN_BYTES, CHUNK_RECORDS, RECORD_PLAIN_BYTES, RECORD_TAG_BYTES};
@@ -26,8 +22,6 @@ use crate::limits::{CHUNK_PLAIN_BYTES, CHUNK_RECORDS, RECORD_PLAIN_BYTES, RECORD
 /// The name of the AEAD in the IANA registry.
 const AEAD: &str = "AEAD_CHACHA20_POLY1305";
 
-const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 12;
 const RECORD_SEALED_BYTES: usize = RECORD_PLAIN_BYTES + RECORD_TAG_BYTES;
 
 /// 24 random bytes, never used twice with one input key. Also serves as the id of a message.
@@ -42,8 +36,7 @@ pub struct InputKey(pub [u8; 32]);
 
 /// The key of one message. Erased when dropped.
 pub struct BulkKey {
-    cipher: ChaCha20Poly1305,
-    base_nonce: [u8; NONCE_BYTES],
+    key: FrameKey,
     layout: ChunkLayout,
 }
 
@@ -57,19 +50,9 @@ impl BulkKey {
         context: &[u8],
         layout: ChunkLayout,
     ) -> (Self, Commitment) {
-        let info = [b"c2sp.org/chunked-encryption@v1+", AEAD.as_bytes(), &[0], salt, context];
-        let mut material = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES + size_of::<Commitment>()]);
-        Hkdf::<Sha256>::from_prk(&input_key.0)
-            .expect("32 bytes are a pseudorandom key of HKDF-SHA256")
-            .expand_multi_info(&info, material.as_mut_slice())
-            .expect("76 bytes are far below the limit of HKDF-SHA256");
-        let (key, rest) = material.split_at(KEY_BYTES);
-        let (nonce, commitment) = rest.split_at(NONCE_BYTES);
-        let cipher = ChaCha20Poly1305::new_from_slice(key).expect("the key has 32 bytes");
-        let mut base_nonce = [0; NONCE_BYTES];
-        base_nonce.copy_from_slice(nonce);
-        let commitment = commitment.try_into().expect("32 bytes are left");
-        (Self { cipher, base_nonce, layout }, commitment)
+        let info: [&[u8]; 5] = [b"c2sp.org/chunked-encryption@v1+", AEAD.as_bytes(), &[0], salt, context];
+        let (key, commitment) = FrameKey::expand(input_key, &info);
+        (Self { key, layout }, commitment)
     }
 
     /// The key for opening: derived again, and checked against the commitment.
@@ -84,8 +67,9 @@ impl BulkKey {
         layout: ChunkLayout,
         commitment: &Commitment,
     ) -> Result<Self, OpenError> {
-        let (key, derived) = Self::derive(input_key, salt, context, layout);
-        if bool::from(derived.ct_eq(commitment)) { Ok(key) } else { Err(OpenError::WrongKey) }
+        let (Self { key, .. }, derived) = Self::derive(input_key, salt, context, layout);
+        let key = FrameKey::committed((key, derived), commitment).ok_or(OpenError::WrongKey)?;
+        Ok(Self { key, layout })
     }
 
     /// How the message is cut.
@@ -105,9 +89,7 @@ impl BulkKey {
         for (place, record) in sealed.chunks_mut(RECORD_SEALED_BYTES).enumerate() {
             let (text, tag) = record.split_last_chunk_mut().expect("every record has a tag");
             plain.write(start + place * RECORD_PLAIN_BYTES, text);
-            let nonce = self.nonce(index, place);
-            let sealed_tag = self.cipher.encrypt_inout_detached(&nonce, &[], InOutBuf::from(text));
-            *tag = sealed_tag.expect("a record is far below the limit of the AEAD").into();
+            *tag = self.key.seal_detached(record_number(index, place), text);
         }
     }
 
@@ -132,8 +114,7 @@ impl BulkKey {
             let (out, after) = rest.split_at_mut(text.len());
             rest = after;
             let buffer = InOutBuf::new(text, out).expect("both were cut to one length");
-            let nonce = self.nonce(index, place);
-            if self.cipher.decrypt_inout_detached(&nonce, &[], buffer, &Tag::from(*tag)).is_err() {
+            if self.key.open_detached(record_number(index, place), buffer, *tag).is_err() {
                 plain.fill(0);
                 return Err(OpenError::Corrupt { chunk: index });
             }
@@ -146,16 +127,11 @@ impl BulkKey {
         let chunks = self.layout.chunks();
         range.map(|range| range.len()).ok_or(OpenError::NoSuchChunk { chunk: index, chunks })
     }
+}
 
-    /// Base nonce XOR record number, big-endian ("AEAD usage").
-    fn nonce(&self, chunk: u32, place: usize) -> Nonce {
-        let record = u64::from(chunk) * CHUNK_RECORDS as u64 + place as u64;
-        let mut nonce = self.base_nonce;
-        for (byte, number) in nonce[NONCE_BYTES - 8..].iter_mut().zip(record.to_be_bytes()) {
-            *byte ^= number;
-        }
-        nonce.into()
-    }
+/// The number of a record in its message.
+fn record_number(chunk: u32, place: usize) -> u64 {
+    u64::from(chunk) * CHUNK_RECORDS as u64 + place as u64
 }
 
 impl fmt::Debug for InputKey {

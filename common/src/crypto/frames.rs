@@ -5,12 +5,13 @@
 //! frame n = ChaCha20-Poly1305(key, base nonce XOR n, plaintext)
 //! ```
 //!
-//! The derivation of [`super::bulk`], for frames of any length whose number nobody knows beforehand. A log
+//! [`super::bulk`] seals its records as such frames. A log
 //! that is opened again goes on under a new salt: a frame that was cut off by a crash has used its nonce.
 
 use std::fmt;
 
 use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -43,10 +44,15 @@ pub struct CorruptFrame {
 impl FrameKey {
     /// The key under `salt` and `context`, and the commitment that whoever reads must find again.
     pub fn derive(log_key: &InputKey, label: Label, salt: &Salt, context: &[u8]) -> (Self, Commitment) {
+        Self::expand(log_key, &[label.as_str().as_bytes(), &[0], salt, context])
+    }
+
+    /// Key, base nonce and commitment, expanded from `input_key` under `info`.
+    pub(super) fn expand(input_key: &InputKey, info: &[&[u8]]) -> (Self, Commitment) {
         let mut material = Zeroizing::new([0; KEY_BYTES + NONCE_BYTES + size_of::<Commitment>()]);
-        Hkdf::<Sha256>::from_prk(&log_key.0)
+        Hkdf::<Sha256>::from_prk(&input_key.0)
             .expect("32 bytes are a pseudorandom key of HKDF-SHA256")
-            .expand_multi_info(&[label.as_str().as_bytes(), &[0], salt, context], material.as_mut_slice())
+            .expand_multi_info(info, material.as_mut_slice())
             .expect("76 bytes are far below the limit of HKDF-SHA256");
         let (key, rest) = material.split_at(KEY_BYTES);
         let (nonce, commitment) = rest.split_at(NONCE_BYTES);
@@ -64,7 +70,11 @@ impl FrameKey {
         context: &[u8],
         commitment: &Commitment,
     ) -> Option<Self> {
-        let (key, derived) = Self::derive(log_key, label, salt, context);
+        Self::committed(Self::derive(log_key, label, salt, context), commitment)
+    }
+
+    /// A derived key, if it is the one that `commitment` was made with.
+    pub(super) fn committed((key, derived): (Self, Commitment), commitment: &Commitment) -> Option<Self> {
         bool::from(derived.ct_eq(commitment)).then_some(key)
     }
 
@@ -74,10 +84,14 @@ impl FrameKey {
     ///
     /// When `from` lies behind the end, or the frame is over the 256 GB of the AEAD.
     pub fn seal(&self, number: u64, frame: &mut Vec<u8>, from: usize) {
-        let text = (&mut frame[from..]).into();
-        let tag = self.cipher.encrypt_inout_detached(&self.nonce(number), &[], text);
-        let tag = tag.expect("a frame is far below the limit of the AEAD");
+        let tag = self.seal_detached(number, &mut frame[from..]);
         frame.extend_from_slice(&tag);
+    }
+
+    /// Seals a text in its place and returns the tag.
+    pub(super) fn seal_detached(&self, number: u64, text: &mut [u8]) -> [u8; FRAME_TAG_BYTES] {
+        let tag = self.cipher.encrypt_inout_detached(&self.nonce(number), &[], text.into());
+        tag.expect("a text is far below the limit of the AEAD").into()
     }
 
     /// Opens a frame in its place and returns its plaintext.
@@ -88,15 +102,22 @@ impl FrameKey {
     pub fn open<'f>(&self, number: u64, frame: &'f mut [u8]) -> Result<&'f [u8], CorruptFrame> {
         let corrupt = CorruptFrame { number };
         let (text, tag) = frame.split_last_chunk_mut::<FRAME_TAG_BYTES>().ok_or(corrupt)?;
-        let opened = self.cipher.decrypt_inout_detached(
-            &self.nonce(number),
-            &[],
-            (&mut *text).into(),
-            &Tag::from(*tag),
-        );
-        opened.map(|()| &*text).map_err(|_| corrupt)
+        self.open_detached(number, (&mut *text).into(), *tag)?;
+        Ok(text)
     }
 
+    /// Opens a text from one place into another, or into the same.
+    pub(super) fn open_detached(
+        &self,
+        number: u64,
+        text: InOutBuf<'_, '_, u8>,
+        tag: [u8; FRAME_TAG_BYTES],
+    ) -> Result<(), CorruptFrame> {
+        let opened = self.cipher.decrypt_inout_detached(&self.nonce(number), &[], text, &Tag::from(tag));
+        opened.map_err(|_| CorruptFrame { number })
+    }
+
+    /// Base nonce XOR number, big-endian (C2SP chunked-encryption, "AEAD usage").
     fn nonce(&self, number: u64) -> Nonce {
         let mut nonce = self.base_nonce;
         for (byte, number) in nonce[NONCE_BYTES - 8..].iter_mut().zip(number.to_be_bytes()) {

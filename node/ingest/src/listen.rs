@@ -57,6 +57,24 @@ pub enum ListenError {
 /// hundred senders at once lose some of theirs, and try again a second later.
 const BACKLOG: u32 = 4096;
 
+/// Connections at once, unless configured otherwise.
+const fn connections_max() -> usize {
+    1000
+}
+
+/// Connections at once from one address, unless configured otherwise.
+const fn connections_per_source_max() -> usize {
+    100
+}
+
+/// Refuses a configuration by the first of its checks that does not hold: key and problem.
+fn require(checks: &[(bool, &'static str, &str)]) -> Result<(), ListenError> {
+    match checks.iter().find(|(holds, ..)| !holds) {
+        Some(&(_, key, problem)) => Err(ListenError::Config { key, problem: problem.to_owned() }),
+        None => Ok(()),
+    }
+}
+
 fn listen_on(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let listen = |socket: TcpSocket| {

@@ -12,6 +12,45 @@ use tokio_rustls::TlsAcceptor;
 use super::connections::Connections;
 use super::{ListenError, listen_on};
 
+/// Takes connections until `stop` turns true, each as a task of its own, then waits for those that are open.
+/// One over the limit of `connections` is turned away.
+pub(super) async fn accept<A, T>(
+    listener: TcpListener,
+    connections: Connections,
+    mut stop: watch::Receiver<bool>,
+    turn_away: impl Fn(TcpStream) -> A,
+    talk: impl Fn(TcpStream, IpAddr) -> T,
+) where
+    A: Future<Output = ()> + Send + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let mut guests = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = guests.join_next() => continue,
+        };
+        // A connection that broke before it was taken, or no file descriptor left: the next one may do.
+        let Ok((stream, address)) = accepted else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let address = address.ip().to_canonical();
+        let Some(connection) = connections.admit(address) else {
+            guests.spawn(turn_away(stream));
+            continue;
+        };
+        let talk = talk(stream, address);
+        guests.spawn(async move {
+            talk.await;
+            drop(connection);
+        });
+    }
+    drop(listener);
+    while guests.join_next().await.is_some() {}
+}
+
 /// A listening socket.
 pub(super) struct Door {
     listener: TcpListener,
@@ -54,38 +93,24 @@ impl Door {
         self,
         connections: Connections,
         timeout: Duration,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
         talk: T,
     ) where
         T: Fn(Guest) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let mut guests = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
-                Some(_) = guests.join_next() => continue,
-            };
-            // A connection that broke before it was taken, or no file descriptor left: the next one may do.
-            let Ok((stream, address)) = accepted else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let address = address.ip().to_canonical();
-            let Some(connection) = connections.admit(address) else { continue };
-            let (tls, talk) = (self.tls.clone(), talk.clone());
-            guests.spawn(async move {
+        let Self { listener, tls } = self;
+        let let_in = |stream, address| {
+            let (tls, talk) = (tls.clone(), talk.clone());
+            async move {
                 let entering = tokio::time::timeout(timeout, enter(stream, address, tls)).await;
                 // Only this peer is told of what breaks its connection.
                 if let Ok(Ok(guest)) = entering {
                     talk(guest).await;
                 }
-                drop(connection);
-            });
-        }
-        drop(self.listener);
-        while guests.join_next().await.is_some() {}
+            }
+        };
+        accept(listener, connections, stop, |_| std::future::ready(()), let_in).await;
     }
 }
 

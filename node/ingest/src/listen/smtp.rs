@@ -23,6 +23,7 @@ pub use self::config::SmtpConfig;
 
 use self::config::Networks;
 use super::connections::Connections;
+use super::door;
 use super::rate::Rates;
 use super::{Clock, ListenError, listen_on};
 use crate::smtp::{Effect, Event, Mail, Peer, Policy, Protocol, Refusal, Session, TlsMode};
@@ -98,44 +99,20 @@ impl SmtpBridge {
         let Self { shared, listeners } = self;
         let mut accepting = JoinSet::new();
         for (listener, policy) in listeners {
-            accepting.spawn(accept(listener, policy, Arc::clone(&shared), stop.clone()));
+            let (shared, until) = (Arc::clone(&shared), stop.clone());
+            let connections = shared.connections.clone();
+            let talk = move |stream, source| {
+                let (policy, shared, stop) = (Arc::clone(&policy), Arc::clone(&shared), until.clone());
+                async move {
+                    // Only this peer is told of what breaks its connection.
+                    let talk = converse(stream, source, &policy, &shared, stop);
+                    let _ = tokio::time::timeout(SESSION, talk).await;
+                }
+            };
+            accepting.spawn(door::accept(listener, connections, stop.clone(), turn_away, talk));
         }
         while accepting.join_next().await.is_some() {}
     }
-}
-
-async fn accept(
-    listener: TcpListener,
-    policy: Arc<Policy>,
-    shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut sessions = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-            Some(_) = sessions.join_next() => continue,
-        };
-        // A connection that broke before it was taken, or no file descriptor left: the next one may do.
-        let Ok((stream, address)) = accepted else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        let source = address.ip().to_canonical();
-        let Some(connection) = shared.connections.admit(source) else {
-            sessions.spawn(turn_away(stream));
-            continue;
-        };
-        let (policy, shared, stop) = (Arc::clone(&policy), Arc::clone(&shared), stop.clone());
-        sessions.spawn(async move {
-            // Only this peer is told of what breaks its connection.
-            let talk = converse(stream, source, &policy, &shared, stop);
-            let _ = tokio::time::timeout(SESSION, talk).await;
-            drop(connection);
-        });
-    }
-    while sessions.join_next().await.is_some() {}
 }
 
 /// RFC 5321, section 3.1: 421 may be said instead of a greeting.

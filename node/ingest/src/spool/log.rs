@@ -111,7 +111,7 @@ impl Log {
         let needed = (self.batch.len() + entry.body.len() + ENTRY_HEAD_BYTES_MAX) as u64;
         self.make_room(needed, entry.received, released)
             .map_err(|error| Refusal::Failed(error.to_string()))?;
-        let bytes: u64 = self.segments.values().map(|segment| segment.bytes).sum();
+        let bytes = self.bytes();
         if bytes + needed > self.config.bytes_max {
             return Err(Refusal::Full { bytes, max: self.config.bytes_max });
         }
@@ -189,9 +189,14 @@ impl Log {
         Ok(())
     }
 
+    /// Bytes of all segments.
+    fn bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
     fn tell(&self, kept: usize, count: usize, newest: Timestamp) {
         self.status.send_modify(|status| {
-            status.bytes = self.segments.values().map(|segment| segment.bytes).sum();
+            status.bytes = self.bytes();
             status.segments = self.segments.len();
             status.accepted += kept as u64;
             status.refused += (count - kept) as u64;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::super::{ListenError, TlsConfig, TokenConfig};
+use super::super::{
+    ListenError, TlsConfig, TokenConfig, connections_max, connections_per_source_max, require,
+};
 use crate::limits::{ENTRY_BODY_BYTES_MAX, OTLP_REQUEST_BYTES};
 
 /// `[otlp]`; see `node/samples/node.toml` for the meaning of each key.
@@ -50,14 +52,6 @@ const fn request_bytes_max() -> usize {
     OTLP_REQUEST_BYTES
 }
 
-const fn connections_max() -> usize {
-    1000
-}
-
-const fn connections_per_source_max() -> usize {
-    100
-}
-
 const fn timeout_s() -> u64 {
     60
 }
@@ -68,7 +62,7 @@ impl OtlpConfig {
         let has_clients = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let nobody = self.trusted_networks.is_empty() && self.tokens.is_empty() && !has_clients;
         let sizes = 1..=ENTRY_BODY_BYTES_MAX;
-        let checks = [
+        require(&[
             (!nowhere, "otlp.listen", "is empty, and so is `listen_tls`"),
             (self.listen_tls.is_empty() || self.tls.is_some(), "otlp.listen_tls", "needs [otlp.tls]"),
             (!self.tenant.is_empty(), "otlp.tenant", "is empty"),
@@ -82,10 +76,7 @@ impl OtlpConfig {
             (self.connections_max > 0, "otlp.connections_max", "is 0"),
             (self.connections_per_source_max > 0, "otlp.connections_per_source_max", "is 0"),
             (self.timeout_s > 0, "otlp.timeout_s", "is 0"),
-        ];
-        if let Some((_, key, problem)) = checks.into_iter().find(|(holds, ..)| !holds) {
-            return Err(ListenError::Config { key, problem: problem.to_owned() });
-        }
+        ])?;
         TokenConfig::check("otlp.tokens", &self.tokens)
     }
 }

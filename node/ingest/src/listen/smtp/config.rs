@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::super::access::TokenConfig;
-use super::super::{ListenError, TlsConfig};
+use super::super::{ListenError, TlsConfig, connections_max, connections_per_source_max, require};
 use crate::limits::MAIL_BYTES_MAX;
 use crate::smtp::{Mailbox, Policy, Token};
 
@@ -73,14 +73,6 @@ const fn message_bytes_max() -> usize {
     MAIL_BYTES_MAX as usize
 }
 
-const fn connections_max() -> usize {
-    1000
-}
-
-const fn connections_per_source_max() -> usize {
-    100
-}
-
 const fn mails_per_minute() -> u32 {
     6000
 }
@@ -92,7 +84,7 @@ const fn timeout_s() -> u64 {
 impl SmtpConfig {
     pub(super) fn check(&self) -> Result<(), ListenError> {
         let nowhere = self.listen.is_empty() && self.listen_tls.is_empty() && self.listen_lmtp.is_empty();
-        let checks = [
+        require(&[
             (!nowhere, "smtp.listen", "is empty, and so are `listen_tls` and `listen_lmtp`"),
             (self.listen_tls.is_empty() || self.tls.is_some(), "smtp.listen_tls", "needs [smtp.tls]"),
             (
@@ -108,10 +100,7 @@ impl SmtpConfig {
             ),
             (self.mails_per_minute > 0, "smtp.mails_per_minute", "is 0"),
             (self.timeout_s > 0, "smtp.timeout_s", "is 0"),
-        ];
-        if let Some((_, key, problem)) = checks.into_iter().find(|(holds, ..)| !holds) {
-            return Err(ListenError::Config { key, problem: problem.to_owned() });
-        }
+        ])?;
         TokenConfig::check("smtp.tokens", &self.tokens)
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::super::{ListenError, TlsConfig};
+use super::super::{ListenError, TlsConfig, connections_max, connections_per_source_max, require};
 
 /// `[syslog]`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -40,14 +40,6 @@ pub struct SyslogConfig {
     pub timeout_s: u64,
 }
 
-const fn connections_max() -> usize {
-    1000
-}
-
-const fn connections_per_source_max() -> usize {
-    100
-}
-
 const fn timeout_s() -> u64 {
     24 * 3600
 }
@@ -58,7 +50,7 @@ impl SyslogConfig {
             [&self.listen_udp, &self.listen_tcp, &self.listen_tls].iter().all(|list| list.is_empty());
         let has_clients = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let only_tls = self.listen_udp.is_empty() && self.listen_tcp.is_empty();
-        let checks = [
+        require(&[
             (!nowhere, "syslog.listen_udp", "is empty, and so are `listen_tcp` and `listen_tls`"),
             (self.listen_tls.is_empty() || self.tls.is_some(), "syslog.listen_tls", "needs [syslog.tls]"),
             (!self.tenant.is_empty(), "syslog.tenant", "is empty"),
@@ -70,10 +62,6 @@ impl SyslogConfig {
             (self.connections_max > 0, "syslog.connections_max", "is 0"),
             (self.connections_per_source_max > 0, "syslog.connections_per_source_max", "is 0"),
             (self.timeout_s > 0, "syslog.timeout_s", "is 0"),
-        ];
-        match checks.into_iter().find(|(holds, ..)| !holds) {
-            Some((_, key, problem)) => Err(ListenError::Config { key, problem: problem.to_owned() }),
-            None => Ok(()),
-        }
+        ])
     }
 }
