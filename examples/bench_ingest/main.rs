@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use edge::Format;
 use examples::usage::rss_peak_mb;
 use serde::Serialize;
 use servers::{Server, System};
@@ -33,15 +34,6 @@ struct Options {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
 }
 
 /// One line of the result.

@@ -9,7 +9,8 @@ mod processes;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use edge::Format;
 
 /// Returns memory to the system sooner than the default allocator, as in the two programs.
 #[global_allocator]
@@ -31,15 +32,6 @@ struct Options {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table.
-    #[default]
-    Text,
-    /// One object a cell.
-    Json,
 }
 
 fn main() -> ExitCode {
