@@ -70,7 +70,8 @@ pub(crate) mod samples {
     use common::units::Timestamp;
 
     use super::{Row, Table};
-    use ingest::record::TelemetryRecord;
+    use common::id::TenantId;
+    use ingest::record::{Origin, TelemetryRecord};
 
     /// One source, a row a second, these values.
     pub(crate) fn table(columns: usize, values: &[f32]) -> Table {
@@ -85,7 +86,7 @@ pub(crate) mod samples {
     /// A record of `source` at this second.
     pub(crate) fn record(source: &str, second: u64, metrics: &[&str], values: &[f32]) -> TelemetryRecord {
         TelemetryRecord {
-            source: source.into(),
+            origin: Origin::new(TenantId::default(), source),
             at: Timestamp::from_millis(second * 1000),
             metrics: names(metrics),
             values: values.to_vec(),

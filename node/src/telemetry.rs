@@ -46,7 +46,9 @@ impl Telemetry {
     ///
     /// [`IngestError`] when this host cannot be measured.
     pub fn open(config: &NodeConfig) -> Result<Self, IngestError> {
-        let sources: Result<Vec<Open>, IngestError> = config.sources.iter().map(open).collect();
+        let tenant = TenantId::of_name(&config.tenant);
+        let sources: Result<Vec<Open>, IngestError> =
+            config.sources.iter().map(|source| open(source, tenant)).collect();
         let records_max = config.telemetry.records_max;
         Ok(Self { sources: sources?, records: VecDeque::new(), records_max, version: 0 })
     }
@@ -95,14 +97,19 @@ impl Telemetry {
     }
 }
 
-fn open(source: &Source) -> Result<Open, IngestError> {
-    let files = |path, format: Format| Open::Files(Follower::new(path, format, None, Follow::default()));
+fn open(source: &Source, tenant: TenantId) -> Result<Open, IngestError> {
+    let files =
+        |path, format: Format| Open::Files(Follower::new(path, tenant, format, None, Follow::default()));
     Ok(match source {
         Source::Csv(csv) => files(&csv.path, csv.format()),
         Source::Directory(directory) => files(&directory.path, directory.format()),
         Source::Host(host) => {
             let every_micros = host.interval_s.micros();
-            Open::Host { sampler: Box::new(Sampler::new(None)?), every_micros, due: Timestamp::default() }
+            Open::Host {
+                sampler: Box::new(Sampler::new(tenant, None)?),
+                every_micros,
+                due: Timestamp::default(),
+            }
         }
     })
 }

@@ -10,10 +10,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::{Forecaster, MetricName, ParameterVector, Task};
 use common::units::Timestamp;
 use flate2::read::GzDecoder;
-use ingest::record::TelemetryRecord;
+use ingest::record::{Origin, TelemetryRecord};
 use node::detect::metrics::vus;
 use node::detect::{Detector, History, Labelled, Plan, Preparation, evaluate};
 use node::learn::{Training, train};
@@ -53,7 +54,7 @@ fn records(file: &Path, name: &str, first: usize) -> Vec<TelemetryRecord> {
     (first as u64..)
         .zip(rows)
         .map(|(row, values)| TelemetryRecord {
-            source: name.into(),
+            origin: Origin::new(TenantId::default(), name),
             at: Timestamp::from_millis(row * STEP_MS),
             metrics: Arc::clone(&metrics),
             values,

@@ -10,6 +10,7 @@ mod columns;
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::content::read_error;
 use super::error::{HeaderFault, IngestError, RowError, RowFault};
 use super::limits::{LINE_BYTES_MAX, RECORDS_MAX, VALUES_MAX};
 use super::{Format, Ingested};
-use crate::record::TelemetryRecord;
+use crate::record::{Origin, TelemetryRecord};
 
 /// How far a file is decoded. Kept on disk by whoever follows a growing file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub struct Position {
 /// Decodes one file.
 pub struct Decoder<'a> {
     file: &'a str,
-    source: Arc<str>,
+    origin: Arc<Origin>,
     format: &'a Format,
     required: Option<&'a [MetricName]>,
     columns: Option<Columns>,
@@ -57,9 +58,14 @@ pub(super) const TAIL_BYTES: usize = 64;
 impl<'a> Decoder<'a> {
     /// Starts at the beginning of `file`, a name for errors and for the records' source. With `required`,
     /// the records have just these metrics in this order, and other columns are not looked at.
-    pub fn new(file: &'a str, format: &'a Format, required: Option<&'a [MetricName]>) -> Self {
+    pub fn new(
+        file: &'a str,
+        tenant: TenantId,
+        format: &'a Format,
+        required: Option<&'a [MetricName]>,
+    ) -> Self {
         let position = Position::default();
-        Self { file, source: Arc::from(file), format, required, columns: None, position }
+        Self { file, origin: Origin::new(tenant, file), format, required, columns: None, position }
     }
 
     /// Goes on at a position reached before.
@@ -155,8 +161,8 @@ impl<'a> Decoder<'a> {
         match columns.row(line, &mut values) {
             Ok(at) => {
                 let at = at.unwrap_or_else(|| self.time_of_row(row));
-                let (source, metrics) = (Arc::clone(&self.source), Arc::clone(&columns.metrics));
-                self.admit(TelemetryRecord { source, at, metrics, values }, out)?;
+                let (origin, metrics) = (Arc::clone(&self.origin), Arc::clone(&columns.metrics));
+                self.admit(TelemetryRecord { origin, at, metrics, values }, out)?;
             }
             Err((column, fault)) => {
                 let column = column.map(|index| columns.shown(index));

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use common::id::TenantId;
 use common::model::MetricName;
 
 use super::content::{io_error, is_gzip};
@@ -18,6 +19,7 @@ use super::{Format, Ingested};
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
+    tenant: TenantId,
     format: Format,
     required: Option<Vec<MetricName>>,
     follow: Follow,
@@ -26,8 +28,14 @@ pub struct Follower {
 impl Follower {
     /// Follows the directory, or the file, at `path`, from what an earlier run had read
     /// (`Follow::default()` for a first run).
-    pub fn new(path: &Path, format: Format, required: Option<&[MetricName]>, follow: Follow) -> Self {
-        Self { path: path.to_owned(), format, required: required.map(<[_]>::to_vec), follow }
+    pub fn new(
+        path: &Path,
+        tenant: TenantId,
+        format: Format,
+        required: Option<&[MetricName]>,
+        follow: Follow,
+    ) -> Self {
+        Self { path: path.to_owned(), tenant, format, required: required.map(<[_]>::to_vec), follow }
     }
 
     /// What is read so far: to be kept together with the records.
@@ -84,7 +92,7 @@ impl Follower {
         if !whole {
             return self.read_lines(&name, file, read, out).map(|position| Some(Stage::Lines(position)));
         }
-        match read_file(path, &self.format, self.required.as_deref(), out) {
+        match read_file(path, self.tenant, &self.format, self.required.as_deref(), out) {
             Ok(()) => Ok(Some(Stage::Closed { bytes: read.bytes })),
             Err(IngestError::TruncatedGzip { .. }) if !read.settled => {
                 Ok(Some(Stage::Incomplete { bytes: read.bytes, reported: false }))
@@ -107,7 +115,8 @@ impl Follower {
             Position::default()
         };
         file.seek(SeekFrom::Start(from.bytes)).map_err(|error| io_error(name, &error))?;
-        let mut decoder = Decoder::new(name, &self.format, self.required.as_deref()).resume(from)?;
+        let mut decoder =
+            Decoder::new(name, self.tenant, &self.format, self.required.as_deref()).resume(from)?;
         let mut buffer = vec![0; READ_BYTES + LINE_BYTES_MAX];
         let mut filled = 0;
         while out.records.len() < LOOK_RECORDS {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use common::id::TenantId;
 use common::model::MetricName;
 
 use super::content::{Content, io_error};
@@ -20,6 +21,7 @@ use super::{Format, Ingested, mail};
 /// Rows that had to be left out are reported in `out`.
 pub fn read_file(
     path: &Path,
+    tenant: TenantId,
     format: &Format,
     required: Option<&[MetricName]>,
     out: &mut Ingested,
@@ -28,9 +30,9 @@ pub fn read_file(
     let file = File::open(path).map_err(|error| io_error(&name, &error))?;
     let mut own = Ingested::default();
     if is_mail(path) {
-        mail::read(&name, file, format, required, &mut own)?;
+        mail::read(&name, file, tenant, format, required, &mut own)?;
     } else {
-        read_stream(&name, file, UNPACKED_BYTES_MAX, format, required, &mut own)?;
+        read_stream(&name, file, UNPACKED_BYTES_MAX, tenant, format, required, &mut own)?;
     }
     out.absorb(own);
     Ok(())
@@ -41,12 +43,13 @@ pub(super) fn read_stream(
     name: &str,
     stream: impl Read,
     unpacked_bytes_max: u64,
+    tenant: TenantId,
     format: &Format,
     required: Option<&[MetricName]>,
     out: &mut Ingested,
 ) -> Result<(), IngestError> {
     let content = Content::new(name, stream, unpacked_bytes_max)?;
-    decode_all(name, content, Decoder::new(name, format, required), out)
+    decode_all(name, content, Decoder::new(name, tenant, format, required), out)
 }
 
 /// Whether a file of this name is read as a mail.

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 use sysinfo::{Components, DiskRefreshKind, Disks, MemoryRefreshKind, Networks, System};
 
 use super::error::{IngestError, Shown};
-use crate::record::TelemetryRecord;
+use crate::record::{Origin, TelemetryRecord};
 
 /// The metrics in the order of the records' values; the unit is the end of each name.
 ///
@@ -72,7 +73,7 @@ pub fn values(before: Option<&Sample>, after: &Sample) -> [f32; METRICS.len()] {
 
 /// Samples this host. Takes the time from its caller, and the rest from the operating system.
 pub struct Sampler {
-    source: Arc<str>,
+    origin: Arc<Origin>,
     metrics: Arc<[MetricName]>,
     /// Where each value of a record is in [`METRICS`].
     chosen: Vec<usize>,
@@ -90,11 +91,11 @@ impl Sampler {
     ///
     /// [`IngestError::Host`] when the operating system tells nothing, or when a
     /// required metric is not one of [`METRICS`].
-    pub fn new(required: Option<&[MetricName]>) -> Result<Self, IngestError> {
+    pub fn new(tenant: TenantId, required: Option<&[MetricName]>) -> Result<Self, IngestError> {
         let failed = |error: sysinfo::Error| IngestError::Host { reason: error.to_string() };
         let (metrics, chosen) = choose(required)?;
         Ok(Self {
-            source: Arc::from(System::host_name().unwrap_or_else(|_| "host".to_owned())),
+            origin: Origin::new(tenant, System::host_name().as_deref().unwrap_or("host")),
             metrics,
             chosen,
             before: None,
@@ -111,7 +112,7 @@ impl Sampler {
         let values = values(self.before.as_ref(), &sample);
         self.before = Some(sample);
         TelemetryRecord {
-            source: Arc::clone(&self.source),
+            origin: Arc::clone(&self.origin),
             at: now,
             metrics: Arc::clone(&self.metrics),
             values: self.chosen.iter().map(|&index| values[index]).collect(),
@@ -195,6 +196,7 @@ fn network_totals(networks: &Networks) -> [u64; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::TENANT;
 
     fn sample(second: u64, counters: [u64; COUNTERS]) -> Sample {
         Sample { at: Timestamp(second * 1_000_000), gauges: [50.0; GAUGES], counters }
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn this_host_is_sampled_in_the_documented_order() {
-        let mut sampler = Sampler::new(None).unwrap();
+        let mut sampler = Sampler::new(TENANT, None).unwrap();
         sampler.sample(Timestamp(0));
         let record = sampler.sample(Timestamp(1_000_000));
         let names: Vec<&str> = record.metrics.iter().map(MetricName::as_str).collect();
@@ -234,9 +236,9 @@ mod tests {
     #[test]
     fn a_metric_that_a_host_does_not_have_is_refused_by_name() {
         let required = ["load_1m", "fan_rpm"].map(|name| MetricName::try_from(name).unwrap());
-        let error = Sampler::new(Some(&required)).err().unwrap();
+        let error = Sampler::new(TENANT, Some(&required)).err().unwrap();
         assert_eq!(error.to_string(), "host metrics: there is no metric `fan_rpm`");
-        let mut sampler = Sampler::new(Some(&required[..1])).unwrap();
+        let mut sampler = Sampler::new(TENANT, Some(&required[..1])).unwrap();
         assert_eq!(sampler.sample(Timestamp(0)).values.len(), 1);
     }
 }

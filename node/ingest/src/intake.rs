@@ -22,14 +22,15 @@ pub fn read(entry: &Entry) -> Read {
         Kind::Mail => {
             let outcome = adapt::read_mail(&entry.body, entry.received, None);
             let rejects = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
-            Read { records: adapt::records(outcome.readings), rejects }
+            Read { records: adapt::records(entry.tenant, outcome.readings), rejects }
         }
         Kind::OtlpMetrics => read_otlp(entry, Signal::Metrics),
         Kind::OtlpLogs => read_otlp(entry, Signal::Logs),
         Kind::OtlpTraces => read_otlp(entry, Signal::Traces),
-        Kind::Syslog => {
-            Read { records: syslog::records(&entry.body, &entry.source, entry.received), rejects: Vec::new() }
-        }
+        Kind::Syslog => Read {
+            records: syslog::records(&entry.body, entry.tenant, &entry.source, entry.received),
+            rejects: Vec::new(),
+        },
     }
 }
 
@@ -38,7 +39,7 @@ fn read_otlp(entry: &Entry, signal: Signal) -> Read {
         Ok(request) => request,
         Err(fault) => return Read { records: Vec::new(), rejects: vec![unread(entry, &fault)] },
     };
-    let outcome = request.records(&entry.source, entry.received);
+    let outcome = request.records(entry.tenant, &entry.source, entry.received);
     let mut rejects: Vec<IngestError> = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
     let untold = outcome.rejected_count - rejects.len() as u64;
     if untold > 0 {

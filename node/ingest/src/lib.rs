@@ -37,6 +37,7 @@ mod time;
 
 use std::path::Path;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 
@@ -78,7 +79,7 @@ impl Ingested {
     }
 }
 
-/// All records that `source` holds now: for training. With `required`, each record has just these
+/// All records that `source` holds now, as those of `tenant`: for training. With `required`, each record has just these
 /// metrics in this order. A host holds one record, its present state, without rates.
 ///
 /// To go on reading a directory as it grows, use [`directory::Follower`] from the start instead:
@@ -90,22 +91,24 @@ impl Ingested {
 /// does not keep the others from being read; it is in [`Ingested::refused`].
 pub fn records(
     source: &Source,
+    tenant: TenantId,
     now: Timestamp,
     required: Option<&[MetricName]>,
 ) -> Result<Ingested, IngestError> {
     let mut out = Ingested::default();
     match source {
-        Source::Csv(csv) => file::read_file(&csv.path, &csv.format(), required, &mut out)?,
+        Source::Csv(csv) => file::read_file(&csv.path, tenant, &csv.format(), required, &mut out)?,
         Source::Directory(directory) => {
-            directory_records(&directory.path, &directory.format(), required, &mut out)?;
+            directory_records(&directory.path, tenant, &directory.format(), required, &mut out)?;
         }
-        Source::Host(_) => out.records.push(host::Sampler::new(required)?.sample(now)),
+        Source::Host(_) => out.records.push(host::Sampler::new(tenant, required)?.sample(now)),
     }
     Ok(out)
 }
 
 fn directory_records(
     path: &Path,
+    tenant: TenantId,
     format: &Format,
     required: Option<&[MetricName]>,
     out: &mut Ingested,
@@ -115,7 +118,7 @@ fn directory_records(
     let mut values = 0;
     for listed in directory::list(path)? {
         let before = out.records.len();
-        if let Err(error) = file::read_file(&path.join(&listed.name), format, required, out) {
+        if let Err(error) = file::read_file(&path.join(&listed.name), tenant, format, required, out) {
             out.refused.push(error);
         }
         values += out.records[before..].iter().map(|record| record.values.len()).sum::<usize>();

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use mail_parser::{MessageParser, MessagePart, MimeHeaders};
 
@@ -21,6 +22,7 @@ use super::{Format, Ingested};
 pub(super) fn read(
     file: &str,
     stream: impl Read,
+    tenant: TenantId,
     format: &Format,
     required: Option<&[MetricName]>,
     out: &mut Ingested,
@@ -47,7 +49,7 @@ pub(super) fn read(
             return Err(refuse(MailFault::Broken(attachment)));
         }
         let name = format!("{file}: attachment {attachment}");
-        read_stream(&name, part.contents(), ATTACHMENT_UNPACKED_BYTES_MAX, format, required, out)?;
+        read_stream(&name, part.contents(), ATTACHMENT_UNPACKED_BYTES_MAX, tenant, format, required, out)?;
     }
     Ok(())
 }

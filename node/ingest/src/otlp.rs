@@ -16,6 +16,7 @@ mod names;
 pub mod reply;
 mod traces;
 
+use common::id::TenantId;
 use common::units::Timestamp;
 use prost::Message;
 
@@ -137,14 +138,14 @@ impl Request {
     }
 
     /// The records of a request. What names no source is of `source`, what tells no time is of `received`.
-    pub fn records(&self, source: &str, received: Timestamp) -> Outcome {
+    pub fn records(&self, tenant: TenantId, source: &str, received: Timestamp) -> Outcome {
         let mut out = Gathered::new(source, received);
         match &self.0 {
             Signals::Metrics(request) => metrics::gather(request, &mut out),
             Signals::Logs(request) => logs::gather(request, &mut out),
             Signals::Traces(request) => traces::gather(request, &mut out),
         }
-        out.into_outcome()
+        out.into_outcome(tenant)
     }
 }
 

@@ -15,6 +15,7 @@ mod message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 
@@ -22,7 +23,7 @@ pub use self::batch::Batch;
 pub use self::framing::{FrameFault, Frames};
 pub use self::message::Message;
 
-use crate::record::TelemetryRecord;
+use crate::record::{Origin, TelemetryRecord};
 use crate::time::minute;
 
 /// The metrics of every record: the severities (RFC 5424, section 6.2.1) from 0 on, and what is no syslog.
@@ -43,7 +44,7 @@ const UNPARSED: usize = 8;
 
 /// The counts of an entry's messages by host and minute, in that order. What names no host is of `peer`, what
 /// tells no time is of `received`.
-pub fn records(body: &[u8], peer: &str, received: Timestamp) -> Vec<TelemetryRecord> {
+pub fn records(body: &[u8], tenant: TenantId, peer: &str, received: Timestamp) -> Vec<TelemetryRecord> {
     let mut counts: BTreeMap<(&str, Timestamp), [u32; METRICS.len()]> = BTreeMap::new();
     for line in body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let message = Message::parse(line, received);
@@ -58,7 +59,7 @@ pub fn records(body: &[u8], peer: &str, received: Timestamp) -> Vec<TelemetryRec
     }
     let metrics: Arc<[MetricName]> = METRICS.iter().filter_map(|name| (*name).try_into().ok()).collect();
     let record = |((host, at), counts): ((&str, Timestamp), [u32; METRICS.len()])| TelemetryRecord {
-        source: Arc::from(host),
+        origin: Origin::new(tenant, host),
         at,
         metrics: Arc::clone(&metrics),
         values: counts.iter().map(|&count| count as f32).collect(),

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 
 use super::labels::{read_labels, read_segments};
 use super::*;
+use crate::record::TENANT;
 
 fn csv(path: &Path) -> Source {
     Source::Csv(CsvSource { path: path.to_owned(), timestamp_column: None, interval_s: Interval::default() })
@@ -23,7 +24,7 @@ fn directory(path: &Path) -> Source {
 }
 
 fn read(source: &Source) -> Result<Ingested, IngestError> {
-    records(source, Timestamp(0), None)
+    records(source, TENANT, Timestamp(0), None)
 }
 
 /// What is said of a file with this content: its refusal, or its rows that were left out.
@@ -113,7 +114,7 @@ fn a_directory_gives_all_files_in_order_and_reports_the_bad_ones() {
 
 #[test]
 fn the_host_is_a_source_like_the_others() {
-    let out = records(&Source::Host(HostSource::default()), Timestamp(7), None).unwrap();
+    let out = records(&Source::Host(HostSource::default()), TENANT, Timestamp(7), None).unwrap();
     assert_eq!((out.records.len(), out.records[0].at), (1, Timestamp(7)));
 }
 

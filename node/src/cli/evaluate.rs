@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use common::id::TenantId;
 use edge::{Format, print_lines};
 use serde::Serialize;
 
@@ -58,8 +59,9 @@ struct Line {
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
     let (detector, note) = kept::read(dir)?;
-    let training = read_all(&config.sources)?;
-    let test = read_all(&[like_first(&config.sources, &options.test)?])?;
+    let tenant = TenantId::of_name(&config.tenant);
+    let training = read_all(&config.sources, tenant)?;
+    let test = read_all(&[like_first(&config.sources, &options.test)?], tenant)?;
     let labels = labels::read_labels(&options.labels)?;
     let plan = Plan {
         task: detector.profile().task()?,
@@ -135,10 +137,10 @@ fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
     Ok(Source::Csv(CsvSource { path: path.to_owned(), timestamp_column, interval_s }))
 }
 
-fn read_all(sources: &[Source]) -> Result<Vec<TelemetryRecord>> {
+fn read_all(sources: &[Source], tenant: TenantId) -> Result<Vec<TelemetryRecord>> {
     let mut records = Vec::new();
     for source in sources.iter().filter(|source| !matches!(source, Source::Host(_))) {
-        let ingested = ingest::records(source, edge::now(), None)?;
+        let ingested = ingest::records(source, tenant, edge::now(), None)?;
         super::report_rejected(&ingested);
         records.extend(ingested.records);
     }

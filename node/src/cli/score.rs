@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use common::id::TenantId;
 use edge::{Format, print_lines};
 use serde::Serialize;
 
 use super::progress_bar;
 use crate::detect::Scored;
+use crate::folder::Folder;
 use crate::kept;
 use ingest::record::TelemetryRecord;
 use ingest::{CsvSource, Interval, Source};
@@ -44,8 +46,9 @@ struct Line<'r> {
 
 pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
     let (detector, _) = kept::read(dir)?;
+    let tenant = TenantId::of_name(&Folder::config(dir)?.tenant);
     for file in &options.files {
-        let records = read(file, options)?;
+        let records = read(file, tenant, options)?;
         let bar = progress_bar(records.len() as u64, "scoring");
         let (mut scored, mut alarms, mut from) = (0, 0, 0);
         // Each step sees the records before it, so that it needs no run-up of its own.
@@ -80,7 +83,7 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
 fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Result<Option<String>> {
     let score = verdict.map(|verdict| verdict.score);
     let alarm = verdict.is_some_and(|verdict| verdict.alarm);
-    let line = Line { source: &record.source, at_ms: record.at.millis(), score, alarm };
+    let line = Line { source: record.source(), at_ms: record.at.millis(), score, alarm };
     Ok(match format {
         Format::Json => Some(serde_json::to_string(&line)?),
         Format::Text => alarm
@@ -89,13 +92,13 @@ fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Re
 }
 
 /// All records of a file; rows that were left out are told on stderr.
-fn read(file: &Path, options: &Score) -> Result<Vec<TelemetryRecord>> {
+fn read(file: &Path, tenant: TenantId, options: &Score) -> Result<Vec<TelemetryRecord>> {
     let source = Source::Csv(CsvSource {
         path: file.to_owned(),
         timestamp_column: options.timestamp_column.clone(),
         interval_s: Interval::try_from(options.interval_s).context("--interval-s")?,
     });
-    let ingested = ingest::records(&source, edge::now(), None)?;
+    let ingested = ingest::records(&source, tenant, edge::now(), None)?;
     super::report_rejected(&ingested);
     Ok(ingested.records)
 }

@@ -71,12 +71,12 @@ fn line(record: &TelemetryRecord, format: Format) -> Result<String> {
         Format::Json => {
             let values =
                 pairs().map(|(metric, value)| (metric.as_str().to_owned(), (*value).into())).collect();
-            json_line(&Shown { source: &record.source, at_ms: at_us / 1000, values })?
+            json_line(&Shown { source: record.source(), at_ms: at_us / 1000, values })?
         }
         Format::Text => {
             let values: Vec<String> =
                 pairs().map(|(metric, value)| format!("{}={value}", metric.as_str())).collect();
-            format!("{} {} {}", at_us / 1000, record.source, values.join(" "))
+            format!("{} {} {}", at_us / 1000, record.source(), values.join(" "))
         }
     })
 }

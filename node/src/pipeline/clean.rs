@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::MetricName;
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +68,9 @@ pub fn clean(
     metrics: &[MetricName],
     params: &Clean,
 ) -> Result<Cleaned, CleanError> {
-    let mut sources: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut sources: BTreeMap<(TenantId, &str), Vec<usize>> = BTreeMap::new();
     for (index, record) in records.iter().enumerate() {
-        sources.entry(&record.source).or_default().push(index);
+        sources.entry((record.origin.tenant, record.source())).or_default().push(index);
     }
     let columns = metrics.len();
     let table = Table {
@@ -130,7 +131,7 @@ impl Selection {
     /// Records of a source share their names, so the search is done once; a source that changes its
     /// metrics on the way is looked up again.
     fn follow(&mut self, record: &TelemetryRecord, metrics: &[MetricName]) -> Result<(), CleanError> {
-        let origin = || record.source.to_string();
+        let origin = || record.source().to_owned();
         if record.values.len() != record.metrics.len() {
             let (values, metrics) = (record.values.len(), record.metrics.len());
             return Err(CleanError::Ragged { origin: origin(), values, metrics });

@@ -2,11 +2,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::TENANT;
 
 /// Decodes one text as a whole.
 fn whole(text: &[u8], format: &Format, required: Option<&[MetricName]>) -> Result<Ingested, IngestError> {
     let mut out = Ingested::default();
-    decode_all("a.csv", text, Decoder::new("a.csv", format, required), &mut out).map(|()| out)
+    decode_all("a.csv", text, Decoder::new("a.csv", TENANT, format, required), &mut out).map(|()| out)
 }
 
 fn rows(text: &str) -> Vec<Vec<f32>> {
@@ -140,7 +141,7 @@ fn in_pieces(text: &[u8], cuts: &[usize]) -> Result<Ingested, IngestError> {
     let mut position = Position::default();
     for &cut in cuts.iter().chain([&text.len()]) {
         let stored = serde_json::from_str(&serde_json::to_string(&position).unwrap()).unwrap();
-        let mut decoder = Decoder::new("a.csv", &format, None).resume(stored)?;
+        let mut decoder = Decoder::new("a.csv", TENANT, &format, None).resume(stored)?;
         decoder.decode(&text[(position.bytes as usize).min(cut)..cut], &mut out)?;
         position = decoder.into_position();
     }
@@ -161,7 +162,7 @@ proptest! {
         cuts.sort_unstable();
         let mut whole_out = Ingested::default();
         let format = Format::default();
-        let used = Decoder::new("a.csv", &format, None).decode(text.as_bytes(), &mut whole_out).unwrap();
+        let used = Decoder::new("a.csv", TENANT, &format, None).decode(text.as_bytes(), &mut whole_out).unwrap();
         prop_assert_eq!(used, text.len());
         let pieces = in_pieces(text.as_bytes(), &cuts).unwrap();
         // NaN is not equal to itself; its text is.

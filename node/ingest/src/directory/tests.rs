@@ -5,9 +5,10 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use super::*;
+use crate::record::TENANT;
 
 fn follower(directory: &TempDir) -> Follower {
-    Follower::new(directory.path(), Format::default(), None, Follow::default())
+    Follower::new(directory.path(), TENANT, Format::default(), None, Follow::default())
 }
 
 fn append(directory: &TempDir, name: &str, bytes: &[u8]) {
@@ -97,7 +98,7 @@ fn a_restarted_follower_neither_loses_nor_repeats_a_row() {
     let stored = serde_json::to_string(first.follow()).unwrap();
     append(&directory, "a.csv", b"\n4\n");
     let follow = serde_json::from_str(&stored).unwrap();
-    let mut second = Follower::new(directory.path(), Format::default(), None, follow);
+    let mut second = Follower::new(directory.path(), TENANT, Format::default(), None, follow);
     assert_eq!(look(&mut second), [3.0, 4.0]);
 }
 
@@ -163,9 +164,11 @@ fn one_file_can_be_followed_and_a_missing_one_is_named() {
     let directory = tempfile::tempdir().unwrap();
     append(&directory, "a.csv", b"cpu\n1\n");
     append(&directory, "b.csv", b"cpu\n2\n");
-    let mut one = Follower::new(&directory.path().join("b.csv"), Format::default(), None, Follow::default());
+    let mut one =
+        Follower::new(&directory.path().join("b.csv"), TENANT, Format::default(), None, Follow::default());
     assert_eq!(look(&mut one), [2.0]);
     let missing = directory.path().join("missing");
-    let error = Follower::new(&missing, Format::default(), None, Follow::default()).look().unwrap_err();
+    let error =
+        Follower::new(&missing, TENANT, Format::default(), None, Follow::default()).look().unwrap_err();
     assert_eq!(error.to_string(), format!("{}: No such file or directory (os error 2)", missing.display()));
 }

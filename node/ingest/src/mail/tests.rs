@@ -8,7 +8,7 @@ use super::*;
 
 fn read_mail(mail: &[u8]) -> Result<Ingested, IngestError> {
     let mut out = Ingested::default();
-    read("a.eml", mail, &Format::default(), None, &mut out).map(|()| out)
+    read("a.eml", mail, crate::record::TENANT, &Format::default(), None, &mut out).map(|()| out)
 }
 
 fn error(mail: &[u8]) -> String {
@@ -69,7 +69,7 @@ fn csv_attachments_plain_and_packed_become_records() {
     let out = read_mail(&mail(&[PLAIN, &packed_part(&gzip(b"cpu,fan\n5,6\n"))])).unwrap();
     let values: Vec<&[f32]> = out.records.iter().map(|record| &record.values[..]).collect();
     assert_eq!(values, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-    assert_eq!(&*out.records[2].source, "a.eml: attachment `b.csv.gz`");
+    assert_eq!(out.records[2].source(), "a.eml: attachment `b.csv.gz`");
 }
 
 #[test]

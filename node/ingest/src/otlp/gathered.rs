@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::limits::METRICS_MAX;
 use common::model::MetricName;
 use common::units::Timestamp;
 
 use crate::error::Shown;
 use crate::limits::ROW_ERRORS_KEPT;
-use crate::record::TelemetryRecord;
+use crate::record::{Origin, TelemetryRecord};
 
 /// What a request gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,10 +99,13 @@ impl Gathered {
         }
     }
 
-    pub(super) fn into_outcome(self) -> Outcome {
+    pub(super) fn into_outcome(self, tenant: TenantId) -> Outcome {
         let Self { rows, rejects, rejected_count, .. } = self;
         let mut records: Vec<TelemetryRecord> = Vec::with_capacity(rows.len());
         for ((source, at), row) in rows {
+            let before =
+                records.last().map(|record| &record.origin).filter(|origin| *origin.source == *source);
+            let origin = before.cloned().unwrap_or_else(|| Origin::new(tenant, &source));
             let same = records.last().map(|record| &record.metrics).filter(|metrics| {
                 metrics.len() == row.len()
                     && metrics.iter().zip(row.keys()).all(|(one, other)| one.as_str() == other)
@@ -109,7 +113,7 @@ impl Gathered {
             let metrics =
                 same.cloned().unwrap_or_else(|| row.keys().filter_map(|name| metric_name(name)).collect());
             if !row.is_empty() {
-                records.push(TelemetryRecord { source, at, metrics, values: row.into_values().collect() });
+                records.push(TelemetryRecord { origin, at, metrics, values: row.into_values().collect() });
             }
         }
         Outcome { records, rejects, rejected_count }

@@ -4,6 +4,7 @@ use prost::Message as _;
 
 use super::messages::*;
 use super::*;
+use crate::record::TENANT;
 use crate::record::TelemetryRecord;
 
 const RECEIVED: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -13,9 +14,9 @@ const NANOS: u64 = 1_704_067_230_500_000_000;
 fn records(signal: Signal, json: &str) -> Outcome {
     let request = Request::decode(signal, Encoding::Json, json.as_bytes()).unwrap();
     let again = Request::decode(signal, Encoding::Protobuf, &request.encode()).unwrap();
-    let outcome = request.records("192.0.2.1", RECEIVED);
+    let outcome = request.records(TENANT, "192.0.2.1", RECEIVED);
     // Not equal as such: NaN is in some.
-    assert_eq!(format!("{outcome:?}"), format!("{:?}", again.records("192.0.2.1", RECEIVED)));
+    assert_eq!(format!("{outcome:?}"), format!("{:?}", again.records(TENANT, "192.0.2.1", RECEIVED)));
     outcome
 }
 
@@ -23,7 +24,7 @@ fn records(signal: Signal, json: &str) -> Outcome {
 fn line(record: &TelemetryRecord) -> String {
     let pairs = record.metrics.iter().map(MetricName::as_str).zip(&record.values);
     let values: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{} {} {}", record.source, record.at.millis(), values.join(" "))
+    format!("{} {} {}", record.source(), record.at.millis(), values.join(" "))
 }
 
 fn lines(outcome: &Outcome) -> Vec<String> {
@@ -309,7 +310,7 @@ proptest! {
         }
         body.truncate(cut.index(body.len()) + 1);
         if let Ok(request) = Request::decode(signal, encoding, &body) {
-            let outcome = request.records("192.0.2.1", RECEIVED);
+            let outcome = request.records(TENANT, "192.0.2.1", RECEIVED);
             prop_assert!(outcome.records.iter().all(|record| record.values.len() == record.metrics.len()));
         }
     }
@@ -319,7 +320,7 @@ proptest! {
         for signal in [Signal::Metrics, Signal::Logs, Signal::Traces] {
             for encoding in [Encoding::Protobuf, Encoding::Json] {
                 if let Ok(request) = Request::decode(signal, encoding, &body) {
-                    request.records("192.0.2.1", RECEIVED);
+                    request.records(TENANT, "192.0.2.1", RECEIVED);
                 }
             }
         }

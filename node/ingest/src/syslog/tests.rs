@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{SYSLOG_ENTRY_BYTES_MAX, SYSLOG_MESSAGE_BYTES_MAX};
+use crate::record::TENANT;
 
 /// 2024-01-01T00:00:30Z.
 const RECEIVED: Timestamp = Timestamp(1_704_067_230_000_000);
@@ -91,8 +92,8 @@ fn a_date_without_a_year_is_the_nearest_one() {
 fn an_entry_gives_the_counts_of_each_host_and_minute_with_zeros() {
     let body = b"<34>1 2024-01-01T00:00:01Z a x - - -\n<33>1 2024-01-01T00:00:59Z a x - - -\n\
                  <34>1 2024-01-01T00:00:02Z a x - - -\n<34>1 2024-01-01T00:01:00Z a x - - -\nnoise\n<7>-\n";
-    let found = records(body, "192.0.2.9", RECEIVED);
-    let rows: Vec<_> = found.iter().map(|record| (&*record.source, record.at, &record.values[..])).collect();
+    let found = records(body, TENANT, "192.0.2.9", RECEIVED);
+    let rows: Vec<_> = found.iter().map(|record| (record.source(), record.at, &record.values[..])).collect();
     let minute = Timestamp(1_704_067_200_000_000);
     assert_eq!(
         rows,
@@ -188,9 +189,9 @@ proptest! {
             let _ = frames.push(start, |message| batch.add(message))
                 .and_then(|()| frames.push(rest, |message| batch.add(message)));
             let messages = batch.messages();
-            let counted: f32 = records(&batch.into_bytes(), "192.0.2.1", RECEIVED).iter().flat_map(|record| &record.values).sum();
+            let counted: f32 = records(&batch.into_bytes(), TENANT, "192.0.2.1", RECEIVED).iter().flat_map(|record| &record.values).sum();
             prop_assert_eq!(counted as u64, messages);
-            records(&bytes, "192.0.2.1", RECEIVED);
+            records(&bytes, TENANT, "192.0.2.1", RECEIVED);
         }
     }
 }

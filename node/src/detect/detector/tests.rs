@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use common::id::TenantId;
 use common::model::Task;
 use common::units::Timestamp;
 
@@ -8,6 +9,7 @@ use super::*;
 use crate::learn::samples::{forecaster, go_on};
 use crate::learn::{Training, mean_loss, train};
 use crate::pipeline::samples::names;
+use ingest::record::Origin;
 
 const FAULT: std::ops::Range<usize> = 200..230;
 
@@ -23,7 +25,7 @@ fn records(from: usize, count: usize, faulty: bool) -> Vec<TelemetryRecord> {
             let phase = (from + row) as f32 * 0.3;
             let y = if faulty && FAULT.contains(&row) { 0.5 } else { phase.cos() };
             TelemetryRecord {
-                source: "host".into(),
+                origin: Origin::new(TenantId::default(), "host"),
                 at: Timestamp::from_millis((from + row) as u64 * 1000),
                 metrics: Arc::clone(&metrics),
                 values: vec![10.0 * y, phase.sin()],
