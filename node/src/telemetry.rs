@@ -11,14 +11,19 @@ use ingest::follow::Follow;
 use ingest::host::Sampler;
 use ingest::limits::{ENTRY_IDS_KEPT, LOOK_RECORDS};
 use ingest::record::TelemetryRecord;
-use ingest::spool::{Position, Reader, Spool, Unique};
+use ingest::spool::{Cursor, Position, Reader, SpoolError, TenantSpool, Unique};
 use ingest::{Format, IngestError, Ingested, Source, intake};
+
+/// What the spool calls us.
+const CONSUMER: &str = "pipeline";
 
 /// All sources of a node, and the records they gave so far.
 pub struct Telemetry {
     sources: Vec<Open>,
     records: VecDeque<TelemetryRecord>,
     records_max: usize,
+    /// Records that made room for newer ones.
+    dropped: u64,
     /// Counts the looks that found something: what was made of the records is stale when it has changed.
     version: u64,
 }
@@ -30,13 +35,22 @@ enum Open {
     Spool(Box<Spooled>),
 }
 
-/// The spool, read on as it grows. A node that starts reads it from its beginning: its records are in memory
-/// only, and one of each is passed on.
+/// The spool, read on as it grows; of each entry one is passed on. Records are in memory only, so its cursor
+/// stands before the oldest entry that still has one there: a node that starts again reads from it.
 struct Spooled {
-    spool: Spool,
     reader: Reader,
     unique: Unique,
-    tenant: TenantId,
+    cursor: Cursor,
+    held: VecDeque<Held>,
+}
+
+/// An entry that has records in memory.
+struct Held {
+    /// Behind it.
+    position: Position,
+    received: Timestamp,
+    /// How many records there were in all, from the start on, when its last one was added.
+    records: u64,
 }
 
 impl Telemetry {
@@ -50,14 +64,17 @@ impl Telemetry {
         let sources: Result<Vec<Open>, IngestError> =
             config.sources.iter().map(|source| open(source, tenant)).collect();
         let records_max = config.telemetry.records_max;
-        Ok(Self { sources: sources?, records: VecDeque::new(), records_max, version: 0 })
+        Ok(Self { sources: sources?, records: VecDeque::new(), records_max, dropped: 0, version: 0 })
     }
 
-    /// Reads what is pushed as well, as far as it is this tenant's.
-    pub fn follow_spool(&mut self, spool: Spool, tenant: TenantId) {
-        let reader = spool.reader(Position::default());
-        let unique = Unique::remembering(ENTRY_IDS_KEPT);
-        self.sources.push(Open::Spool(Box::new(Spooled { spool, reader, unique, tenant })));
+    /// Reads what is pushed as well.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError`] names the file.
+    pub fn follow_spool(&mut self, spool: &TenantSpool) -> Result<(), SpoolError> {
+        self.sources.push(Open::Spool(Box::new(Spooled::open(spool)?)));
+        Ok(())
     }
 
     /// Reads what is new; returns what an operator should know: rows and files that were left out.
@@ -65,7 +82,8 @@ impl Telemetry {
         let mut notes = Vec::new();
         for source in &mut self.sources {
             loop {
-                let found = match look(source, now) {
+                let added = self.dropped + self.records.len() as u64;
+                let found = match look(source, now, added) {
                     Ok(found) => found,
                     Err(error) => {
                         notes.push(error.to_string());
@@ -81,6 +99,10 @@ impl Telemetry {
                 self.records.extend(found.records);
                 let surplus = self.records.len().saturating_sub(self.records_max);
                 self.records.drain(..surplus);
+                self.dropped += surplus as u64;
+            }
+            if let Open::Spool(spooled) = source {
+                notes.extend(spooled.release(self.dropped).err().map(|error| error.to_string()));
             }
         }
         notes
@@ -114,7 +136,7 @@ fn open(source: &Source, tenant: TenantId) -> Result<Open, IngestError> {
     })
 }
 
-fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
+fn look(source: &mut Open, now: Timestamp, added: u64) -> Result<Ingested, IngestError> {
     match source {
         Open::Files(follower) => follower.look(),
         Open::Host { due, .. } if now < *due => Ok(Ingested::default()),
@@ -123,12 +145,22 @@ fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
             *due = Timestamp(now.0 - now.0 % *every_micros + *every_micros);
             Ok(Ingested { records: vec![sampler.sample(now)], ..Ingested::default() })
         }
-        Open::Spool(spooled) => Ok(spooled.look()),
+        Open::Spool(spooled) => Ok(spooled.look(added)),
     }
 }
 
 impl Spooled {
-    fn look(&mut self) -> Ingested {
+    fn open(spool: &TenantSpool) -> Result<Self, SpoolError> {
+        let cursor = spool.cursor(CONSUMER)?;
+        let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
+        // What was sent twice around a restart lies close together.
+        let before = Position { segment: cursor.position().segment.saturating_sub(1), ..Position::default() };
+        unique.meet(&mut spool.reader(before), cursor.position())?;
+        Ok(Self { reader: spool.reader(cursor.position()), unique, cursor, held: VecDeque::new() })
+    }
+
+    /// Reads on, when so many records were added from the start on.
+    fn look(&mut self, added: u64) -> Ingested {
         let mut found = Ingested::default();
         while found.records.len() < LOOK_RECORDS {
             let entry = match self.reader.next_entry() {
@@ -139,14 +171,26 @@ impl Spooled {
                     break;
                 }
             };
-            if entry.tenant != self.tenant || !self.unique.insert(entry.id) {
-                continue;
+            if self.unique.insert(entry.id) {
+                let read = intake::read(&entry);
+                found.records.extend(read.records);
+                found.refused.extend(read.rejects);
             }
-            let read = intake::read(&entry);
-            found.records.extend(read.records);
-            found.refused.extend(read.rejects);
+            let records = added + found.records.len() as u64;
+            self.held.push_back(Held { position: self.reader.position(), received: entry.received, records });
         }
-        self.spool.release(self.reader.position());
         found
+    }
+
+    /// Entries whose records have all been dropped are done with.
+    fn release(&mut self, dropped: u64) -> Result<(), SpoolError> {
+        let mut done = None;
+        while let Some(first) = self.held.pop_front_if(|held| held.records <= dropped) {
+            done = Some(first);
+        }
+        match done {
+            Some(held) => self.cursor.advance(held.position, held.received),
+            None => Ok(()),
+        }
     }
 }

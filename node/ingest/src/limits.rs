@@ -54,6 +54,15 @@ pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 /// Entries that wait for a spool at once: more than there are connections.
 pub const PENDING_ENTRIES_MAX: usize = 4096;
 
+/// Tenants of one spool: each has a thread that writes and an open file.
+pub const TENANTS_MAX: usize = 256;
+
+/// Consumers of one tenant's entries: the pipeline, and each node that a bridge forwards to.
+pub const CONSUMERS_MAX: usize = 4096;
+
+/// Bytes of a consumer's name, which is a file's.
+pub const CONSUMER_BYTES_MAX: usize = 100;
+
 /// Ids of entries that are remembered, so that one sent again is known: 32 MB, hours of the busiest source.
 pub const ENTRY_IDS_KEPT: usize = 1 << 20;
 

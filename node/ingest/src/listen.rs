@@ -84,3 +84,9 @@ fn listen_on(address: SocketAddr) -> Result<TcpListener, ListenError> {
     };
     socket.and_then(listen).map_err(|source| ListenError::Bind { address, source })
 }
+
+/// What the listeners of tests take in, which are all of one tenant.
+#[cfg(test)]
+fn of_acme(spool: &crate::spool::Spool) -> crate::spool::TenantSpool {
+    spool.tenant(common::id::TenantId::of_name("acme")).unwrap()
+}

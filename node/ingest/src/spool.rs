@@ -1,16 +1,20 @@
 //! The durable spool of all sources: what was accepted is kept, whatever dies next.
 //!
 //! ```text
-//! sources > Spool::store > one writer thread: seal, write, sync, then answer all who waited > segment files
-//!           segment files > Reader > Unique > records
+//! sources > Spool::store > one writer thread a tenant: seal, write, sync, then answer all who waited > segments
+//!           segments > Reader > Unique > records, and a Cursor that says how far
 //! ```
+//!
+//! *Tenants share nothing*: each has a folder, files, keys, room, a writer and cursors of its own.
 //!
 //! *Group commit.* Whatever waits when the writer is free goes to the disk in one write and one
 //! `fdatasync`, and all who wait are answered together. A sync costs the same for one entry as for a
 //! thousand, so a busy spool syncs no more often than an idle one.
 //!
-//! *A full spool asks its sources to wait.* Segments that nobody has to read any more make room; when there
-//! are none, entries are refused with [`Refusal::Full`], which SMTP says as 452 and HTTP as 429.
+//! *A full spool asks its sources to wait.* Segments that no consumer has to read any more make room; when
+//! there are none, entries are refused with [`Refusal::Full`], which SMTP says as 452 and HTTP as 429.
+//!
+//! *A consumer has a durable cursor*: it goes on there after a restart, and what lies before it may go.
 //!
 //! *Once, in the end.* A source that missed the answer sends again; an entry has an id, and [`Unique`] passes
 //! one of each. So whatever was acknowledged is read exactly once from a spool's beginning.
@@ -18,6 +22,7 @@
 //! *At rest it is encrypted*, each segment under a key of its own. A tail that a crash tore is cut off when
 //! the spool is opened, and a new segment is begun. A damaged frame elsewhere is named and stepped over.
 
+mod cursor;
 mod entry;
 mod lock;
 mod log;
@@ -25,33 +30,37 @@ mod reader;
 mod recovery;
 mod retention;
 mod segment;
+mod tenant;
 mod unique;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use common::crypto::bulk::InputKey;
+use common::id::TenantId;
 use common::units::{Millis, Timestamp};
 use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use serde::Deserialize;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
+pub use self::cursor::{Cursor, Lag};
 pub use self::entry::{Entry, EntryId, Kind};
 pub use self::reader::Reader;
-pub use self::segment::HeaderFault;
+pub use self::segment::{HeaderFault, SpoolKey};
+pub use self::tenant::TenantSpool;
 pub use self::unique::Unique;
 
 use self::lock::Lock;
-use self::writer::{Pending, Writer};
-use crate::limits::ENTRY_BODY_BYTES_MAX;
+use crate::limits::TENANTS_MAX;
 
 /// `[spool]` in a node's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Bytes of all segments together. A full spool refuses.
+    /// Bytes of all segments of a tenant together. A full spool refuses.
     pub bytes_max: u64,
     /// Bytes after which a new segment is begun.
     pub segment_bytes: u64,
@@ -99,10 +108,12 @@ pub enum Refusal {
         max: u64,
     },
     /// Too much is waiting for the disk already.
-    #[error("the disk is behind: {bytes} bytes are waiting")]
+    #[error("the disk is behind: {waiting} {unit} are waiting")]
     Busy {
-        /// Bytes that wait.
-        bytes: usize,
+        /// How much waits.
+        waiting: usize,
+        /// What is counted.
+        unit: &'static str,
     },
     /// The disk failed.
     #[error("the spool cannot be written: {0}")]
@@ -142,6 +153,12 @@ pub enum SpoolError {
         /// What is wrong with it.
         fault: HeaderFault,
     },
+    /// One tenant more than there may be.
+    #[error("{}: more than {TENANTS_MAX} tenants", .0.display())]
+    TooManyTenants(PathBuf),
+    /// A cursor that nobody wrote.
+    #[error("{}: not the cursor of a consumer; without this file it begins with the oldest entry", .0.display())]
+    Cursor(PathBuf),
     /// A frame that does not open; the next one is read.
     #[error("{} at byte {offset}: frame {frame} is damaged", path.display())]
     Damaged {
@@ -171,31 +188,29 @@ pub struct Status {
     pub newest: Timestamp,
 }
 
-/// A spool that is open for writing. Clones are the same spool; the last one to go closes it.
+/// The spool of a node, open for writing: one log for each tenant. Clones are the same spool; the last one to
+/// go closes it.
 #[derive(Clone, Debug)]
-pub struct Spool {
-    shared: Arc<Shared>,
-    writer: Arc<Writer>,
-}
+pub struct Spool(Arc<Logs>);
 
 #[derive(Debug)]
-struct Shared {
+struct Logs {
     dir: PathBuf,
     key: InputKey,
-    pending_bytes_max: usize,
-    pending_bytes: AtomicUsize,
-    refused: AtomicU64,
-    /// Segments before this one need not be kept for any reader.
-    released: AtomicU64,
-    /// Where the durable entries end; changes wake the readers.
-    end: watch::Receiver<Position>,
-    status: watch::Receiver<Status>,
+    config: Config,
+    open: Mutex<Open>,
     _lock: Lock,
 }
 
+#[derive(Debug)]
+struct Open {
+    tenants: BTreeMap<TenantId, TenantSpool>,
+    random: ChaCha20Rng,
+}
+
 impl Spool {
-    /// Opens the spool in the folder `dir`, which is made if it is not there. Blocks while the newest
-    /// segment is checked.
+    /// Opens the spool in the folder `dir`, which is made if it is not there, with all tenants that it has.
+    /// Blocks while the newest segments are checked.
     ///
     /// # Errors
     ///
@@ -203,21 +218,38 @@ impl Spool {
     pub fn open(dir: &Path, key: InputKey, config: Config, random: ChaCha20Rng) -> Result<Self, SpoolError> {
         std::fs::create_dir_all(dir).map_err(io_error("make", dir))?;
         let lock = Lock::take(dir)?;
-        let log = log::Log::open(dir, InputKey(key.0), config, random)?;
-        let (end, status) = (log.watch_end(), log.watch_status());
-        let shared = Arc::new(Shared {
-            dir: dir.to_owned(),
-            key,
-            pending_bytes_max: config.pending_bytes_max,
-            pending_bytes: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
-            released: AtomicU64::new(0),
-            end,
-            status,
-            _lock: lock,
-        });
-        let writer = Writer::start(log, Arc::clone(&shared)).map_err(io_error("start a thread for", dir))?;
-        Ok(Self { shared, writer: Arc::new(writer) })
+        let open = Mutex::new(Open { tenants: BTreeMap::new(), random });
+        let spool = Self(Arc::new(Logs { dir: dir.to_owned(), key, config, open, _lock: lock }));
+        for tenant in tenants(dir)? {
+            spool.tenant(tenant)?;
+        }
+        Ok(spool)
+    }
+
+    /// What is a tenant's; begun when there is nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError`] names the file, or says that there are [`TENANTS_MAX`] tenants already.
+    pub fn tenant(&self, tenant: TenantId) -> Result<TenantSpool, SpoolError> {
+        let Logs { dir, key, config, open, .. } = &*self.0;
+        let Open { tenants, random } = &mut *open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = tenants.get(&tenant) {
+            return Ok(open.clone());
+        }
+        if tenants.len() == TENANTS_MAX {
+            return Err(SpoolError::TooManyTenants(dir.clone()));
+        }
+        let key = SpoolKey { key: InputKey(key.0), tenant };
+        let random = ChaCha20Rng::from_rng(random);
+        let opened = TenantSpool::open(&tenant_dir(dir, tenant), key, *config, random)?;
+        tenants.insert(tenant, opened.clone());
+        Ok(opened)
+    }
+
+    /// Every tenant, and what is its own.
+    pub fn tenants(&self) -> BTreeMap<TenantId, TenantSpool> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).tenants.clone()
     }
 
     /// Takes an entry; returns when it is durable.
@@ -235,47 +267,76 @@ impl Spool {
     ///
     /// [`Refusal`] when it is not even tried.
     pub fn offer(&self, entry: Entry) -> Result<oneshot::Receiver<Result<Position, Refusal>>, Refusal> {
-        let shared = &self.shared;
-        let bytes = entry.body.len();
-        let refuse = |refusal| {
-            shared.refused.fetch_add(1, Ordering::Relaxed);
-            Err(refusal)
-        };
-        if bytes > ENTRY_BODY_BYTES_MAX {
-            return refuse(Refusal::TooLarge { bytes });
-        }
-        let waiting = shared.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // One entry is always let in, however large.
-        if waiting > 0 && waiting + bytes > shared.pending_bytes_max {
-            shared.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return refuse(Refusal::Busy { bytes: waiting });
-        }
-        let (answer, answered) = oneshot::channel();
-        match self.writer.push(Pending { entry, answer }) {
-            Ok(()) => Ok(answered),
-            Err(refusal) => {
-                shared.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                refuse(refusal)
-            }
-        }
+        let spool = self.tenant(entry.tenant).map_err(|error| Refusal::Failed(error.to_string()))?;
+        spool.offer(entry)
     }
 
-    /// Reads on from a position; `Position::default()` is the beginning.
-    pub fn reader(&self, from: Position) -> Reader {
-        let Shared { dir, key, end, .. } = &*self.shared;
-        Reader::new(dir, InputKey(key.0), from, Some(end.clone()))
-    }
-
-    /// Nobody will read before this position again: what lies before it may go when its time has come.
-    pub fn release(&self, before: Position) {
-        self.shared.released.fetch_max(before.segment, Ordering::Relaxed);
-    }
-
-    /// How it stands.
+    /// How all tenants' stand together.
     pub fn status(&self) -> Status {
-        let refused = self.shared.refused.load(Ordering::Relaxed);
-        let status = *self.shared.status.borrow();
-        Status { refused: status.refused + refused, ..status }
+        self.tenants().values().map(TenantSpool::status).fold(Status::default(), Status::and)
+    }
+}
+
+/// The tenants whose entries are in the spool of this folder, in order.
+///
+/// # Errors
+///
+/// [`SpoolError`] names the folder.
+pub fn tenants(dir: &Path) -> Result<Vec<TenantId>, SpoolError> {
+    let mut tenants = Vec::new();
+    for file in std::fs::read_dir(dir).map_err(io_error("read", dir))? {
+        let name = file.map_err(io_error("read", dir))?.file_name();
+        tenants.extend(name.to_str().and_then(|name| name.parse::<TenantId>().ok()));
+    }
+    tenants.sort();
+    Ok(tenants)
+}
+
+/// The folder of a tenant's entries.
+pub fn tenant_dir(dir: &Path, tenant: TenantId) -> PathBuf {
+    dir.join(tenant.to_string())
+}
+
+/// How a tenant's part of a spool stands on the disk, whether a process has it open or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Segment files.
+    pub segments: usize,
+    /// When the newest segment was written.
+    pub newest: Timestamp,
+    /// How far each consumer is behind.
+    pub lags: BTreeMap<String, Lag>,
+}
+
+/// Looks at a tenant's part of the spool in `dir`, without its key.
+///
+/// # Errors
+///
+/// [`SpoolError`] names the file.
+pub fn standing(dir: &Path, tenant: TenantId) -> Result<Standing, SpoolError> {
+    let dir = tenant_dir(dir, tenant);
+    let segments = recovery::list(&dir)?;
+    let newest = match segments.last_key_value() {
+        Some((&last, _)) => recovery::modified(&recovery::path_of(&dir, last))?,
+        None => Timestamp::default(),
+    };
+    let lags = cursor::lags(&dir, &cursor::marks_in(&dir)?, newest);
+    Ok(Standing { bytes: segments.values().sum(), segments: segments.len(), newest, lags })
+}
+
+impl Status {
+    /// Of two spools together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            segments: self.segments + other.segments,
+            accepted: self.accepted + other.accepted,
+            refused: self.refused + other.refused,
+            commits: self.commits + other.commits,
+            newest: self.newest.max(other.newest),
+        }
     }
 }
 

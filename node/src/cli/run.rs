@@ -36,9 +36,8 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     runtime.block_on(async {
         let intake = Intake::start(&folder.dir, &folder.config).await?;
         if let Some(intake) = &intake {
-            let tenant = TenantId::of_name(&folder.config.tenant);
-            let mut telemetry = telemetry.lock().unwrap_or_else(PoisonError::into_inner);
-            telemetry.follow_spool(intake.spool().clone(), tenant);
+            let spool = intake.spool().tenant(TenantId::of_name(&folder.config.tenant))?;
+            telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool)?;
         }
         let looking = tokio::spawn(look_every(Arc::clone(&telemetry), every));
         let ended = driver::run(folder, trainer).await;

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use common::id::TenantId;
 use common::units::Timestamp;
 use edge::{Format, json_line, print_lines};
 use ingest::limits::ENTRY_IDS_KEPT;
 use ingest::record::TelemetryRecord;
-use ingest::spool::{Position, Reader, Unique};
+use ingest::spool::{self, Lag, Position, Reader, SpoolKey, Standing, Unique, tenant_dir};
 use serde::Serialize;
 
 use crate::folder::{Folder, spool_key};
@@ -28,22 +29,61 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Print how much is there, and how far each consumer is behind.
+    Status {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
 }
 
 /// One record, as it is printed.
 #[derive(Serialize)]
 struct Shown<'r> {
+    tenant: &'r str,
     source: &'r str,
     at_ms: u64,
     values: serde_json::Map<String, serde_json::Value>,
 }
 
+/// How the entries of a tenant stand, as it is printed.
+#[derive(Serialize)]
+struct Stands<'s> {
+    tenant: &'s str,
+    bytes: u64,
+    files: usize,
+    newest_ms: u64,
+    consumers: Vec<Behind>,
+}
+
+#[derive(Serialize)]
+struct Behind {
+    consumer: String,
+    /// Still to be read.
+    bytes: u64,
+    /// From the last entry that is done with to the newest one.
+    behind_ms: Option<u64>,
+}
+
 pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
-    let Command::Records { format } = &options.command;
     // The folder has a configuration, or it is not a node's.
-    Folder::config(dir)?;
-    let key = spool_key(dir, &mut edge::entropy()?)?;
-    let mut reader = Reader::offline(&spool_dir(dir), key, Position::default());
+    let own = Folder::config(dir)?.tenant;
+    let spool = spool_dir(dir);
+    let tenants = if spool.is_dir() { spool::tenants(&spool)? } else { Vec::new() };
+    for tenant in tenants {
+        // An id cannot be turned into a name, but for the one name that we know.
+        let name = if tenant == TenantId::of_name(&own) { own.clone() } else { tenant.to_string() };
+        match options.command {
+            Command::Records { format } => records(dir, tenant, &name, format)?,
+            Command::Status { format } => status(&spool, tenant, &name, format)?,
+        }
+    }
+    Ok(())
+}
+
+fn records(dir: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
+    let key = SpoolKey { key: spool_key(dir, &mut edge::entropy()?)?, tenant };
+    let mut reader = Reader::offline(&tenant_dir(&spool_dir(dir), tenant), key, Position::default());
     let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
     loop {
         let entry = match reader.next_entry() {
@@ -59,19 +99,43 @@ pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
         }
         let read = ingest::intake::read(&entry);
         read.rejects.iter().for_each(|reject| eprintln!("node: {reject}"));
-        let lines: Result<Vec<String>> = read.records.iter().map(|record| line(record, *format)).collect();
+        let lines: Result<Vec<String>> =
+            read.records.iter().map(|record| line(name, record, format)).collect();
         print_lines(&lines?);
     }
 }
 
-fn line(record: &TelemetryRecord, format: Format) -> Result<String> {
+fn status(spool: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
+    let Standing { bytes, segments, newest, lags } = spool::standing(spool, tenant)?;
+    let behind = |(consumer, lag): (&String, &Lag)| Behind {
+        consumer: consumer.clone(),
+        bytes: lag.bytes,
+        behind_ms: lag.behind.map(|behind| behind.0),
+    };
+    let consumers: Vec<Behind> = lags.iter().map(behind).collect();
+    let stands = Stands { tenant: name, bytes, files: segments, newest_ms: newest.millis(), consumers };
+    if format == Format::Json {
+        print_lines(&[json_line(&stands)?]);
+        return Ok(());
+    }
+    let mut lines = vec![format!("{name}: {bytes} bytes in {segments} files")];
+    for Behind { consumer, bytes, behind_ms } in &stands.consumers {
+        let behind =
+            behind_ms.map_or("nothing read yet".to_owned(), |behind_ms| format!("{behind_ms} ms behind"));
+        lines.push(format!("  {consumer}: {bytes} bytes to read, {behind}"));
+    }
+    print_lines(&lines);
+    Ok(())
+}
+
+fn line(tenant: &str, record: &TelemetryRecord, format: Format) -> Result<String> {
     let Timestamp(at_us) = record.at;
     let pairs = || record.metrics.iter().zip(&record.values);
     Ok(match format {
         Format::Json => {
             let values =
                 pairs().map(|(metric, value)| (metric.as_str().to_owned(), (*value).into())).collect();
-            json_line(&Shown { source: record.source(), at_ms: at_us / 1000, values })?
+            json_line(&Shown { tenant, source: record.source(), at_ms: at_us / 1000, values })?
         }
         Format::Text => {
             let values: Vec<String> =

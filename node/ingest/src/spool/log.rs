@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use common::crypto::FrameKey;
-use common::crypto::bulk::{InputKey, Salt};
+use common::crypto::bulk::Salt;
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -15,14 +15,14 @@ use tokio::sync::watch;
 use super::entry::Entry;
 use super::recovery::{path_of, recover};
 use super::retention::{Bounds, Segment, surplus};
-use super::{Config, Position, Refusal, SpoolError, Status, io_error, segment};
+use super::{Config, Position, Refusal, SpoolError, SpoolKey, Status, io_error, segment};
 use crate::limits::{COMMIT_BYTES_MAX, ENTRY_HEAD_BYTES_MAX};
 
 /// The segments of a spool, the newest of them open.
 #[derive(Debug)]
 pub(super) struct Log {
     dir: PathBuf,
-    key: InputKey,
+    key: SpoolKey,
     config: Config,
     random: ChaCha20Rng,
     segments: BTreeMap<u64, Segment>,
@@ -45,7 +45,7 @@ struct Open {
 impl Log {
     pub(super) fn open(
         dir: &Path,
-        key: InputKey,
+        key: SpoolKey,
         config: Config,
         random: ChaCha20Rng,
     ) -> Result<Self, SpoolError> {

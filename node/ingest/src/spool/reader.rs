@@ -5,19 +5,18 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use common::crypto::FrameKey;
-use common::crypto::bulk::InputKey;
 use tokio::sync::watch;
 
 use super::entry::Entry;
 use super::recovery::{list, path_of, read_frame};
-use super::segment::{self, HEADER_BYTES, LENGTH_BYTES};
+use super::segment::{self, HEADER_BYTES, LENGTH_BYTES, SpoolKey};
 use super::{Position, SpoolError, io_error};
 
 /// A place in a spool, and the file that it lies in.
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
-    key: InputKey,
+    key: SpoolKey,
     at: Position,
     open: Option<Open>,
     /// Where the durable entries end, while the spool is being written.
@@ -34,13 +33,13 @@ struct Open {
 
 impl Reader {
     /// Reads a spool that no process writes: its torn tail is no entry.
-    pub fn offline(dir: &Path, key: InputKey, from: Position) -> Self {
+    pub fn offline(dir: &Path, key: SpoolKey, from: Position) -> Self {
         Self::new(dir, key, from, None)
     }
 
     pub(super) fn new(
         dir: &Path,
-        key: InputKey,
+        key: SpoolKey,
         from: Position,
         end: Option<watch::Receiver<Position>>,
     ) -> Self {

@@ -5,11 +5,10 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use common::crypto::bulk::InputKey;
 use common::units::Timestamp;
 
 use super::retention::Segment;
-use super::segment::{self, HEADER_BYTES, LENGTH_BYTES};
+use super::segment::{self, HEADER_BYTES, LENGTH_BYTES, SpoolKey};
 use super::{SpoolError, io_error};
 
 /// How the name of a segment file ends.
@@ -37,7 +36,7 @@ pub(super) fn list(dir: &Path) -> Result<BTreeMap<u64, u64>, SpoolError> {
 }
 
 /// The segments of a folder as the writer goes on with them: the torn tail of the newest is cut off.
-pub(super) fn recover(dir: &Path, key: &InputKey) -> Result<BTreeMap<u64, Segment>, SpoolError> {
+pub(super) fn recover(dir: &Path, key: &SpoolKey) -> Result<BTreeMap<u64, Segment>, SpoolError> {
     let mut segments = BTreeMap::new();
     let listed = list(dir)?;
     let last = listed.keys().next_back().copied();
@@ -54,14 +53,14 @@ pub(super) fn recover(dir: &Path, key: &InputKey) -> Result<BTreeMap<u64, Segmen
 }
 
 /// When a file was last written: when its newest entry came, near enough for how long it is kept.
-fn modified(path: &Path) -> Result<Timestamp, SpoolError> {
+pub(super) fn modified(path: &Path) -> Result<Timestamp, SpoolError> {
     let modified = fs::metadata(path).and_then(|about| about.modified()).map_err(io_error("read", path))?;
     let since_epoch = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Ok(Timestamp(since_epoch.as_micros() as u64))
 }
 
 /// Cuts what lies behind the last frame that opens. `None` when there is not even a header.
-fn cut_tail(path: &Path, key: &InputKey, number: u64) -> Result<Option<u64>, SpoolError> {
+fn cut_tail(path: &Path, key: &SpoolKey, number: u64) -> Result<Option<u64>, SpoolError> {
     let file = File::options().read(true).write(true).open(path).map_err(io_error("open", path))?;
     let bytes = file.metadata().map_err(io_error("read", path))?.len();
     if bytes < HEADER_BYTES as u64 {

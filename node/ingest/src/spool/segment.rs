@@ -8,6 +8,7 @@
 use common::crypto::bulk::{Commitment, InputKey, Salt};
 use common::crypto::frames::FRAME_TAG_BYTES;
 use common::crypto::{FrameKey, Label};
+use common::id::TenantId;
 use common::wire;
 
 use super::entry::Entry;
@@ -24,6 +25,21 @@ pub(super) const LENGTH_BYTES: usize = 4;
 /// Bytes of the longest sealed frame.
 pub(super) const FRAME_BYTES_MAX: usize = ENTRY_HEAD_BYTES_MAX + ENTRY_BODY_BYTES_MAX + FRAME_TAG_BYTES;
 
+/// The key of a spool, and the tenant whose entries it seals: each segment has a key derived from both.
+#[derive(Debug)]
+pub struct SpoolKey {
+    /// The key of the spool.
+    pub key: InputKey,
+    /// Whose entries.
+    pub tenant: TenantId,
+}
+
+impl Clone for SpoolKey {
+    fn clone(&self) -> Self {
+        Self { key: InputKey(self.key.0), tenant: self.tenant }
+    }
+}
+
 /// Why the header of a segment is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFault {
@@ -34,23 +50,23 @@ pub enum HeaderFault {
     #[error("this is no segment of a spool")]
     Unknown,
     /// The file was renamed, or written with another key.
-    #[error("written with another key, or under another name")]
+    #[error("written with another key, for another tenant, or under another name")]
     WrongKey,
 }
 
 /// A new segment's header and key.
-pub(super) fn begin(spool_key: &InputKey, segment: u64, salt: &Salt) -> (Vec<u8>, FrameKey) {
-    let (key, commitment) = FrameKey::derive(spool_key, Label::Spool, salt, &context(segment));
+pub(super) fn begin(spool: &SpoolKey, segment: u64, salt: &Salt) -> (Vec<u8>, FrameKey) {
+    let (key, commitment) = FrameKey::derive(&spool.key, Label::Spool, salt, &context(spool, segment));
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(&MAGIC);
-    header.extend_from_slice(&context(segment));
+    header.extend_from_slice(&segment.to_le_bytes());
     header.extend_from_slice(salt);
     header.extend_from_slice(&commitment);
     (header, key)
 }
 
 /// The key of a segment that has this header.
-pub(super) fn open(spool_key: &InputKey, segment: u64, header: &[u8]) -> Result<FrameKey, HeaderFault> {
+pub(super) fn open(spool: &SpoolKey, segment: u64, header: &[u8]) -> Result<FrameKey, HeaderFault> {
     let header: &[u8; HEADER_BYTES] =
         header.get(..HEADER_BYTES).and_then(|header| header.try_into().ok()).ok_or(HeaderFault::Short)?;
     let (magic, rest) = header.split_at(MAGIC.len());
@@ -61,8 +77,8 @@ pub(super) fn open(spool_key: &InputKey, segment: u64, header: &[u8]) -> Result<
     }
     let salt: &Salt = salt.try_into().map_err(|_| HeaderFault::Short)?;
     let commitment: &Commitment = commitment.try_into().map_err(|_| HeaderFault::Short)?;
-    let key = FrameKey::for_reading(spool_key, Label::Spool, salt, number, commitment);
-    key.filter(|_| number == context(segment)).ok_or(HeaderFault::WrongKey)
+    let key = FrameKey::for_reading(&spool.key, Label::Spool, salt, &context(spool, segment), commitment);
+    key.filter(|_| number == segment.to_le_bytes()).ok_or(HeaderFault::WrongKey)
 }
 
 /// Appends an entry as the frame of this number.
@@ -86,8 +102,12 @@ pub(super) fn take(key: &FrameKey, number: u64, frame: &mut [u8]) -> Option<Entr
     wire::decode(key.open(number, frame).ok()?).ok()
 }
 
-fn context(segment: u64) -> [u8; 8] {
-    segment.to_le_bytes()
+/// What a segment must not be separated from: its tenant and its number.
+fn context(spool: &SpoolKey, segment: u64) -> [u8; 24] {
+    let mut context = [0; 24];
+    context[..16].copy_from_slice(&spool.tenant.0);
+    context[16..].copy_from_slice(&segment.to_le_bytes());
+    context
 }
 
 #[cfg(test)]
@@ -95,7 +115,7 @@ mod tests {
     use super::super::entry::sample;
     use super::*;
 
-    const KEY: InputKey = InputKey([1; 32]);
+    const KEY: SpoolKey = SpoolKey { key: InputKey([1; 32]), tenant: TenantId([1; 16]) };
 
     #[test]
     fn frames_are_read_back_in_their_order_only() {
@@ -115,10 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_under_another_name_or_key_is_refused() {
+    fn a_segment_under_another_name_tenant_or_key_is_refused() {
         let (header, _) = begin(&KEY, 5, &[2; 24]);
         assert_eq!(open(&KEY, 6, &header).unwrap_err(), HeaderFault::WrongKey);
-        assert_eq!(open(&InputKey([2; 32]), 5, &header).unwrap_err(), HeaderFault::WrongKey);
+        let other_key = SpoolKey { key: InputKey([2; 32]), ..KEY };
+        let other_tenant = SpoolKey { tenant: TenantId([2; 16]), ..KEY };
+        assert_eq!(open(&other_key, 5, &header).unwrap_err(), HeaderFault::WrongKey);
+        assert_eq!(open(&other_tenant, 5, &header).unwrap_err(), HeaderFault::WrongKey);
         assert_eq!(open(&KEY, 5, &header[1..]).unwrap_err(), HeaderFault::Short);
         assert_eq!(open(&KEY, 5, &[0; HEADER_BYTES]).unwrap_err(), HeaderFault::Unknown);
     }

@@ -3,19 +3,27 @@ use tempfile::TempDir;
 
 use super::entry::sample;
 use super::*;
+use crate::limits::ENTRY_BODY_BYTES_MAX;
 
 const KEY: [u8; 32] = [7; 32];
+
+/// The tenant of the samples.
+const TENANT: TenantId = TenantId([1; 16]);
+
+fn key() -> SpoolKey {
+    SpoolKey { key: InputKey(KEY), tenant: TENANT }
+}
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
 /// Opens the spool of a folder as a new process would: with randomness of its own.
-fn open(dir: &Path, config: Config, process: u64) -> Spool {
-    Spool::open(dir, InputKey(KEY), config, ChaCha20Rng::seed_from_u64(process)).unwrap()
+fn open(dir: &Path, config: Config, process: u64) -> TenantSpool {
+    TenantSpool::open(dir, key(), config, ChaCha20Rng::seed_from_u64(process)).unwrap()
 }
 
-fn store(spool: &Spool, body: &[u8]) -> Result<Position, Refusal> {
+fn store(spool: &TenantSpool, body: &[u8]) -> Result<Position, Refusal> {
     spool.offer(sample(body))?.blocking_recv().unwrap()
 }
 
@@ -37,7 +45,7 @@ fn read_all(mut reader: Reader) -> (Vec<Vec<u8>>, usize) {
 }
 
 fn offline(dir: &Path) -> Reader {
-    Reader::offline(dir, InputKey(KEY), Position::default())
+    Reader::offline(dir, key(), Position::default())
 }
 
 fn segment_files(dir: &Path) -> Vec<PathBuf> {
@@ -79,9 +87,8 @@ fn a_reader_goes_on_from_the_position_of_an_entry() {
 fn a_batch_is_one_commit_and_a_live_reader_sees_nothing_before_it() {
     let folder = folder();
     let config = Config::default();
-    let mut log =
-        log::Log::open(folder.path(), InputKey(KEY), config, ChaCha20Rng::seed_from_u64(1)).unwrap();
-    let mut reader = Reader::new(folder.path(), InputKey(KEY), Position::default(), Some(log.watch_end()));
+    let mut log = log::Log::open(folder.path(), key(), config, ChaCha20Rng::seed_from_u64(1)).unwrap();
+    let mut reader = Reader::new(folder.path(), key(), Position::default(), Some(log.watch_end()));
     assert!(reader.next_entry().unwrap().is_none());
     let entries: Vec<Entry> = (0..100).map(|number| sample(&body(number))).collect();
     let results = log.commit(entries.iter(), 0);
@@ -165,7 +172,8 @@ fn a_full_spool_refuses_until_what_was_read_may_go() {
     assert!(matches!(refusal, Refusal::Full { max: 10_000, .. }), "{refusal}");
     assert!(spool.status().bytes <= 10_000);
     assert_eq!(spool.status().refused, 1);
-    spool.release(last);
+    let mut cursor = spool.cursor("pipeline").unwrap();
+    cursor.advance(last, Timestamp(1)).unwrap();
     store(&spool, &[2; 900]).unwrap();
     let (bodies, damaged) = read_all(spool.reader(Position::default()));
     assert_eq!((bodies.last().unwrap().as_slice(), damaged), (&[2; 900][..], 0));
@@ -184,14 +192,121 @@ fn an_entry_that_is_too_large_or_too_much_at_once_is_refused() {
 #[test]
 fn a_second_writer_and_a_wrong_key_are_refused_by_name() {
     let folder = folder();
-    let spool = open(folder.path(), Config::default(), 0);
-    store(&spool, b"x").unwrap();
-    let random = || ChaCha20Rng::seed_from_u64(2);
-    let second = Spool::open(folder.path(), InputKey(KEY), Config::default(), random());
-    assert!(matches!(second, Err(SpoolError::Locked(path)) if path == folder.path()));
+    let open = |key, process| {
+        let random = ChaCha20Rng::seed_from_u64(process);
+        Spool::open(folder.path(), InputKey(key), Config::default(), random)
+    };
+    let spool = open(KEY, 0).unwrap();
+    spool.offer(sample(b"x")).unwrap().blocking_recv().unwrap().unwrap();
+    assert!(matches!(open(KEY, 1), Err(SpoolError::Locked(path)) if path == folder.path()));
     drop(spool);
-    let wrong = Spool::open(folder.path(), InputKey([8; 32]), Config::default(), random()).unwrap_err();
-    assert!(wrong.to_string().ends_with("written with another key, or under another name"), "{wrong}");
+    let wrong = open([8; 32], 2).unwrap_err().to_string();
+    assert!(
+        wrong.ends_with("written with another key, for another tenant, or under another name"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn tenants_share_no_file_and_each_reads_its_own() {
+    let folder = folder();
+    let random = ChaCha20Rng::seed_from_u64(0);
+    let spool = Spool::open(folder.path(), InputKey(KEY), Config::default(), random).unwrap();
+    let other = TenantId([2; 16]);
+    for (tenant, body) in [(TENANT, "a"), (other, "b"), (TENANT, "c")] {
+        let entry = Entry { tenant, ..sample(body.as_bytes()) };
+        spool.offer(entry).unwrap().blocking_recv().unwrap().unwrap();
+    }
+    let read = |tenant| read_all(spool.tenant(tenant).unwrap().reader(Position::default())).0;
+    assert_eq!((read(TENANT), read(other)), (vec![b"a".to_vec(), b"c".to_vec()], vec![b"b".to_vec()]));
+    assert_eq!(tenants(folder.path()).unwrap(), [TENANT, other]);
+    assert_eq!(spool.status().accepted, 3);
+    // A file of one tenant opens as nothing of the other's.
+    let file = &segment_files(&tenant_dir(folder.path(), TENANT))[0];
+    let moved = tenant_dir(folder.path(), other).join(file.file_name().unwrap());
+    std::fs::rename(file, moved).unwrap();
+    let key = SpoolKey { key: InputKey(KEY), tenant: other };
+    let mut reader = Reader::offline(&tenant_dir(folder.path(), other), key, Position::default());
+    assert!(matches!(reader.next_entry(), Err(SpoolError::Header { fault: HeaderFault::WrongKey, .. })));
+}
+
+#[test]
+fn a_consumer_goes_on_where_its_cursor_stands_whoever_restarts() {
+    let folder = folder();
+    let small = Config { segment_bytes: 500, ..Config::default() };
+    for process in 0..4 {
+        let spool = open(folder.path(), small, process);
+        for number in 0..5 {
+            store(&spool, &body(process as usize * 5 + number)).unwrap();
+        }
+        // Each process reads three entries and is done with two.
+        let mut cursor = spool.cursor("pipeline").unwrap();
+        let mut reader = spool.reader(cursor.position());
+        for _ in 0..2 {
+            let entry = reader.next_entry().unwrap().unwrap();
+            cursor.advance(reader.position(), entry.received).unwrap();
+        }
+        let next = reader.next_entry().unwrap().unwrap();
+        assert_eq!(next.body, body(process as usize * 2 + 2));
+    }
+}
+
+#[test]
+fn nothing_goes_that_a_consumer_has_to_read_even_if_it_is_not_there() {
+    let folder = folder();
+    let config = Config { bytes_max: 10_000, segment_bytes: 2000, ..Config::default() };
+    let spool = open(folder.path(), config, 0);
+    let mut fast = spool.cursor("fast").unwrap();
+    spool.cursor("away").unwrap();
+    let mut stored = 0;
+    while let Ok(position) = store(&spool, &[1; 900]) {
+        fast.advance(position, Timestamp(5)).unwrap();
+        stored += 1;
+    }
+    drop((spool, fast));
+    let spool = open(folder.path(), config, 1);
+    assert!(matches!(store(&spool, &[2; 900]), Err(Refusal::Full { .. })));
+    assert_eq!(read_all(spool.reader(spool.cursor("away").unwrap().position())).0.len(), stored);
+    spool.cursor("away").unwrap().retire().unwrap();
+    store(&spool, &[2; 900]).expect("the other consumer is done with all of it");
+}
+
+#[test]
+fn a_lag_is_what_is_still_to_be_read() {
+    let folder = folder();
+    let spool = open(folder.path(), Config { segment_bytes: 1500, ..Config::default() }, 0);
+    let mut cursor = spool.cursor("pipeline").unwrap();
+    let at = |second: u64| Entry { received: Timestamp(second * 1_000_000), ..sample(&[1; 400]) };
+    let positions: Vec<Position> =
+        (1..=9).map(|second| spool.offer(at(second)).unwrap().blocking_recv().unwrap().unwrap()).collect();
+    let lag = |spool: &TenantSpool| spool.lags()["pipeline"];
+    assert_eq!(lag(&spool), Lag { bytes: spool.status().bytes, behind: None });
+    cursor.advance(positions[3], Timestamp(4_000_000)).unwrap();
+    let behind = lag(&spool);
+    assert_eq!(behind.behind, Some(Millis(5000)));
+    assert!((5 * 400..6 * 400 + 300).contains(&behind.bytes), "{behind:?}");
+    cursor.advance(positions[8], Timestamp(9_000_000)).unwrap();
+    assert_eq!(lag(&spool), Lag { bytes: 0, behind: Some(Millis(0)) });
+    cursor.advance(positions[3], Timestamp(4_000_000)).unwrap();
+    assert_eq!(cursor.position(), positions[8], "a cursor never goes back");
+}
+
+#[test]
+fn a_cursor_that_nobody_wrote_is_named_and_a_half_written_one_is_none() {
+    let folder = folder();
+    let cursors = folder.path().join("cursors");
+    std::fs::create_dir(&cursors).unwrap();
+    std::fs::write(cursors.join("pipeline.new"), "1 2").unwrap();
+    assert_eq!(
+        open(folder.path(), Config::default(), 0).cursor("pipeline").unwrap().position(),
+        Position::default()
+    );
+    std::fs::write(cursors.join("pipeline"), "1 2").unwrap();
+    let random = ChaCha20Rng::seed_from_u64(0);
+    let error = TenantSpool::open(folder.path(), key(), Config::default(), random).unwrap_err().to_string();
+    assert!(error.contains("cursors/pipeline: not the cursor of a consumer"), "{error}");
+    let spool = open(self::folder().path(), Config::default(), 0);
+    assert!(spool.cursor("../elsewhere").is_err());
 }
 
 #[test]

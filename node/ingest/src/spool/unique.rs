@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::EntryId;
+use super::{EntryId, Position, Reader, SpoolError};
 
 /// The ids of the newest entries.
 #[derive(Clone, Debug)]
@@ -16,6 +16,23 @@ impl Unique {
     /// Remembers the newest `max` ids, at least one.
     pub fn remembering(max: usize) -> Self {
         Self { known: HashSet::new(), oldest_first: VecDeque::new(), max: max.max(1) }
+    }
+
+    /// Remembers what lies before `end`, from where the reader stands.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError`] when a file cannot be read; what is damaged has no id.
+    pub fn meet(&mut self, reader: &mut Reader, end: Position) -> Result<(), SpoolError> {
+        while reader.position() < end {
+            match reader.next_entry() {
+                Ok(Some(entry)) => _ = self.insert(entry.id),
+                Ok(None) => break,
+                Err(SpoolError::Damaged { .. } | SpoolError::Header { .. }) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Whether this id is new; then it is remembered.

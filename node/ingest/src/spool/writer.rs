@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::log::Log;
-use super::{Entry, Position, Refusal, Shared};
+use super::tenant::Shared;
+use super::{Entry, Position, Refusal};
 use crate::limits::{COMMIT_BYTES_MAX, PENDING_ENTRIES_MAX};
 
 /// An entry and who waits for it.
@@ -36,7 +37,7 @@ impl Writer {
     pub(super) fn push(&self, pending: Pending) -> Result<(), Refusal> {
         let queue = self.queue.as_ref().ok_or(Refusal::Closing)?;
         queue.try_send(pending).map_err(|error| match error {
-            TrySendError::Full(_) => Refusal::Busy { bytes: COMMIT_BYTES_MAX },
+            TrySendError::Full(_) => Refusal::Busy { waiting: PENDING_ENTRIES_MAX, unit: "entries" },
             TrySendError::Disconnected(_) => Refusal::Closing,
         })
     }
@@ -62,7 +63,7 @@ fn run(mut log: Log, waiting: &Receiver<Pending>, shared: &Shared) {
             bytes += next.entry.body.len();
             batch.push(next);
         }
-        let released = shared.released.load(Ordering::Relaxed);
+        let released = shared.cursors.released();
         let results = log.commit(batch.iter().map(|pending| &pending.entry), released);
         shared.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
         for (pending, result) in batch.into_iter().zip(results) {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_rustls::TlsConnector;
 
+use super::super::of_acme;
 use super::*;
 use crate::spool::Position;
 
@@ -57,7 +58,7 @@ impl Bridge {
 
     /// The bodies of the mails in the spool.
     fn mails(&self) -> Vec<String> {
-        let mut reader = self.spool.reader(Position::default());
+        let mut reader = of_acme(&self.spool).reader(Position::default());
         std::iter::from_fn(|| reader.next_entry().unwrap())
             .map(|entry| String::from_utf8(entry.body.to_vec()).unwrap())
             .collect()

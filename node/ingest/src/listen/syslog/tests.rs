@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::super::of_acme;
 use super::*;
 use crate::listen::Lost;
 use crate::spool::{self, Position};
@@ -63,7 +64,7 @@ impl Listening {
 
     /// The lines of all entries, once there are so many.
     async fn lines(&self, count: usize) -> Vec<String> {
-        let mut reader = self.spool.reader(Position::default());
+        let mut reader = of_acme(&self.spool).reader(Position::default());
         let mut lines = Vec::new();
         while lines.len() < count {
             match reader.next_entry().unwrap() {
@@ -96,7 +97,7 @@ async fn datagrams_are_messages_and_equal_ones_are_two() {
     let lines = listening.lines(3).await;
     assert_eq!(lines[0], lines[1]);
     assert_eq!(lines[2], "<1>two#012lines");
-    let mut reader = listening.spool.reader(Position::default());
+    let mut reader = of_acme(&listening.spool).reader(Position::default());
     let mut ids: Vec<EntryId> =
         std::iter::from_fn(|| reader.next_entry().unwrap()).map(|entry| entry.id).collect();
     let count = ids.len();
@@ -165,7 +166,7 @@ async fn datagrams_that_a_full_spool_does_not_take_are_counted() {
     }
     let spool = listening.spool.clone();
     listening.stop().await;
-    let mut reader = spool.reader(Position::default());
+    let mut reader = of_acme(&spool).reader(Position::default());
     let stored: u64 = std::iter::from_fn(|| reader.next_entry().unwrap())
         .map(|entry| entry.body.split(|&byte| byte == b'\n').count() as u64 - 1)
         .sum();
