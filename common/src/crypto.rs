@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
+//! | [`keyring`] | the keys to which others may have sealed |
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`frames`] | a log at rest, sealed frame by frame |
@@ -33,6 +34,7 @@ pub mod bulk;
 pub mod envelope;
 pub mod frames;
 pub mod identity;
+pub mod keyring;
 pub mod keyschedule;
 pub mod label;
 pub mod layout;
@@ -47,6 +49,7 @@ pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, St
 pub use error::{OpenError, SealError};
 pub use frames::{CorruptFrame, FrameKey};
 pub use identity::{BadSignature, Identity, IdentityError, PublicIdentity, Signature};
+pub use keyring::Keyring;
 pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, Scope, WrappedRoot};
 pub use label::Label;
 pub use layout::{ChunkLayout, TooLarge};

@@ -15,16 +15,21 @@
 //! | [`crypto`] | identities, epoch keys, sealing and opening |
 //! | [`blob`] | moving a large sealed value: windows, gaps, repairs |
 //! | [`message`] | what coordinator and nodes say to each other, one file a message |
+//! | [`upload`] | one sealed value on its way to one reader |
+//! | [`known`], [`glob`] | lists of others' keys; names with wildcards |
 //!
 //! Each row may use the rows above it, and nothing below.
 
 pub mod blob;
 pub mod crypto;
+pub mod glob;
 pub mod id;
+pub mod known;
 pub mod limits;
 pub mod message;
 pub mod model;
 pub mod units;
+pub mod upload;
 pub mod wire;
 
 /// The manual: pages without code of their own. Their examples are tests.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
 use common::id::NodeId;
+use common::known::{Known, Peer};
 use common::message::presence::{
     Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, VERSION,
 };
@@ -13,19 +14,10 @@ use common::units::{Millis, Timestamp};
 /// New nodes are answered at most this often, so that many starting at once share one hello.
 const ANSWER: Millis = Millis(5);
 
-/// A node that may take part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedNode {
-    /// Its name for people.
-    pub name: String,
-    /// Its key.
-    pub key: PublicIdentity,
-}
-
 /// The allowed nodes, and those of them that are there.
 #[derive(Debug)]
 pub struct Members {
-    allowed: BTreeMap<NodeId, AllowedNode>,
+    allowed: Known,
     present: BTreeMap<NodeId, Member>,
     /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
     /// is the same, and what it said before is a replay.
@@ -88,7 +80,7 @@ pub enum PresenceError {
 
 impl Members {
     /// Nobody is there yet.
-    pub fn new(allowed: BTreeMap<NodeId, AllowedNode>, now: Timestamp) -> Self {
+    pub fn new(allowed: Known, now: Timestamp) -> Self {
         let (present, sessions) = Default::default();
         Self { allowed, present, sessions, hello_at: now, hello_last: Timestamp::default(), ticked: now }
     }
@@ -104,7 +96,7 @@ impl Members {
     }
 
     /// All allowed nodes in the order of their ids.
-    pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &AllowedNode)> {
+    pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.allowed.iter().map(|(node, allowed)| (*node, allowed))
     }
 

@@ -27,5 +27,7 @@ pub fn seal(
     to: &KeyPackage,
     random: &mut ChaCha20Rng,
 ) -> Result<Sealed, SealError> {
-    sealer.seal_to_one(&update::plaintext(head, trained.values(), base.values()), to, random)
+    let plain = update::plaintext(head, trained.values(), base.values());
+    // Receipts come under the epoch's pair key, as those of models do.
+    sealer.seal_to_one(&plain, to, random).map(|(sealed, _)| sealed)
 }

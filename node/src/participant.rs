@@ -4,17 +4,13 @@
 //! whatever was going on; a deadline of the node's own ends what the coordinator forgot.
 
 mod fetching;
-mod keyring;
 mod state;
-mod uploading;
 
-pub use keyring::Keyring;
 pub use state::{Participant, Setup};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::blob::Send;
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
@@ -122,11 +118,4 @@ pub enum Note {
         /// Why, for this node's operator only.
         reason: String,
     },
-}
-
-/// What to write for one step of an [`common::blob::Outgoing`] with a single reader.
-fn index_of(send: Send) -> u32 {
-    match send {
-        Send::ToAll(index) | Send::To(_, index) => index,
-    }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use common::crypto::Identity;
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::known::Peer;
 use common::message::model::Plan;
 use common::message::presence::{Address, Mailbox};
 use common::model::{ParameterVector, Task};
 use common::units::{Millis, Timestamp};
 use coordinator::config::Transfer;
 use coordinator::engine::{End, Engine, Output as Said, Setup, Start};
-use coordinator::members::{AllowedNode, Members};
+use coordinator::members::Members;
 use coordinator::round::{
     CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RoundRecord, RunPosition,
 };
@@ -114,7 +115,7 @@ impl World {
         let coordinator = Identity::generate(&mut random);
         let identities: Vec<Identity> = (0..scene.nodes).map(|_| Identity::generate(&mut random)).collect();
         let allowed = identities.iter().enumerate().map(|(index, identity)| {
-            (identity.node_id(), AllowedNode { name: format!("node-{index}"), key: *identity.public() })
+            (identity.node_id(), Peer { name: format!("node-{index}"), key: *identity.public() })
         });
         let members = Members::new(allowed.collect(), now);
         let public = *coordinator.public();

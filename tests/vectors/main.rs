@@ -45,7 +45,7 @@ impl World {
     fn update(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
         let next_package = Some(*self.node_key.package());
         let sealer = Sealer { identity: &self.node, subject, next_package, buffer: Vec::new() };
-        sealer.seal_to_one(plain, self.coordinator_key.package(), &mut self.rng).unwrap()
+        sealer.seal_to_one(plain, self.coordinator_key.package(), &mut self.rng).unwrap().0
     }
 }
 

@@ -1,7 +1,8 @@
 //! The topics of a domain. What their bodies mean is the business of `common::message`.
 //!
 //! Models and updates, receipts for models and receipts for updates, nodes and coordinator each have a
-//! topic of their own: so no node is woken by what only the coordinator reads.
+//! topic of their own: so no node is woken by what only the coordinator reads. The last four are between bridges,
+//! which forward telemetry, and the nodes that own it.
 
 use crate::{Qos, Topic};
 
@@ -60,6 +61,42 @@ pub const UPDATE_RECEIPT: Topic = Topic::new(
 /// Facts about runs, by coordinator, for any number of watchers.
 pub const EVENT: Topic = Topic::new("event", "starling::Event", 32, MESSAGE, Qos::Message { samples: 256 });
 
+/// Hellos of nodes that take telemetry from bridges, by node. Bridges read it.
+pub const INTAKE: Topic = Topic::new("intake", "starling::Intake", 32, SMALL, Qos::State { keys: 1 });
+
+/// Hellos of bridges, by bridge. The nodes they forward to read it.
+pub const BRIDGE: Topic = Topic::new("bridge", "starling::Bridge", 32, MESSAGE, Qos::State { keys: 1 });
+
+/// Pieces of telemetry from a bridge to one node, by blob and index.
+pub const RECORD_CHUNK: Topic = Topic::new(
+    "record_chunk",
+    "starling::RecordChunk",
+    CHUNK_KEY,
+    CHUNK,
+    Qos::Chunk { unread: 128, unsent: 64 },
+);
+
+/// What a node has of a bridge's telemetry, by blob and node.
+pub const RECORD_RECEIPT: Topic = Topic::new(
+    "record_receipt",
+    "starling::RecordReceipt",
+    64,
+    SMALL,
+    Qos::Chunk { unread: 256, unsent: 256 },
+);
+
 /// All of them.
-pub const ALL: [Topic; 8] =
-    [ANNOUNCE, HELLO, PRESENCE, MODEL_CHUNK, UPDATE_CHUNK, MODEL_RECEIPT, UPDATE_RECEIPT, EVENT];
+pub const ALL: [Topic; 12] = [
+    ANNOUNCE,
+    HELLO,
+    PRESENCE,
+    MODEL_CHUNK,
+    UPDATE_CHUNK,
+    MODEL_RECEIPT,
+    UPDATE_RECEIPT,
+    EVENT,
+    INTAKE,
+    BRIDGE,
+    RECORD_CHUNK,
+    RECORD_RECEIPT,
+];

@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use super::bulk::{BulkKey, InputKey, Salt};
 use super::error::{OpenError, SealError};
 use super::identity::Identity;
-use super::keyschedule::{AgreementKey, EpochRoot, KeyPackage, Scope, receive, send};
+use super::keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, Scope, receive, send};
 use super::label::Label;
 use super::layout::ChunkLayout;
 use super::plain::Plain;
@@ -60,7 +60,7 @@ impl Sealer<'_> {
         self.seal(plain, Recipient::Group, None, &epoch_root.model_key(), rng)
     }
 
-    /// Seals `plain` for the holder of one key package.
+    /// Seals `plain` for the holder of one key package; its receipts come under the pair key.
     ///
     /// Whether the package has expired is for the caller to ask: [`KeyPackage::is_usable_at`].
     ///
@@ -73,11 +73,13 @@ impl Sealer<'_> {
         plain: &(impl Plain + ?Sized),
         package: &KeyPackage,
         rng: &mut impl CryptoRng,
-    ) -> Result<Sealed, SealError> {
+    ) -> Result<(Sealed, PairKey), SealError> {
         let scope = scope(&self.subject, self.identity.node_id());
         let (enc, context) = send(Label::Update, &scope, package, rng)?;
         let key = update_key(|label, key| context.export(label, key));
-        self.seal(plain, Recipient::One(package.node), Some(enc), &key, rng)
+        let pair = PairKey::export(|label, key| context.export(label, key));
+        let sealed = self.seal(plain, Recipient::One(package.node), Some(enc), &key, rng)?;
+        Ok((sealed, pair))
     }
 
     fn seal(
@@ -154,19 +156,20 @@ impl Opener {
         }
     }
 
-    /// For a value sealed to us alone.
+    /// For a value sealed to us alone; with the key for its receipts.
     ///
     /// # Errors
     ///
     /// [`OpenError::WrongRecipient`] when it is sealed to another, [`OpenError::BadExchange`] when the
     /// encapsulated key agrees on no secret, [`OpenError::WrongKey`] when it was not sealed to this key
     /// under this header.
-    pub fn for_one(manifest: &VerifiedManifest, key: &AgreementKey) -> Result<Self, OpenError> {
+    pub fn for_one(manifest: &VerifiedManifest, key: &AgreementKey) -> Result<(Self, PairKey), OpenError> {
         let header = &manifest.header;
         match (header.recipient, &manifest.enc) {
             (Recipient::One(node), Some(enc)) if node == key.package().node => {
                 let context = receive(Label::Update, &scope(&header.subject, header.sender), key, enc)?;
-                Self::new(manifest, &update_key(|label, key| context.export(label, key)))
+                let opener = Self::new(manifest, &update_key(|label, key| context.export(label, key)))?;
+                Ok((opener, PairKey::export(|label, key| context.export(label, key))))
             }
             _ => Err(OpenError::WrongRecipient),
         }

@@ -23,13 +23,17 @@ pub enum Label {
     Receipt,
     /// Separates the root hash over chunk hashes from every other BLAKE3 hash.
     Root,
+    /// Signs where a node takes in what bridges forward to it.
+    Intake,
+    /// Signs a bridge's greeting.
+    Bridge,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -40,6 +44,8 @@ impl Label {
         Self::Update,
         Self::Receipt,
         Self::Root,
+        Self::Intake,
+        Self::Bridge,
         Self::Spool,
     ];
 
@@ -56,6 +62,8 @@ impl Label {
             Self::Update => "starling v1 update",
             Self::Receipt => "starling v1 receipt",
             Self::Root => "starling v1 root",
+            Self::Intake => "starling v1 intake",
+            Self::Bridge => "starling v1 bridge",
             Self::Spool => "starling v1 spool",
         }
     }

@@ -34,7 +34,7 @@ impl Engine {
 
     /// All allowed nodes.
     pub fn nodes(&self) -> Vec<NodeView> {
-        let view = |(node, allowed): (NodeId, &crate::members::AllowedNode)| {
+        let view = |(node, allowed): (NodeId, &common::known::Peer)| {
             let member = self.members().present(node);
             let activity = member.map_or("away", |member| activity(member.activity));
             NodeView {

@@ -169,7 +169,8 @@ impl Uplink {
         if found != self.update_bytes {
             return Err(sure(Inadmissible::WrongSize { found, expected: self.update_bytes }));
         }
-        Opener::for_one(&verified, &epoch.key).map_err(|error| sure(error.into()))
+        let (opener, _) = Opener::for_one(&verified, &epoch.key).map_err(|error| sure(error.into()))?;
+        Ok(opener)
     }
 
     fn on_chunk(

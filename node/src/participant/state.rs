@@ -5,7 +5,7 @@ mod offer;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use common::crypto::{Identity, Label, PublicIdentity, Sealer};
+use common::crypto::{Identity, Keyring, Label, PublicIdentity, Sealer};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::limits::WEIGHT_MAX;
 use common::message::announce::{Announcement, Request};
@@ -17,12 +17,12 @@ use common::message::update::UpdateHead;
 use common::message::{Signed, SignedError};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
+use common::upload::{Ended, Upload};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::fetching::{Fetched, Fetching, Work};
-use super::uploading::{Ended, Uploading};
-use super::{Keyring, Note, Output, Trained};
+use super::{Note, Output, Trained};
 use crate::outgoing;
 
 /// Chunks kept that came before the announcement which explains them; a window of them and a half.
@@ -96,7 +96,7 @@ enum Stage {
     Idle,
     Fetching(Fetching),
     Training(Work, Arc<ParameterVector>),
-    Uploading(Uploading),
+    Uploading(Work, Upload),
 }
 
 impl Participant {
@@ -240,9 +240,7 @@ impl Participant {
                 }
             }
             Stage::Training(work, _) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
-            Stage::Uploading(upload) if upload.work.model == blob => {
-                out.push(upload.work.receipt(node, Status::Complete));
-            }
+            Stage::Uploading(work, _) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
             _ => match &mut self.fetched {
                 Some(work) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
                 _ => self.keep_for_later(blob, index, sealed),
@@ -252,15 +250,15 @@ impl Participant {
 
     /// Takes a receipt of the coordinator for an update.
     pub fn on_receipt(&mut self, blob: BlobId, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
-        let Stage::Uploading(upload) = &mut self.stage else {
+        let Stage::Uploading(work, upload) = &mut self.stage else {
             return;
         };
         if upload.blob() != blob {
             return;
         }
-        let round = upload.work.round;
-        match upload.on_receipt(bytes, now) {
-            None => upload.send(self.link.mailbox.chunks, now, out),
+        let round = work.round;
+        match upload.on_receipt(bytes, &work.pair, now) {
+            None => send(upload, self.link.mailbox.chunks, now, out),
             Some(ended) => {
                 out.push(Output::Note(match ended {
                     Ended::Delivered => Note::Delivered(round),
@@ -302,8 +300,7 @@ impl Participant {
         match sealed {
             Ok(sealed) => {
                 let coordinator = self.setup.coordinator.node_id();
-                let upload = Uploading::new(work, sealed, coordinator, now);
-                self.stage = Stage::Uploading(upload);
+                self.stage = Stage::Uploading(work, Upload::new(sealed, coordinator, now));
                 self.told.activity = Activity::Uploading;
                 self.on_tick(now, out);
             }
@@ -333,7 +330,7 @@ impl Participant {
         let node = self.node();
         match &mut self.stage {
             Stage::Fetching(fetching) => out.extend(fetching.on_tick(node, now)),
-            Stage::Uploading(upload) => upload.send(self.link.mailbox.chunks, now, out),
+            Stage::Uploading(_, upload) => send(upload, self.link.mailbox.chunks, now, out),
             Stage::Idle | Stage::Training(..) => (),
         }
         if let Some(work) = self.work().filter(|work| now >= work.deadline) {
@@ -346,7 +343,7 @@ impl Participant {
     pub fn next_wake(&self) -> Timestamp {
         let stage = match &self.stage {
             Stage::Fetching(fetching) => Some(fetching.incoming.next_wake()),
-            Stage::Uploading(upload) => upload.next_wake(),
+            Stage::Uploading(_, upload) => upload.next_wake(),
             Stage::Idle | Stage::Training(..) => None,
         };
         let deadline = self.work().map(|work| work.deadline);
@@ -362,8 +359,7 @@ impl Participant {
         match &self.stage {
             Stage::Idle => None,
             Stage::Fetching(fetching) => Some(&fetching.work),
-            Stage::Training(work, _) => Some(work),
-            Stage::Uploading(upload) => Some(&upload.work),
+            Stage::Training(work, _) | Stage::Uploading(work, _) => Some(work),
         }
     }
 
@@ -377,7 +373,7 @@ impl Participant {
     fn leave(&mut self, out: &mut Vec<Output>) {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Training(..) => out.push(Output::Cancel),
-            Stage::Uploading(upload) => self.buffer = upload.into_buffer(),
+            Stage::Uploading(_, upload) => self.buffer = upload.into_buffer(),
             Stage::Idle | Stage::Fetching(_) => (),
         }
         self.fetched = None;
@@ -430,4 +426,10 @@ impl Participant {
 
 fn ignored(topic: &'static str, reason: &impl ToString) -> Output {
     Output::Note(Note::Ignored { topic, reason: reason.to_string() })
+}
+
+/// Writes what may be sent of an update now.
+fn send(upload: &mut Upload, to: Address, now: Timestamp, out: &mut Vec<Output>) {
+    let blob = upload.blob();
+    upload.send(now, |index, bytes| out.push(Output::UpdateChunk { to, blob, index, bytes }));
 }

@@ -25,9 +25,11 @@ pub enum Kind {
     Model,
     /// A node's update, to the coordinator.
     Update,
+    /// Telemetry, from a bridge to the node that owns it.
+    Records,
 }
 
-wire_tags!(Kind { Model = 1, Update = 2 });
+wire_tags!(Kind { Model = 1, Update = 2, Records = 3 });
 
 /// Who can open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ impl World {
 
     fn update(&mut self, plain: &[u8]) -> Sealed {
         let package = self.coordinator_key.package();
-        sealer(&self.node, Kind::Update).seal_to_one(plain, package, &mut self.rng).unwrap()
+        sealer(&self.node, Kind::Update).seal_to_one(plain, package, &mut self.rng).unwrap().0
     }
 }
 
@@ -73,7 +73,7 @@ fn every_length_opens_again_for_the_group_and_for_one() {
         assert_eq!(open_all(opener, &model).as_ref(), Ok(&plain));
         let update = world.update(&plain);
         let verified = update.manifest().verify(world.node.public()).unwrap();
-        let opener = Opener::for_one(&verified, &world.coordinator_key).unwrap();
+        let (opener, _) = Opener::for_one(&verified, &world.coordinator_key).unwrap();
         assert_eq!(open_all(opener, &update), Ok(plain));
     }
 }
@@ -115,9 +115,12 @@ fn other_keys_and_recipients_are_told_apart() {
     let error = |opener: Result<Opener, OpenError>| opener.unwrap_err();
     assert_eq!(error(Opener::for_group(&model, &other_root)), OpenError::WrongKey);
     assert_eq!(error(Opener::for_group(&update, &world.epoch_root)), OpenError::WrongRecipient);
-    assert_eq!(error(Opener::for_one(&model, &world.coordinator_key)), OpenError::WrongRecipient);
-    assert_eq!(error(Opener::for_one(&update, &own)), OpenError::WrongRecipient);
-    assert_eq!(error(Opener::for_one(&update, &next)), OpenError::WrongKey);
+    assert_eq!(
+        error(Opener::for_one(&model, &world.coordinator_key).map(|(opener, _)| opener)),
+        OpenError::WrongRecipient
+    );
+    assert_eq!(error(Opener::for_one(&update, &own).map(|(opener, _)| opener)), OpenError::WrongRecipient);
+    assert_eq!(error(Opener::for_one(&update, &next).map(|(opener, _)| opener)), OpenError::WrongKey);
 }
 
 #[test]

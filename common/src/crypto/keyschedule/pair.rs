@@ -19,7 +19,7 @@ pub type ReceiptTag = [u8; 16];
 pub struct PairKey([u8; 32]);
 
 impl PairKey {
-    pub(super) fn export(exporter: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Self {
+    pub(in super::super) fn export(exporter: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Self {
         let mut key = Self([0; 32]);
         exporter(Label::Receipt.as_str().as_bytes(), &mut key.0).expect("32 bytes are within the limit");
         key

@@ -1,17 +1,14 @@
-//! Uploading: offer the sealed update, and send its chunks as the coordinator's receipts allow.
+//! Sending one sealed value to one reader: offer it, then send its chunks as the reader's receipts allow.
 
 use bytes::Bytes;
-use common::blob::Outgoing;
-use common::crypto::Sealed;
-use common::id::{BlobId, NodeId};
-use common::limits::OFFER_INDEX;
-use common::message::presence::Address;
-use common::message::receipt::{Receipt, Status};
-use common::units::{Millis, Timestamp};
-use common::wire;
 
-use super::fetching::Work;
-use super::{Output, index_of};
+use crate::blob::{Outgoing, Send};
+use crate::crypto::{PairKey, Sealed};
+use crate::id::{BlobId, NodeId};
+use crate::limits::OFFER_INDEX;
+use crate::message::receipt::{Receipt, Status};
+use crate::units::{Millis, Timestamp};
+use crate::wire;
 
 /// An offer is repeated after this long without a receipt; doubled each time, up to [`OFFER_MAX`].
 const OFFER: Millis = Millis(30);
@@ -19,14 +16,13 @@ const OFFER: Millis = Millis(30);
 /// The longest wait between two offers.
 const OFFER_MAX: Millis = Millis(1000);
 
-/// An update on its way out.
+/// A sealed value on its way to its only reader.
 #[derive(Debug)]
-pub(super) struct Uploading {
-    pub(super) work: Work,
+pub struct Upload {
     sealed: Sealed,
     blob: BlobId,
     outgoing: Outgoing,
-    coordinator: NodeId,
+    to: NodeId,
     heard: u32,
     offer_at: Timestamp,
     offer_after: Millis,
@@ -35,27 +31,29 @@ pub(super) struct Uploading {
 
 /// How an upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
+    /// The reader has all of it.
     Delivered,
+    /// The reader does not want it.
     Refused,
 }
 
-impl Uploading {
-    pub(super) fn new(work: Work, sealed: Sealed, coordinator: NodeId, now: Timestamp) -> Self {
-        let outgoing = Outgoing::new(sealed.chunks(), [coordinator], 0, now);
+impl Upload {
+    /// Begins with an offer.
+    pub fn new(sealed: Sealed, to: NodeId, now: Timestamp) -> Self {
+        let outgoing = Outgoing::new(sealed.chunks(), [to], 0, now);
         let blob = sealed.manifest().blob();
-        let (offer_at, offer_after) = (now, OFFER);
-        Self { work, sealed, blob, outgoing, coordinator, heard: 0, offer_at, offer_after, opened: false }
+        Self { sealed, blob, outgoing, to, heard: 0, offer_at: now, offer_after: OFFER, opened: false }
     }
 
-    /// The update's blob.
-    pub(super) fn blob(&self) -> BlobId {
+    /// What is sent.
+    pub fn blob(&self) -> BlobId {
         self.blob
     }
 
-    /// Takes a receipt of the coordinator; one that is not of its hand, or old, is ignored.
-    pub(super) fn on_receipt(&mut self, bytes: &[u8], now: Timestamp) -> Option<Ended> {
-        let receipt = Receipt::open(bytes, self.coordinator, &self.work.pair)?;
+    /// Takes a receipt of the reader, under the pair key; one that is not of its hand, or old, is ignored.
+    pub fn on_receipt(&mut self, bytes: &[u8], pair: &PairKey, now: Timestamp) -> Option<Ended> {
+        let receipt = Receipt::open(bytes, self.to, pair)?;
         if receipt.blob != self.blob || receipt.seq <= self.heard {
             return None;
         }
@@ -68,7 +66,7 @@ impl Uploading {
             }
             Status::Open { window, stalled, gaps } => {
                 self.opened = true;
-                self.outgoing.on_receipt(self.coordinator, &gaps, stalled, window, now);
+                self.outgoing.on_receipt(self.to, &gaps, stalled, window, now);
                 None
             }
             Status::Complete => Some(Ended::Delivered),
@@ -76,27 +74,25 @@ impl Uploading {
         }
     }
 
-    /// Everything that may be sent now.
-    pub(super) fn send(&mut self, to: Address, now: Timestamp, out: &mut Vec<Output>) {
-        let blob = self.blob;
-        let mut write = |index, bytes: Bytes| out.push(Output::UpdateChunk { to, blob, index, bytes });
+    /// Everything that may be sent now: index, [`OFFER_INDEX`] for the manifest, and bytes.
+    pub fn send(&mut self, now: Timestamp, mut write: impl FnMut(u32, Bytes)) {
         if !self.opened && now >= self.offer_at {
             write(OFFER_INDEX, wire::encode(self.sealed.manifest()).into());
             self.offer_at = now + self.offer_after;
             self.offer_after = Millis(self.offer_after.0 * 2).min(OFFER_MAX);
         }
-        while let Some(index) = self.outgoing.next(now).map(index_of) {
+        while let Some(Send::ToAll(index) | Send::To(_, index)) = self.outgoing.next(now) {
             write(index, self.sealed.chunk(index).expect("the transfer has as many chunks as the blob"));
         }
     }
 
     /// Ends the upload and gives the buffer back.
-    pub(super) fn into_buffer(self) -> Vec<u8> {
+    pub fn into_buffer(self) -> Vec<u8> {
         self.sealed.into_buffer()
     }
 
     /// When [`Self::send`] may have more to send.
-    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+    pub fn next_wake(&self) -> Option<Timestamp> {
         if self.opened { self.outgoing.next_wake() } else { Some(self.offer_at) }
     }
 }

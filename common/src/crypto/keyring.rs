@@ -1,17 +1,18 @@
-//! The node's agreement keys: in memory only, one an epoch, erased when a newer one was used.
+//! The agreement keys to which others may have sealed: in memory only, erased when a newer one was used.
 
-use common::crypto::{AgreementKey, KeyPackage};
-use common::id::NodeId;
-use common::units::{Millis, Timestamp};
-use rand_chacha::rand_core::CryptoRng;
+use rand_core::CryptoRng;
+
+use super::keyschedule::{AgreementKey, KeyPackage};
+use crate::id::NodeId;
+use crate::units::{Millis, Timestamp};
 
 /// How long a package may be sealed to.
 const LIFE: Millis = Millis(24 * 3600 * 1000);
 
-/// Keys that may be outstanding: the one in use, the next one, and one that the coordinator has not seen.
+/// Keys that may be outstanding: the one in use, the next one, and one that the other side has not seen.
 const KEYS_MAX: usize = 3;
 
-/// The keys to which the coordinator may have wrapped an epoch's root, oldest first.
+/// The keys to which another side may have sealed, oldest first.
 #[derive(Debug)]
 pub struct Keyring {
     node: NodeId,
@@ -32,6 +33,11 @@ impl Keyring {
     /// The key with this package nonce, if it has not been erased.
     pub fn find(&self, nonce: &[u8; 16]) -> Option<&AgreementKey> {
         self.keys.iter().find(|key| key.package().nonce == *nonce)
+    }
+
+    /// Every key that has not been erased, the newest first: for what does not say to which it is sealed.
+    pub fn keys(&self) -> impl Iterator<Item = &AgreementKey> {
+        self.keys.iter().rev()
     }
 
     /// An epoch began under this key: older ones are erased, and there is a new one to tell of.
