@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod event;
+pub mod forward;
 mod headed;
 pub mod model;
 pub mod presence;

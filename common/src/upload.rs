@@ -74,6 +74,11 @@ impl Upload {
         }
     }
 
+    /// The number of the newest receipt that was believed; 0 before the first.
+    pub fn receipts_heard(&self) -> u32 {
+        self.heard
+    }
+
     /// Everything that may be sent now: index, [`OFFER_INDEX`] for the manifest, and bytes.
     pub fn send(&mut self, now: Timestamp, mut write: impl FnMut(u32, Bytes)) {
         if !self.opened && now >= self.offer_at {

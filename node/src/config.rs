@@ -1,6 +1,7 @@
 //! `node.toml`, parsed into types that cannot be wrong. Unknown keys are refused.
 
 use common::limits::{CONFIG_BYTES_MAX, NAME_BYTES_MAX};
+use forward::routes::ForwardConfig;
 use serde::Deserialize;
 
 use crate::detect::Preparation;
@@ -38,6 +39,9 @@ pub struct NodeConfig {
     /// Telemetry by syslog.
     #[serde(default)]
     pub syslog: Option<SyslogConfig>,
+    /// Which nodes own what this bridge takes in.
+    #[serde(default)]
+    pub forward: Option<ForwardConfig>,
     /// How records become windows and scores.
     #[serde(default)]
     pub preparation: Preparation,
@@ -134,6 +138,7 @@ mod tests {
         let config = NodeConfig::parse(&text).unwrap();
         let (smtp, otlp, syslog) = (config.smtp.unwrap(), config.otlp.unwrap(), config.syslog.unwrap());
         assert!(smtp.tls.is_some() && otlp.tls.is_some() && syslog.tls.is_some());
+        assert_eq!(config.forward.unwrap().routes.len(), 2);
     }
 
     #[test]

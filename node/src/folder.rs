@@ -6,6 +6,8 @@
 //! identity.pub         public key: the coordinator's `allowed-nodes` lists it
 //! coordinator.pub      public key of the one coordinator this node trusts
 //! marks                newest epoch of each run that was acted on
+//! allowed-bridges      bridges that may forward telemetry to this node: a name and a public key a line
+//! forward-nodes        nodes that this bridge may forward to, in the same form
 //! spool.key            encrypts what is accepted and not yet read, mode 0600; made when first needed
 //! spool/               what sources pushed: see `ingest::spool`
 //! model/               the model kept for scoring, with this node's scaling and calibration
@@ -20,6 +22,7 @@ use anyhow::{Context, Result, bail};
 use common::crypto::bulk::InputKey;
 use common::crypto::{Identity, PublicIdentity};
 use common::id::{EpochId, RunId};
+use common::known::{self, Known};
 use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
@@ -57,9 +60,7 @@ impl Folder {
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
-        let identity_path = dir.join("identity.pem");
-        let identity = Identity::from_pkcs8_pem(&file::read(&identity_path, REMEDY)?)
-            .with_context(|| identity_path.display().to_string())?;
+        let identity = identity(dir)?;
         let coordinator_path = dir.join("coordinator.pub");
         let coordinator = file::read(&coordinator_path, REMEDY)?.trim().parse();
         let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
@@ -147,6 +148,30 @@ impl Marks {
         written.with_context(|| self.path.display().to_string())?;
         self.newest.insert(run, epoch);
         Ok(())
+    }
+}
+
+/// Reads `identity.pem`.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn identity(dir: &Path) -> Result<Identity> {
+    let path = dir.join("identity.pem");
+    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+}
+
+/// Those on a list of this folder; nobody where there is no such file.
+///
+/// # Errors
+///
+/// Names the file and the line.
+pub fn known(dir: &Path, list: &str) -> Result<Known> {
+    let path = dir.join(list);
+    match fs::read_to_string(&path) {
+        Ok(text) => known::parse(&text).with_context(|| path.display().to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Known::new()),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
     }
 }
 

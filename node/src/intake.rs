@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use common::id::TenantId;
+use common::known::Known;
+use forward::bridge::Bridge;
+use forward::feed::Feeds;
+use forward::receiver::Receiver;
+use forward::routes::Routes;
 use ingest::listen::otlp::OtlpListener;
 use ingest::listen::smtp::SmtpBridge;
 use ingest::listen::syslog::SyslogListener;
@@ -15,6 +21,21 @@ use tokio::task::JoinSet;
 
 use crate::config::NodeConfig;
 use crate::folder;
+
+/// The list of bridges that may forward telemetry to a node.
+const BRIDGES: &str = "allowed-bridges";
+
+/// The list of nodes that a bridge may forward to.
+const NODES: &str = "forward-nodes";
+
+/// What becomes of what is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is learned from here.
+    Node,
+    /// It is forwarded to the nodes that own it.
+    Bridge,
+}
 
 /// How long open sessions may take to come to their end.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -33,14 +54,17 @@ pub fn spool_dir(dir: &Path) -> PathBuf {
 }
 
 impl Intake {
-    /// Opens the spool and begins to listen; `None` when the configuration asks for no listener.
+    /// Opens the spool and begins to listen; `None` when the configuration asks for nothing of this.
     ///
     /// # Errors
     ///
     /// When the spool cannot be opened, or an address cannot be had.
-    pub async fn start(dir: &Path, config: &NodeConfig) -> Result<Option<Self>> {
+    pub async fn start(dir: &Path, config: &NodeConfig, role: Role) -> Result<Option<Self>> {
         let NodeConfig { smtp, otlp, syslog, .. } = config;
-        if smtp.is_none() && otlp.is_none() && syslog.is_none() {
+        let bridges = if role == Role::Node { folder::known(dir, BRIDGES)? } else { Known::new() };
+        let forward = config.forward.as_ref().filter(|_| role == Role::Bridge);
+        let listens = smtp.is_some() || otlp.is_some() || syslog.is_some();
+        if !listens && bridges.is_empty() && forward.is_none() {
             return Ok(None);
         }
         let mut random = edge::entropy()?;
@@ -64,7 +88,26 @@ impl Intake {
             let listener = SyslogListener::bind(config, spool.clone(), clock, report, random).await;
             let listener = listener.with_context(place)?;
             tell("syslog", &listener.addresses());
-            listening.spawn(listener.serve(stopped));
+            listening.spawn(listener.serve(stopped.clone()));
+        }
+        if !bridges.is_empty() {
+            let tenant = TenantId::of_name(&config.tenant);
+            let receiver = Receiver {
+                identity: folder::identity(dir)?,
+                dds: config.dds.clone(),
+                tenant,
+                bridges,
+                spool: spool.tenant(tenant)?,
+                window: config.transfer.window_chunks,
+            };
+            listening.spawn(tell_end(receiver.run(stopped.clone())));
+        }
+        if let Some(config_forward) = forward {
+            let nodes = folder::known(dir, NODES)?;
+            let routes = Routes::new(config_forward, &nodes).with_context(place)?;
+            let feeds = Feeds::open(&spool, routes)?;
+            let bridge = Bridge { identity: folder::identity(dir)?, dds: config.dds.clone(), nodes, feeds };
+            listening.spawn(tell_end(bridge.run(stopped)));
         }
         Ok(Some(Self { spool, stop, listening }))
     }
@@ -92,6 +135,12 @@ impl Intake {
             syncs = status.commits,
             "spool closed"
         );
+    }
+}
+
+async fn tell_end(work: impl Future<Output = Result<()>>) {
+    if let Err(error) = work.await {
+        tracing::error!("{error:#}");
     }
 }
 

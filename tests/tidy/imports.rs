@@ -25,6 +25,7 @@ const DDS: &str = "common/dds/src";
 const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
 const INGEST: &str = "node/ingest/src";
+const FORWARD: &str = "node/forward/src";
 const NODE: &str = "node/src";
 
 /// Every room of its crate.
@@ -35,11 +36,14 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "units", &[]),
     pure(COMMON, "id", &[]),
     pure(COMMON, "limits", &[]),
+    pure(COMMON, "glob", &[]),
     pure(COMMON, "wire", &["id", "limits", "units"]),
     pure(COMMON, "model", &["id", "limits", "units", "wire"]),
     pure(COMMON, "crypto", &["id", "limits", "units", "wire"]),
     pure(COMMON, "blob", &["crypto", "id", "limits", "units", "wire"]),
     pure(COMMON, "message", &["blob", "crypto", "id", "limits", "model", "units", "wire"]),
+    pure(COMMON, "known", &["crypto", "id", "limits"]),
+    pure(COMMON, "upload", &["blob", "crypto", "id", "limits", "message", "units", "wire"]),
     edge(DDS, "", ALL),
     edge(EDGE, "", ALL),
     pure(COORDINATOR, "lib", &[]),
@@ -61,6 +65,7 @@ const ROOMS: &[Row] = &[
     edge(INGEST, "tests", ALL),
     pure(INGEST, "record", &[]),
     pure(INGEST, "limits", &[]),
+    pure(INGEST, "forwarded", &["limits", "record"]),
     pure(INGEST, "error", &["limits"]),
     pure(INGEST, "config", &["host"]),
     pure(INGEST, "time", &[]),
@@ -79,6 +84,17 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "smtp", &["limits"]),
     pure(INGEST, "otlp", &["error", "limits", "record", "time"]),
     pure(INGEST, "syslog", &["limits", "record", "time"]),
+    pure(FORWARD, "lib", &[]),
+    pure(FORWARD, "limits", &[]),
+    pure(FORWARD, "batch", &["limits"]),
+    pure(FORWARD, "routes", &[]),
+    pure(FORWARD, "share", &["limits", "routes"]),
+    edge(FORWARD, "feed", &["limits", "routes", "share"]),
+    pure(FORWARD, "outbox", &["batch", "feed"]),
+    pure(FORWARD, "dispatch", &["feed", "outbox"]),
+    pure(FORWARD, "inbox", &["batch", "limits"]),
+    edge(FORWARD, "bridge", ALL),
+    edge(FORWARD, "receiver", ALL),
     pure(NODE, "lib", &[]),
     edge(NODE, "main", &["cli"]),
     pure(NODE, "pipeline", &[]),
@@ -113,6 +129,8 @@ const RESERVED: &[(&str, &[&str])] = &[
             "coordinator/src/cli",
             "coordinator/src/config",
             "coordinator/src/driver",
+            "node/forward/src/bridge",
+            "node/forward/src/receiver",
             "node/src/cli",
             "node/src/config",
             "node/src/driver",
@@ -140,6 +158,8 @@ const RESERVED: &[(&str, &[&str])] = &[
             "coordinator/src/cli",
             "coordinator/src/control",
             "coordinator/src/driver",
+            "node/forward/src/bridge",
+            "node/forward/src/receiver",
             "node/ingest/src/listen",
             "node/ingest/src/spool",
             "node/src/cli",

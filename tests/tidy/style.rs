@@ -13,7 +13,12 @@ const STUBS: [&str; 2] = ["todo!", "unimplemented!"];
 const CLOCKS: [&str; 2] = ["common/edge/src/clock.rs", "common/edge/src/entropy.rs"];
 
 /// The files that wait.
-const DRIVERS: [&str; 2] = ["coordinator/src/driver.rs", "node/src/driver.rs"];
+const DRIVERS: [&str; 4] = [
+    "coordinator/src/driver.rs",
+    "node/forward/src/bridge.rs",
+    "node/forward/src/receiver.rs",
+    "node/src/driver.rs",
+];
 
 /// Files that may, if they say so: the demo and the benchmarks measure.
 const MAY_MEASURE: &str = "examples/";

@@ -1,11 +1,11 @@
 //! From what was accepted to records: the bytes of an entry, read by what they are.
 
-use crate::adapt;
 use crate::error::IngestError;
 use crate::otlp::{self, Signal};
 use crate::record::TelemetryRecord;
 use crate::spool::{Entry, Kind};
 use crate::syslog;
+use crate::{adapt, forwarded};
 
 /// What an entry gave.
 #[derive(Debug, Default)]
@@ -24,6 +24,10 @@ pub fn read(entry: &Entry) -> Read {
             let rejects = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
             Read { records: adapt::records(entry.tenant, outcome.readings), rejects }
         }
+        Kind::Records => match forwarded::decode(&entry.body, entry.tenant) {
+            Ok(records) => Read { records, rejects: Vec::new() },
+            Err(fault) => Read { records: Vec::new(), rejects: vec![unread(entry, &fault)] },
+        },
         Kind::OtlpMetrics => read_otlp(entry, Signal::Metrics),
         Kind::OtlpLogs => read_otlp(entry, Signal::Logs),
         Kind::OtlpTraces => read_otlp(entry, Signal::Traces),

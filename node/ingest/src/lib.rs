@@ -22,6 +22,7 @@ pub mod directory;
 pub mod error;
 pub mod file;
 pub mod follow;
+pub mod forwarded;
 pub mod host;
 pub mod intake;
 pub mod labels;

@@ -63,6 +63,12 @@ pub const CONSUMERS_MAX: usize = 4096;
 /// Bytes of a consumer's name, which is a file's.
 pub const CONSUMER_BYTES_MAX: usize = 100;
 
+/// Labels of one source.
+pub const LABELS_MAX: usize = 64;
+
+/// Bytes of a source, of a label or of its value, when records are forwarded: sources may be paths.
+pub const FORWARDED_TEXT_BYTES_MAX: usize = 4096;
+
 /// Ids of entries that are remembered, so that one sent again is known: 32 MB, hours of the busiest source.
 pub const ENTRY_IDS_KEPT: usize = 1 << 20;
 

@@ -9,18 +9,16 @@ use common::id::TenantId;
 
 use crate::driver;
 use crate::folder::Folder;
-use crate::intake::Intake;
+use crate::intake::{Intake, Role};
 use crate::telemetry::Telemetry;
 use crate::telemetry_trainer::TelemetryTrainer;
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
     let folder = Folder::open(dir)?;
-    if folder.config.sources.is_empty() && folder.config.smtp.is_none() {
-        bail!(
-            "{}: neither [[source]] nor [smtp]: a node without telemetry has nothing to learn from",
-            dir.join("node.toml").display()
-        );
+    let place = || dir.join("node.toml").display().to_string();
+    if folder.config.forward.is_some() {
+        bail!("{}: [forward] is for `node smtp-bridge`: a node learns from what it takes in", place());
     }
     let telemetry = Arc::new(Mutex::new(Telemetry::open(&folder.config)?));
     let config = &folder.config;
@@ -34,7 +32,13 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     let every = Duration::from_millis(config.telemetry.poll_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let intake = Intake::start(&folder.dir, &folder.config).await?;
+        let intake = Intake::start(&folder.dir, &folder.config, Role::Node).await?;
+        if intake.is_none() && folder.config.sources.is_empty() {
+            bail!(
+                "{}: no [[source]], no listener, no `allowed-bridges`: a node without telemetry has nothing to learn from",
+                place()
+            );
+        }
         if let Some(intake) = &intake {
             let spool = intake.spool().tenant(TenantId::of_name(&folder.config.tenant))?;
             telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool)?;

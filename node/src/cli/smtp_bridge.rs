@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::folder::Folder;
-use crate::intake::Intake;
+use crate::intake::{Intake, Role};
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
@@ -15,7 +15,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let Some(intake) = Intake::start(dir, &config).await? else {
+        let Some(intake) = Intake::start(dir, &config, Role::Bridge).await? else {
             bail!(
                 "{}: no [smtp], [otlp] or [syslog]: there is nothing to listen for",
                 dir.join("node.toml").display()

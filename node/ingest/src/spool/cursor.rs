@@ -106,6 +106,18 @@ impl Cursor {
         self.write(Mark { position, received })
     }
 
+    /// Goes back, to read again what another consumer was to read.
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError`] names the file; the cursor then stands where it did.
+    pub fn rewind(&mut self, position: Position) -> Result<(), SpoolError> {
+        if position >= self.mark.position {
+            return Ok(());
+        }
+        self.write(Mark { position, ..self.mark })
+    }
+
     /// There is no such consumer any more: nothing is kept for it.
     ///
     /// # Errors

@@ -43,9 +43,11 @@ pub enum Kind {
     OtlpTraces,
     /// Syslog messages, each ended by LF.
     Syslog,
+    /// Records that a bridge forwarded ([`crate::forwarded`]).
+    Records,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, Records = 7 });
 
 impl Kind {
     /// What it is called in messages.
@@ -56,6 +58,7 @@ impl Kind {
             Self::OtlpLogs => "OTLP logs",
             Self::OtlpTraces => "OTLP traces",
             Self::Syslog => "syslog",
+            Self::Records => "forwarded records",
         }
     }
 }
@@ -79,6 +82,15 @@ impl EntryId {
         hasher.update(&count.to_le_bytes());
         hasher.update(&received.0.to_le_bytes());
         hasher.update(source.as_bytes());
+        Self::of_hash(&hasher.finalize())
+    }
+
+    /// Of one part of an entry: the same part of the same entry has the same id, whoever forwards it. What
+    /// makes it that part are these bytes.
+    pub fn of_part(entry: Self, part: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026 part of a spool entry");
+        hasher.update(&entry.0);
+        hasher.update(part);
         Self::of_hash(&hasher.finalize())
     }
 

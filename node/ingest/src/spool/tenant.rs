@@ -110,6 +110,11 @@ impl TenantSpool {
         lags(&self.shared.dir, &self.shared.cursors.all(), self.status().newest)
     }
 
+    /// Where the durable entries end; changes when there are more.
+    pub fn end(&self) -> watch::Receiver<Position> {
+        self.shared.end.clone()
+    }
+
     /// How it stands.
     pub fn status(&self) -> Status {
         let refused = self.shared.refused.load(Ordering::Relaxed);

@@ -1,0 +1,404 @@
+//! A node's side, as a state machine: whom it believes, what arrives, and what of it is on the disk.
+
+use std::collections::BTreeMap;
+
+use common::blob::{Arrival, Incoming};
+use common::crypto::{Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, PairKey, Recipient};
+use common::id::{BlobId, NodeId, TenantId};
+use common::known::Known;
+use common::limits::OFFER_INDEX;
+use common::message::Signed;
+use common::message::forward::{BridgePresence, IntakePresence};
+use common::message::presence::{Address, HEARTBEAT, SILENCE, VERSION};
+use common::message::receipt::{Receipt, Status};
+use common::units::{Millis, Timestamp};
+use common::wire;
+use ingest::spool::{self, Entry};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::batch;
+use crate::limits::BATCH_BYTES_MAX;
+
+/// The first wait for an answer to a hello; doubled up to [`HEARTBEAT`].
+const HELLO: Millis = Millis(50);
+
+/// What a node does, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Write this hello.
+    Presence(Vec<u8>),
+    /// Write this receipt to a bridge.
+    Receipt {
+        /// Where the bridge reads.
+        to: Address,
+        /// Which blob.
+        blob: BlobId,
+        /// The sealed receipt.
+        bytes: Vec<u8>,
+    },
+    /// Store these parts; answer with [`Inbox::on_stored`].
+    Store {
+        /// Which bridge sent them.
+        bridge: NodeId,
+        /// In which blob.
+        blob: BlobId,
+        /// Entries of this node's tenant.
+        parts: Vec<Entry>,
+    },
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// Something an operator would want to know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Note {
+    /// Both hellos have come through.
+    #[error("bridge `{0}` forwards to this node")]
+    Connected(String),
+    /// A bridge has fallen silent.
+    #[error("bridge `{0}` is not heard any more")]
+    Lost(String),
+    /// A message was not acted on.
+    #[error("ignored {topic} message: {reason}")]
+    Ignored {
+        /// On which topic.
+        topic: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// What came was not stored.
+    #[error("telemetry from bridge `{bridge}` is not stored, and will be sent again: {reason}")]
+    NotStored {
+        /// From whom.
+        bridge: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a node knows when it starts.
+#[derive(Debug)]
+pub struct Setup {
+    /// Who it is.
+    pub identity: Identity,
+    /// Whose telemetry it takes.
+    pub tenant: TenantId,
+    /// The bridges that it believes.
+    pub bridges: Known,
+    /// Where it reads batches.
+    pub chunks: Address,
+    /// Chunks that may be on their way without a receipt.
+    pub window: u32,
+    /// Randomness.
+    pub random: ChaCha20Rng,
+}
+
+/// What comes in from all bridges.
+#[derive(Debug)]
+pub struct Inbox {
+    setup: Setup,
+    keyring: Keyring,
+    session: u64,
+    links: BTreeMap<NodeId, Link>,
+    /// The last blob of each bridge.
+    transfers: BTreeMap<NodeId, Transfer>,
+    receipts: u32,
+    hello_at: Timestamp,
+    hello_after: Millis,
+    /// Since when no bridge has answered.
+    alone_since: Option<Timestamp>,
+    seq: u64,
+}
+
+/// What is known of a bridge.
+#[derive(Debug)]
+struct Link {
+    receipts: Address,
+    seq: u64,
+    heard: Timestamp,
+    answered: bool,
+}
+
+#[derive(Debug)]
+struct Transfer {
+    blob: BlobId,
+    pair: PairKey,
+    package: [u8; 16],
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Receiving(Box<Incoming>),
+    Storing,
+    Ended(Status),
+}
+
+impl Inbox {
+    /// Nobody is heard yet.
+    pub fn new(mut setup: Setup, now: Timestamp) -> Self {
+        let keyring = Keyring::new(setup.identity.node_id(), now, &mut setup.random);
+        let session = setup.random.next_u64();
+        let (links, transfers) = Default::default();
+        let (hello_at, hello_after, alone_since) = (now, HELLO, Some(now));
+        Self {
+            setup,
+            keyring,
+            session,
+            links,
+            transfers,
+            receipts: 0,
+            hello_at,
+            hello_after,
+            alone_since,
+            seq: 0,
+        }
+    }
+
+    /// The node reads batches elsewhere now.
+    pub fn on_moved(&mut self, chunks: Address, now: Timestamp) {
+        self.setup.chunks = chunks;
+        (self.hello_at, self.hello_after) = (now, HELLO);
+        self.alone_since = Some(now);
+        self.links.values_mut().for_each(|link| link.answered = false);
+    }
+
+    /// Since when no bridge has answered; `None` while one does.
+    pub fn unanswered_since(&self) -> Option<Timestamp> {
+        self.alone_since
+    }
+
+    /// Takes a bridge's hello.
+    pub fn on_hello(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let key_of = |signer| self.setup.bridges.get(&signer).map(|peer| &peer.key);
+        let Signed { signer, body } = match Signed::<BridgePresence>::open(bytes, Label::Bridge, key_of) {
+            Ok(signed) => signed,
+            Err(error) => return ignored("bridge", &error, out),
+        };
+        if body.version != VERSION {
+            let reason = format!("it speaks version {}, this is version {VERSION}", body.version);
+            return ignored("bridge", &reason, out);
+        }
+        let before = self.links.get(&signer);
+        if before.is_some_and(|link| body.seq <= link.seq) {
+            return;
+        }
+        let me = self.setup.identity.node_id();
+        let answered = body.heard.iter().any(|heard| heard.node == me && heard.session == self.session);
+        if answered && before.is_none_or(|link| !link.answered) {
+            out.push(Output::Note(Note::Connected(self.name(signer))));
+        }
+        self.links.insert(signer, Link { receipts: body.receipts, seq: body.seq, heard: now, answered });
+        self.count_answers(now);
+    }
+
+    /// Takes a piece of a batch: an offer or a chunk.
+    pub fn on_piece(
+        &mut self,
+        blob: BlobId,
+        index: u32,
+        bytes: &[u8],
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        let bridge =
+            self.transfers.iter().find(|(_, transfer)| transfer.blob == blob).map(|(bridge, _)| *bridge);
+        match bridge {
+            Some(bridge) if index == OFFER_INDEX => self.answer(bridge, true, out),
+            Some(bridge) => self.on_chunk(bridge, index, bytes, now, out),
+            None if index == OFFER_INDEX => match self.admit(bytes, now) {
+                Ok(bridge) => self.answer(bridge, false, out),
+                Err(reason) => ignored("record_chunk", &reason, out),
+            },
+            None => (),
+        }
+    }
+
+    /// The parts of a blob are on the disk, or the spool refused them.
+    pub fn on_stored(
+        &mut self,
+        bridge: NodeId,
+        blob: BlobId,
+        stored: Result<(), spool::Refusal>,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(&bridge).filter(|transfer| transfer.blob == blob) else {
+            return;
+        };
+        let package = transfer.package;
+        match stored {
+            Ok(()) => {
+                transfer.stage = Stage::Ended(Status::Complete);
+                let before = self.keyring.package();
+                self.keyring.on_used(&package, now, &mut self.setup.random);
+                if self.keyring.package() != before {
+                    self.hello_at = now;
+                }
+                self.answer(bridge, false, out);
+            }
+            Err(refusal) => self.refuse(bridge, refusal.to_string(), out),
+        }
+    }
+
+    /// Time has passed: hellos, and transfers that stall.
+    pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        for (bridge, link) in &mut self.links {
+            if link.answered && now >= link.heard + SILENCE {
+                link.answered = false;
+                out.push(Output::Note(Note::Lost(name(&self.setup.bridges, *bridge))));
+            }
+        }
+        self.count_answers(now);
+        self.keyring.refresh(now, &mut self.setup.random);
+        if now >= self.hello_at {
+            self.hello(now, out);
+        }
+        let stalled = |(bridge, transfer): (&NodeId, &mut Transfer)| match &mut transfer.stage {
+            Stage::Receiving(incoming) => incoming.is_stalled(now).then_some(*bridge),
+            Stage::Storing | Stage::Ended(_) => None,
+        };
+        let stalled: Vec<NodeId> = self.transfers.iter_mut().filter_map(stalled).collect();
+        for bridge in stalled {
+            self.answer(bridge, true, out);
+        }
+    }
+
+    /// When [`Self::on_tick`] is due next.
+    pub fn next_wake(&self) -> Timestamp {
+        let wake = |transfer: &Transfer| match &transfer.stage {
+            Stage::Receiving(incoming) => Some(incoming.next_wake()),
+            Stage::Storing | Stage::Ended(_) => None,
+        };
+        self.transfers.values().filter_map(wake).min().map_or(self.hello_at, |wake| wake.min(self.hello_at))
+    }
+
+    /// Cheap checks first, then the signature, then the key exchange.
+    fn admit(&mut self, bytes: &[u8], now: Timestamp) -> Result<NodeId, String> {
+        let manifest: Manifest = wire::decode(bytes).map_err(|error| format!("not a manifest: {error}"))?;
+        let header = *manifest.claimed_header();
+        let bridge = header.sender;
+        let key = self.setup.bridges.get(&bridge).map(|peer| peer.key);
+        let key = key.ok_or_else(|| format!("unknown sender {bridge}"))?;
+        let name = self.name(bridge);
+        if header.subject.kind != Kind::Records
+            || header.recipient != Recipient::One(self.setup.identity.node_id())
+        {
+            return Err(format!("not telemetry from bridge `{name}` to this node"));
+        }
+        if header.subject.tenant != self.setup.tenant {
+            return Err(format!("telemetry of another tenant from bridge `{name}`"));
+        }
+        let bytes = header.layout.plain_bytes();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(format!("{bytes} bytes from bridge `{name}` are more than a batch may have"));
+        }
+        let manifest = manifest.verify(&key).map_err(|error| format!("bridge `{name}`: {error}"))?;
+        // It does not say to which of our keys it is sealed; there are three at most.
+        let mut opened = Err(OpenError::WrongKey);
+        for key in self.keyring.keys() {
+            opened = Opener::for_one(&manifest, key).map(|opened| (opened, key.package().nonce));
+            if opened.is_ok() {
+                break;
+            }
+        }
+        let ((opener, pair), package) = opened.map_err(|error| format!("bridge `{name}`: {error}"))?;
+        let incoming = Incoming::new(opener, Vec::new(), self.setup.window, now);
+        let stage = Stage::Receiving(Box::new(incoming));
+        self.transfers.insert(bridge, Transfer { blob: manifest.blob(), pair, package, stage });
+        Ok(bridge)
+    }
+
+    fn on_chunk(&mut self, bridge: NodeId, index: u32, sealed: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let Some(transfer) = self.transfers.get_mut(&bridge) else { return };
+        let Stage::Receiving(incoming) = &mut transfer.stage else {
+            return self.answer(bridge, false, out);
+        };
+        match incoming.on_chunk(index, sealed, now) {
+            Ok(Arrival::Stored { receipt_due: true }) => self.answer(bridge, false, out),
+            // A chunk that does not open is asked for again; anyone may have written it.
+            Ok(Arrival::Stored { .. } | Arrival::Duplicate) | Err(_) => (),
+            Ok(Arrival::Complete) => self.arrived(bridge, out),
+        }
+    }
+
+    fn arrived(&mut self, bridge: NodeId, out: &mut Vec<Output>) {
+        let Some(transfer) = self.transfers.get_mut(&bridge) else { return };
+        let Stage::Receiving(incoming) = std::mem::replace(&mut transfer.stage, Stage::Storing) else {
+            return;
+        };
+        let blob = transfer.blob;
+        let parts = incoming.finish().map_err(|error| error.to_string()).and_then(|plain| self.parts(&plain));
+        match parts {
+            Ok(parts) => out.push(Output::Store { bridge, blob, parts }),
+            Err(reason) => self.refuse(bridge, reason, out),
+        }
+    }
+
+    fn parts(&self, plain: &[u8]) -> Result<Vec<Entry>, String> {
+        let parts = batch::decode(plain).map_err(|error| error.to_string())?;
+        let foreign = |part: &&Entry| part.tenant != self.setup.tenant || part.kind != spool::Kind::Records;
+        match parts.iter().find(foreign) {
+            Some(part) => Err(format!("it holds {} of tenant {:?}", part.kind.name(), part.tenant)),
+            None => Ok(parts),
+        }
+    }
+
+    fn refuse(&mut self, bridge: NodeId, reason: String, out: &mut Vec<Output>) {
+        out.push(Output::Note(Note::NotStored { bridge: self.name(bridge), reason }));
+        if let Some(transfer) = self.transfers.get_mut(&bridge) {
+            transfer.stage = Stage::Ended(Status::Refused);
+        }
+        self.answer(bridge, false, out);
+    }
+
+    /// Tells a bridge how its blob stands.
+    fn answer(&mut self, bridge: NodeId, stalled: bool, out: &mut Vec<Output>) {
+        let Some(transfer) = self.transfers.get(&bridge) else { return };
+        let Some(link) = self.links.get(&bridge) else { return };
+        let status = match &transfer.stage {
+            Stage::Receiving(incoming) => {
+                Status::Open { window: self.setup.window, stalled, gaps: incoming.gaps() }
+            }
+            Stage::Storing => Status::Queued,
+            Stage::Ended(status) => status.clone(),
+        };
+        self.receipts += 1;
+        let receipt = Receipt { blob: transfer.blob, seq: self.receipts, status };
+        let bytes = receipt.seal(self.setup.identity.node_id(), &transfer.pair);
+        out.push(Output::Receipt { to: link.receipts, blob: transfer.blob, bytes });
+    }
+
+    fn hello(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.seq = now.0.max(self.seq + 1);
+        let presence = IntakePresence {
+            session: self.session,
+            seq: self.seq,
+            package: self.keyring.package(),
+            chunks: self.setup.chunks,
+            version: VERSION,
+        };
+        out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Intake, &presence)));
+        let after = if self.alone_since.is_some() { self.hello_after } else { HEARTBEAT };
+        self.hello_after = Millis(after.0 * 2).min(HEARTBEAT);
+        self.hello_at = now + after;
+    }
+
+    fn count_answers(&mut self, now: Timestamp) {
+        let answered = self.links.values().any(|link| link.answered);
+        self.alone_since = if answered { None } else { self.alone_since.or(Some(now)) };
+    }
+
+    fn name(&self, bridge: NodeId) -> String {
+        name(&self.setup.bridges, bridge)
+    }
+}
+
+fn name(bridges: &Known, bridge: NodeId) -> String {
+    bridges.get(&bridge).map_or_else(|| bridge.to_string(), |peer| peer.name.clone())
+}
+
+fn ignored(topic: &'static str, reason: &impl ToString, out: &mut Vec<Output>) {
+    out.push(Output::Note(Note::Ignored { topic, reason: reason.to_string() }));
+}
