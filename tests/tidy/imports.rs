@@ -93,6 +93,7 @@ const ROOMS: &[Row] = &[
     pure(FORWARD, "outbox", &["batch", "feed"]),
     pure(FORWARD, "dispatch", &["feed", "outbox"]),
     pure(FORWARD, "inbox", &["batch", "limits"]),
+    edge(FORWARD, "tests", ALL),
     edge(FORWARD, "bridge", ALL),
     edge(FORWARD, "receiver", ALL),
     pure(NODE, "lib", &[]),
