@@ -118,7 +118,7 @@ impl Receiver {
                     }
                 }
                 Event::Stored((bridge, blob, stored)) => {
-                    inbox.on_stored(bridge, blob, stored, now(), &mut out)
+                    inbox.on_stored(bridge, blob, stored, now(), &mut out);
                 }
                 Event::Tick => (),
             }
