@@ -25,6 +25,7 @@ const DDS: &str = "common/dds/src";
 const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
 const INGEST: &str = "node/ingest/src";
+const PIPELINE: &str = "node/pipeline/src";
 const NODE: &str = "node/src";
 
 /// Every room of its crate.
@@ -79,11 +80,11 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "smtp", &["limits"]),
     pure(INGEST, "otlp", &["error", "limits", "record", "time"]),
     pure(INGEST, "syslog", &["limits", "record", "time"]),
+    pure(PIPELINE, "", ALL),
     pure(NODE, "lib", &[]),
     edge(NODE, "main", &["cli"]),
-    pure(NODE, "pipeline", &[]),
-    pure(NODE, "learn", &["pipeline"]),
-    pure(NODE, "detect", &["learn", "pipeline"]),
+    pure(NODE, "learn", &[]),
+    pure(NODE, "detect", &["learn"]),
     pure(NODE, "outgoing", &[]),
     pure(NODE, "participant", &["outgoing"]),
     pure(NODE, "config", &["detect"]),
