@@ -98,7 +98,17 @@ const ROOMS: &[Row] = &[
     edge(
         NODE,
         "cli",
-        &["detect", "driver", "folder", "intake", "kept", "learn", "telemetry", "telemetry_trainer"],
+        &[
+            "config",
+            "detect",
+            "driver",
+            "folder",
+            "intake",
+            "kept",
+            "learn",
+            "telemetry",
+            "telemetry_trainer",
+        ],
     ),
 ];
 

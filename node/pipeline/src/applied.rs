@@ -112,6 +112,11 @@ impl fmt::Display for OfMetric<'_> {
 }
 
 impl Applied {
+    /// Whether anything was left out, or left open.
+    pub const fn left_something(&self) -> bool {
+        self.records_left_out + self.values_left_out + self.gaps_left_open > 0
+    }
+
     /// Leaves a record out.
     pub(crate) fn leave_out(&mut self, record: &TelemetryRecord, reason: Reason) {
         self.records_left_out += 1;

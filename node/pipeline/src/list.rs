@@ -3,15 +3,15 @@
 use std::fmt;
 
 use ingest::record::TelemetryRecord;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::applied::Applied;
 use crate::limits::STAGES_MAX;
 use crate::stage::Stage;
 
 /// The stages that records go through, one after the other. Without any, records stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Stage>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Pipeline(Vec<Stage>);
 
 /// More stages than a list may have.
@@ -152,6 +152,35 @@ impl TryFrom<Vec<Stage>> for Pipeline {
     }
 }
 
+impl<'de> Deserialize<'de> for Pipeline {
+    /// Stage by stage, so that what is wrong is said of one with its place in the list: the text of a table that
+    /// is chosen by its `kind` has no line any more.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Pipeline;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of stages")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pipeline, A::Error> {
+                let mut stages = Vec::new();
+                let wrong = |number: usize, error: A::Error| {
+                    A::Error::custom(format_args!("stage {number}: {}", error.to_string().trim_end()))
+                };
+                while let Some(stage) = list.next_element().map_err(|error| wrong(stages.len() + 1, error))? {
+                    stages.push(stage);
+                }
+                Pipeline::try_from(stages).map_err(A::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_seq(InOrder)
+    }
+}
+
 /// One line: the counts, and the first reason.
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,6 +273,18 @@ mod tests {
         let json = serde_json::to_string(&list).unwrap();
         assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), list);
         assert_eq!(list.stages().len(), 8);
+    }
+
+    #[test]
+    fn a_stage_that_cannot_be_is_named_by_its_place() {
+        #[derive(Debug, Deserialize)]
+        struct Config {
+            #[expect(dead_code, reason = "it is not read: the list is wrong")]
+            stage: Pipeline,
+        }
+        let text = listed(&["kind = 'deduplicate'", "kind = 'fill'\nevery_s = 60\nrows_max = 0"]);
+        let error = toml::from_str::<Config>(&text).unwrap_err().to_string();
+        assert!(error.contains("\nstage 2: `rows_max` is not within 1 to 1440"), "{error}");
     }
 
     #[test]
