@@ -50,5 +50,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes in a configuration file or one request on the control socket.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
+/// Bytes of a pattern of names: twice those of a metric's name.
+pub const GLOB_BYTES_MAX: usize = 256;
+
 const _: () = assert!(CHUNK_SEALED_BYTES + 1024 < 65_507, "a chunk and its headers fit one datagram");
 const _: () = assert!(PARAMETERS_MAX * 4 < BLOB_BYTES_MAX, "a full model fits one blob");

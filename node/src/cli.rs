@@ -1,6 +1,7 @@
 //! The `node` command.
 
 mod evaluate;
+mod pipeline;
 mod run;
 mod score;
 mod smtp_bridge;
@@ -14,7 +15,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use common::crypto::{Identity, PublicIdentity};
+use common::id::TenantId;
 use edge::print_lines;
+use ingest::record::TelemetryRecord;
+use ingest::{CsvSource, Interval, Source};
 
 use crate::folder::{Folder, SAMPLE_CONFIG};
 
@@ -45,6 +49,8 @@ enum Command {
     SmtpBridge,
     /// Look into the spool of what was accepted.
     Spool(spool::Options),
+    /// Show the stages that records go through, and what they make of a file.
+    Pipeline(pipeline::Options),
     /// Score telemetry with the model that this node keeps.
     Score(score::Score),
     /// Compare the kept model with one trained on this node alone, on labelled telemetry.
@@ -70,6 +76,17 @@ struct Init {
     interfaces: Vec<IpAddr>,
 }
 
+/// How the rows of a file get their time.
+#[derive(Args)]
+struct RowTimes {
+    /// The column that holds the time; without it, records are `--interval-s` apart.
+    #[arg(long, value_name = "NAME")]
+    timestamp_column: Option<String>,
+    /// Seconds between two records of a file without timestamps.
+    #[arg(long, default_value_t = 60.0)]
+    interval_s: f64,
+}
+
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -92,6 +109,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Run => run::execute(dir),
         Command::SmtpBridge => smtp_bridge::execute(dir),
         Command::Spool(options) => spool::execute(dir, options),
+        Command::Pipeline(options) => pipeline::execute(dir, options),
         Command::Score(options) => score::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
     }
@@ -128,6 +146,18 @@ fn progress_bar(length: u64, what: &'static str) -> indicatif::ProgressBar {
     }
     bar.set_message(what);
     bar
+}
+
+/// All records of a file; rows that were left out are told on stderr.
+fn read(file: &Path, tenant: TenantId, times: &RowTimes) -> Result<Vec<TelemetryRecord>> {
+    let source = Source::Csv(CsvSource {
+        path: file.to_owned(),
+        timestamp_column: times.timestamp_column.clone(),
+        interval_s: Interval::try_from(times.interval_s).context("--interval-s")?,
+    });
+    let ingested = ingest::records(&source, tenant, edge::now(), None)?;
+    report_rejected(&ingested);
+    Ok(ingested.records)
 }
 
 /// Tells on stderr what of a source was left out.

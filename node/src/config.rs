@@ -9,6 +9,7 @@ use ingest::Source;
 use ingest::listen::otlp::OtlpConfig;
 use ingest::listen::smtp::SmtpConfig;
 use ingest::listen::syslog::SyslogConfig;
+use pipeline::Pipeline;
 
 /// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +43,9 @@ pub struct NodeConfig {
     /// Which nodes own what this bridge takes in.
     #[serde(default)]
     pub forward: Option<ForwardConfig>,
+    /// What records go through first, in this order.
+    #[serde(rename = "stage", default)]
+    pub stages: Pipeline,
     /// How records become windows and scores.
     #[serde(default)]
     pub preparation: Preparation,
@@ -128,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listeners_in_comments_of_the_sample_are_what_the_code_reads() {
+    fn the_listeners_and_stages_in_comments_of_the_sample_are_what_the_code_reads() {
         let from = SAMPLE.find("# [smtp]").unwrap();
         // Text has a blank behind its mark and no `=` or `[`; keys and sections lose the mark.
         let key = |line: &str| line.trim_start_matches("# ").to_owned();
@@ -139,12 +143,24 @@ mod tests {
         let (smtp, otlp, syslog) = (config.smtp.unwrap(), config.otlp.unwrap(), config.syslog.unwrap());
         assert!(smtp.tls.is_some() && otlp.tls.is_some() && syslog.tls.is_some());
         assert_eq!(config.forward.unwrap().routes.len(), 2);
+        let kinds: Vec<&str> = config.stages.stages().iter().map(pipeline::Stage::kind).collect();
+        let in_order =
+            ["validate", "deduplicate", "convert", "enrich", "filter", "prioritise", "resample", "fill"];
+        assert_eq!(kinds, in_order);
+        assert_eq!(config.stages.warnings(), []);
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_name_and_line() {
         let error = NodeConfig::parse(&format!("surprise = 1\n{SAMPLE}")).unwrap_err().to_string();
         assert!(error.contains("surprise") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_stage_that_cannot_be_is_refused_by_its_place() {
+        let bad = format!("{SAMPLE}\n[[stage]]\nkind = \"fill\"\nevery_s = 60\nrows_max = 0\n");
+        let error = NodeConfig::parse(&bad).unwrap_err().to_string();
+        assert!(error.contains("stage 1: `rows_max` is not within 1 to 1440"), "{error}");
     }
 
     #[test]

@@ -13,8 +13,7 @@ pub use train::{Progress, Trained, Training, train};
 
 use burn::tensor::Device;
 use common::model::{Forecaster, ParameterVector, Schema, SchemaError, Task};
-
-use crate::pipeline::Windows;
+use pipeline::Windows;
 
 /// Why a model was not trained or used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -85,11 +84,27 @@ pub(crate) mod samples {
     //! A small task and telemetry that can be foreseen.
 
     use std::ops::ControlFlow;
+    use std::sync::Arc;
 
     use common::model::{Forecaster, MetricName};
+    use common::units::Timestamp;
+    use pipeline::{Row, Table, Window, Windows, window};
 
     use super::Progress;
-    use crate::pipeline::{Window, Windows, samples::table, window};
+
+    /// One source, a row a second, these values.
+    pub(crate) fn table(columns: usize, values: &[f32]) -> Table {
+        let rows = (0..values.len() / columns).map(|record| row(0, record)).collect();
+        Table { columns, rows, values: values.to_vec() }
+    }
+
+    pub(crate) fn row(source: u32, record: usize) -> Row {
+        Row { source, at: Timestamp::from_millis(record as u64 * 1000), record }
+    }
+
+    pub(crate) fn names(names: &[&str]) -> Arc<[MetricName]> {
+        names.iter().map(|name| MetricName::try_from(*name).unwrap()).collect()
+    }
 
     pub(crate) fn forecaster(metrics: &[&str], past_steps: u32, hidden: &[u32]) -> Forecaster {
         let metrics: Vec<_> = metrics.iter().map(|name| MetricName::try_from(*name).unwrap()).collect();

@@ -10,7 +10,6 @@ pub mod kept;
 pub mod learn;
 pub mod outgoing;
 pub mod participant;
-pub mod pipeline;
 pub mod telemetry;
 pub mod telemetry_trainer;
 pub mod trainer;

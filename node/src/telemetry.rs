@@ -1,4 +1,5 @@
-//! What a running node knows of its machine: the sources it follows, and the newest records of each.
+//! What a running node knows of its machine: the sources it follows, the newest records of each, and what the
+//! stages of its configuration make of them.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,7 @@ use ingest::limits::{ENTRY_IDS_KEPT, LOOK_RECORDS};
 use ingest::record::TelemetryRecord;
 use ingest::spool::{Cursor, Position, Reader, SpoolError, TenantSpool, Unique};
 use ingest::{Format, IngestError, Ingested, Source, intake};
+use pipeline::Pipeline;
 
 /// What the spool calls us.
 const CONSUMER: &str = "pipeline";
@@ -26,6 +28,9 @@ pub struct Telemetry {
     dropped: u64,
     /// Counts the looks that found something: what was made of the records is stale when it has changed.
     version: u64,
+    stages: Pipeline,
+    /// What the stages made of the records of a version.
+    staged: Option<(u64, Vec<TelemetryRecord>)>,
 }
 
 /// One source being read.
@@ -63,8 +68,15 @@ impl Telemetry {
         let tenant = TenantId::of_name(&config.tenant);
         let sources: Result<Vec<Open>, IngestError> =
             config.sources.iter().map(|source| open(source, tenant)).collect();
-        let records_max = config.telemetry.records_max;
-        Ok(Self { sources: sources?, records: VecDeque::new(), records_max, dropped: 0, version: 0 })
+        Ok(Self {
+            sources: sources?,
+            records: VecDeque::new(),
+            records_max: config.telemetry.records_max,
+            dropped: 0,
+            version: 0,
+            stages: config.stages.clone(),
+            staged: None,
+        })
     }
 
     /// Reads what is pushed as well.
@@ -113,9 +125,25 @@ impl Telemetry {
         self.version
     }
 
-    /// The records, each source's in the order of time.
-    pub fn records(&mut self) -> &[TelemetryRecord] {
-        self.records.make_contiguous()
+    /// The records after the stages, and what an operator should know of them: what each stage left out. All
+    /// records that are kept go through the stages again when there are new ones, and only then.
+    pub fn records(&mut self) -> (&[TelemetryRecord], Vec<String>) {
+        let mut notes = Vec::new();
+        if self.stages.stages().is_empty() {
+            return (&*self.records.make_contiguous(), notes);
+        }
+        let version = self.version;
+        let fresh = self.staged.take().filter(|(of, _)| *of == version);
+        let (_, staged) = self.staged.insert(fresh.unwrap_or_else(|| {
+            let records = self.records.iter().cloned().collect();
+            let staged = self.stages.run_with(records, |step| {
+                if step.applied.left_something() {
+                    notes.push(step.to_string());
+                }
+            });
+            (version, staged)
+        }));
+        (staged.as_slice(), notes)
     }
 }
 

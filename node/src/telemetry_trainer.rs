@@ -50,8 +50,9 @@ impl TelemetryTrainer {
             return Ok(Arc::clone(history));
         }
         let preparation = Preparation { stride, ..self.preparation };
-        let history =
-            History::prepare(task, telemetry.records(), &preparation).map_err(|error| error.to_string())?;
+        let (records, notes) = telemetry.records();
+        notes.iter().for_each(|note| tracing::info!("{note}"));
+        let history = History::prepare(task, records, &preparation).map_err(|error| error.to_string())?;
         let history = Arc::new(history);
         self.prepared = Some((version, task.clone(), stride, Arc::clone(&history)));
         Ok(history)

@@ -26,6 +26,7 @@ const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
 const INGEST: &str = "node/ingest/src";
 const FORWARD: &str = "node/forward/src";
+const PIPELINE: &str = "node/pipeline/src";
 const NODE: &str = "node/src";
 
 /// Every room of its crate.
@@ -96,11 +97,11 @@ const ROOMS: &[Row] = &[
     edge(FORWARD, "tests", ALL),
     edge(FORWARD, "bridge", ALL),
     edge(FORWARD, "receiver", ALL),
+    pure(PIPELINE, "", ALL),
     pure(NODE, "lib", &[]),
     edge(NODE, "main", &["cli"]),
-    pure(NODE, "pipeline", &[]),
-    pure(NODE, "learn", &["pipeline"]),
-    pure(NODE, "detect", &["learn", "pipeline"]),
+    pure(NODE, "learn", &[]),
+    pure(NODE, "detect", &["learn"]),
     pure(NODE, "outgoing", &[]),
     pure(NODE, "participant", &["outgoing"]),
     pure(NODE, "config", &["detect"]),
@@ -114,7 +115,17 @@ const ROOMS: &[Row] = &[
     edge(
         NODE,
         "cli",
-        &["detect", "driver", "folder", "intake", "kept", "learn", "telemetry", "telemetry_trainer"],
+        &[
+            "config",
+            "detect",
+            "driver",
+            "folder",
+            "intake",
+            "kept",
+            "learn",
+            "telemetry",
+            "telemetry_trainer",
+        ],
     ),
 ];
 

@@ -24,7 +24,7 @@ pub struct RouteConfig {
     pub tenant: String,
     /// Names of sources, with `*` and `?`. Without it, every source.
     #[serde(default)]
-    pub hosts: Option<Vec<String>>,
+    pub hosts: Option<Vec<Glob>>,
     /// Names of nodes: each source belongs to one of them.
     pub nodes: Vec<String>,
 }
@@ -83,8 +83,7 @@ impl Routes {
             if nodes.is_empty() {
                 return Err(RouteError::NoNodes(number));
             }
-            let hosts = route.hosts.as_ref().map(|hosts| hosts.iter().map(|host| Glob::new(host)).collect());
-            routes.push(Route { hosts, nodes });
+            routes.push(Route { hosts: route.hosts.clone(), nodes });
         }
         let open = |route: &&RouteConfig| {
             let routes = &tenants[&TenantId::of_name(&route.tenant)];
@@ -117,7 +116,7 @@ impl Routes {
     /// evenly, and a node that is added or removed moves its own share and no other.
     pub fn owner(&self, tenant: TenantId, source: &str) -> Option<NodeId> {
         let fits = |route: &&Route| {
-            route.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| host.fits(source)))
+            route.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| host.matches(source)))
         };
         let route = self.tenants.get(&tenant)?.iter().find(fits)?;
         route.nodes.iter().copied().max_by_key(|node| weight(tenant, source, *node))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One source of telemetry, chosen by its `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -66,8 +66,8 @@ pub struct Format {
 }
 
 /// A positive length of time, written as a number of seconds: `60`, `0.5`. Kept in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "f64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Interval(u64);
 
 /// The number of seconds is not between a microsecond and a year.
@@ -99,6 +99,12 @@ impl Interval {
 impl Default for Interval {
     fn default() -> Self {
         Self(60_000_000)
+    }
+}
+
+impl From<Interval> for f64 {
+    fn from(interval: Interval) -> Self {
+        interval.0 as Self / 1e6
     }
 }
 

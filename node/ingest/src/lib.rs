@@ -44,6 +44,7 @@ use common::units::Timestamp;
 
 pub use self::config::{CsvSource, DirectorySource, Format, HostSource, Interval, Source};
 pub use self::error::{IngestError, RowError};
+pub use self::time::rfc3339;
 
 use self::limits::{RECORDS_MAX, ROW_ERRORS_KEPT, VALUES_MAX};
 use crate::record::TelemetryRecord;

@@ -39,8 +39,9 @@ fn micros(digits: &str) -> Option<u64> {
     Some(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-/// RFC 3339, section 5.6, as [`parse`] takes it.
-pub(super) fn rfc3339(cell: &str) -> Option<Timestamp> {
+/// The time of a text in RFC 3339, section 5.6. A blank may stand for the `T`, and a time without an offset is UTC.
+/// `None` for anything else, and for times before 1970.
+pub fn rfc3339(cell: &str) -> Option<Timestamp> {
     let (date, rest) = (cell.get(..10)?, cell.get(10..)?);
     let rest = rest.strip_prefix(['T', 't', ' '])?;
     let (clock, rest) = (rest.get(..8)?, rest.get(8..)?);

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -15,8 +16,9 @@ use crate::folder::Folder;
 use crate::kept;
 use crate::learn::{self, Training};
 use crate::telemetry_trainer::node_seed;
-use ingest::record::TelemetryRecord;
+use ingest::record::{Origin, TelemetryRecord};
 use ingest::{CsvSource, Source, labels};
+use pipeline::Pipeline;
 
 #[derive(Args)]
 pub(super) struct Evaluate {
@@ -60,8 +62,9 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
     let (detector, note) = kept::read(dir)?;
     let tenant = TenantId::of_name(&config.tenant);
-    let training = read_all(&config.sources, tenant)?;
+    let training = super::pipeline::staged(&config.stages, read_all(&config.sources, tenant)?);
     let test = read_all(&[like_first(&config.sources, &options.test)?], tenant)?;
+    let test = staged_in_place(&config.stages, test)?;
     let labels = labels::read_labels(&options.labels)?;
     let plan = Plan {
         task: detector.profile().task()?,
@@ -123,6 +126,25 @@ fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<Strin
         row("federated", federated),
         row("tuned", tuned),
     ])
+}
+
+/// The test records after the stages. Labels are matched by place, so stages may change values here, never which
+/// records there are.
+fn staged_in_place(stages: &Pipeline, records: Vec<TelemetryRecord>) -> Result<Vec<TelemetryRecord>> {
+    let place = |record: &TelemetryRecord| (Arc::clone(&record.origin), record.at);
+    let places: Vec<_> = records.iter().map(place).collect();
+    let staged = super::pipeline::staged(stages, records);
+    let same = |(origin, at): &(Arc<Origin>, _), record: &TelemetryRecord| {
+        origin.tenant == record.origin.tenant && *origin.source == *record.source() && *at == record.at
+    };
+    if staged.len() != places.len() || !places.iter().zip(&staged).all(|(place, record)| same(place, record))
+    {
+        bail!(
+            "the [[stage]] list of node.toml leaves out, adds or moves records of the test file, and its labels \
+             are matched by place: evaluate with stages that change values only"
+        );
+    }
+    Ok(staged)
 }
 
 /// The test file, with the time of its rows given as in the node's own files.

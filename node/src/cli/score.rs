@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use common::id::TenantId;
 use edge::{Format, print_lines};
@@ -13,7 +13,6 @@ use crate::detect::Scored;
 use crate::folder::Folder;
 use crate::kept;
 use ingest::record::TelemetryRecord;
-use ingest::{CsvSource, Interval, Source};
 
 /// Records scored between two steps of the progress bar.
 const STEP: usize = 10_000;
@@ -23,12 +22,8 @@ pub(super) struct Score {
     /// CSV files, plain or gzip, with the metrics of the model.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The column that holds the time; without it, records are `--interval-s` apart.
-    #[arg(long, value_name = "NAME")]
-    timestamp_column: Option<String>,
-    /// Seconds between two records of a file without timestamps.
-    #[arg(long, default_value_t = 60.0)]
-    interval_s: f64,
+    #[command(flatten)]
+    times: super::RowTimes,
     /// `text` prints alarms and a summary, `json` every record.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -46,9 +41,10 @@ struct Line<'r> {
 
 pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
     let (detector, _) = kept::read(dir)?;
-    let tenant = TenantId::of_name(&Folder::config(dir)?.tenant);
+    let config = Folder::config(dir)?;
+    let tenant = TenantId::of_name(&config.tenant);
     for file in &options.files {
-        let records = read(file, tenant, options)?;
+        let records = super::pipeline::staged(&config.stages, super::read(file, tenant, &options.times)?);
         let bar = progress_bar(records.len() as u64, "scoring");
         let (mut scored, mut alarms, mut from) = (0, 0, 0);
         // Each step sees the records before it, so that it needs no run-up of its own.
@@ -89,16 +85,4 @@ fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Re
         Format::Text => alarm
             .then(|| format!("{} at {} ms: score {:.3}", line.source, line.at_ms, score.unwrap_or(f64::NAN))),
     })
-}
-
-/// All records of a file; rows that were left out are told on stderr.
-fn read(file: &Path, tenant: TenantId, options: &Score) -> Result<Vec<TelemetryRecord>> {
-    let source = Source::Csv(CsvSource {
-        path: file.to_owned(),
-        timestamp_column: options.timestamp_column.clone(),
-        interval_s: Interval::try_from(options.interval_s).context("--interval-s")?,
-    });
-    let ingested = ingest::records(&source, tenant, edge::now(), None)?;
-    super::report_rejected(&ingested);
-    Ok(ingested.records)
 }

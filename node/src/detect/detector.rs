@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::score::error_moments;
 use super::{Calibrate, Calibration, Threshold};
 use crate::learn::{LearnError, forecast};
-use crate::pipeline::{
-    Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window,
-};
 use ingest::record::TelemetryRecord;
+use pipeline::{Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window};
 
 /// Parameters of all stages between records and scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{Moments, Windows};
+use pipeline::{Moments, Windows};
 
 /// Parameters of calibration and smoothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,8 +129,8 @@ fn smooth(values: &mut [Option<f64>], rows: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::samples::{row, table};
-    use crate::pipeline::{Table, Window, window};
+    use crate::learn::samples::{row, table};
+    use pipeline::{Table, Window, window};
 
     const WINDOW: Window = Window { past_steps: 2, stride: 1, gap_steps: 3 };
 

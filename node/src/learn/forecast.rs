@@ -5,7 +5,7 @@ use common::model::{Forecaster, ParameterVector};
 use super::parameters::{floats, to_module};
 use super::train::batch;
 use super::{LearnError, check, device};
-use crate::pipeline::Windows;
+use pipeline::Windows;
 
 /// Windows in one pass: bounds the memory, and is large enough for the matrix product.
 const BATCH: usize = 1024;

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use super::model::Mlp;
 use super::parameters::{from_module, to_module};
 use super::{LearnError, check, device};
-use crate::pipeline::Windows;
+use pipeline::Windows;
 
 /// How a node trains in one round.
 #[derive(Clone, Copy, Debug, PartialEq)]

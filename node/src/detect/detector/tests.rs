@@ -6,9 +6,8 @@ use common::units::Timestamp;
 
 use super::super::evaluate::{Labelled, Plan, evaluate};
 use super::*;
-use crate::learn::samples::{forecaster, go_on};
+use crate::learn::samples::{forecaster, go_on, names};
 use crate::learn::{Training, mean_loss, train};
-use crate::pipeline::samples::names;
 use ingest::record::Origin;
 
 const FAULT: std::ops::Range<usize> = 200..230;

@@ -1,7 +1,7 @@
 use common::model::Task;
 use proptest::prelude::*;
 
-use super::super::samples::{forecaster, go_on, swinging};
+use super::super::samples::{forecaster, go_on, swinging, table};
 use super::super::{forecast, mean_loss};
 use super::*;
 
@@ -31,9 +31,8 @@ fn one_step_of_adam_moves_every_parameter_by_the_learning_rate_against_its_gradi
     let task = forecaster(&["x"], 1, &[]);
     let mut first = start(&task, 0);
     first.values_mut().copy_from_slice(&[2.0, 1.0]);
-    let table = crate::pipeline::samples::table(1, &[1.0, 0.0]);
-    let windows =
-        crate::pipeline::window(table, &crate::pipeline::Window { past_steps: 1, stride: 1, gap_steps: 3 });
+    let table = table(1, &[1.0, 0.0]);
+    let windows = pipeline::window(table, &pipeline::Window { past_steps: 1, stride: 1, gap_steps: 3 });
     let settings = Training { learning_rate: 0.5, ..Training::default() };
     let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
     assert!((trained.loss - 9.0).abs() < 1e-5);
