@@ -61,14 +61,6 @@ pub struct Ingested {
 }
 
 impl Ingested {
-    /// Leaves a row out.
-    fn reject(&mut self, row: RowError) {
-        self.rejected_count += 1;
-        if self.rejected.len() < ROW_ERRORS_KEPT {
-            self.rejected.push(row);
-        }
-    }
-
     /// Takes over what one more file gave.
     fn absorb(&mut self, other: Self) {
         self.records.extend(other.records);
@@ -76,6 +68,26 @@ impl Ingested {
         self.rejected.extend(other.rejected);
         self.rejected.truncate(ROW_ERRORS_KEPT);
         self.refused.extend(other.refused);
+    }
+}
+
+impl csv::Rows for Ingested {
+    fn accept(&mut self, record: TelemetryRecord) -> Result<(), csv::Full> {
+        if self.records.len() >= RECORDS_MAX {
+            return Err(csv::Full { max: RECORDS_MAX as u64, unit: "rows" });
+        }
+        if (self.records.len() + 1).saturating_mul(record.values.len()) > VALUES_MAX {
+            return Err(csv::Full { max: VALUES_MAX as u64, unit: "values" });
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    fn reject(&mut self, row: RowError) {
+        self.rejected_count += 1;
+        if self.rejected.len() < ROW_ERRORS_KEPT {
+            self.rejected.push(row);
+        }
     }
 }
 
