@@ -72,6 +72,7 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "follow", ALL),
     edge(INGEST, "file", ALL),
     edge(INGEST, "directory", ALL),
+    edge(INGEST, "import", ALL),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
     pure(INGEST, "intake", ALL),
@@ -106,7 +107,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
     ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
-    ("csv", &["node/ingest/src/csv", "node/ingest/src/labels"]),
+    ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",
         &[
@@ -125,7 +126,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("hyper", &["node/ingest/src/listen/otlp"]),
     ("hyper_util", &["node/ingest/src/listen/otlp"]),
     ("indicatif", &["node/src/cli"]),
-    ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/mail"]),
+    (
+        "mail_parser",
+        &["node/ingest/src/adapt/mail", "node/ingest/src/import/summary", "node/ingest/src/mail"],
+    ),
     ("p256", &["common/src/crypto"]),
     ("quick_xml", &["node/ingest/src/adapt/xml"]),
     ("prost", &["node/ingest/src/otlp"]),

@@ -5,6 +5,7 @@
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
 //!         mail (attachments) ┘
 //! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
+//! large file > import::Import > ranges in parallel > batches, in order, each with the state to resume from
 //! listing > follow::Follow > reads to do                        decided without I/O
 //! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
 //! bytes > otlp::Request, syslog::Frames > spool > intake::read   likewise; what is in the spool is read later
@@ -23,6 +24,7 @@ pub mod error;
 pub mod file;
 pub mod follow;
 pub mod host;
+pub mod import;
 pub mod intake;
 pub mod labels;
 pub mod limits;
