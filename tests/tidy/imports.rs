@@ -73,6 +73,7 @@ const ROOMS: &[Row] = &[
     edge(INGEST, "file", ALL),
     edge(INGEST, "directory", ALL),
     edge(INGEST, "import", ALL),
+    edge(INGEST, "report", ALL),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
     pure(INGEST, "intake", ALL),
@@ -126,6 +127,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("hyper", &["node/ingest/src/listen/otlp"]),
     ("hyper_util", &["node/ingest/src/listen/otlp"]),
     ("indicatif", &["node/src/cli"]),
+    ("lettre", &["node/ingest/src/report"]),
     (
         "mail_parser",
         &["node/ingest/src/adapt/mail", "node/ingest/src/import/summary", "node/ingest/src/mail"],

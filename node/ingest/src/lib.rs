@@ -32,6 +32,7 @@ pub mod listen;
 mod mail;
 pub mod otlp;
 pub mod record;
+pub mod report;
 pub mod smtp;
 pub mod spool;
 pub mod syslog;
