@@ -78,6 +78,8 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "follow", ALL),
     edge(INGEST, "file", ALL),
     edge(INGEST, "directory", ALL),
+    edge(INGEST, "import", ALL),
+    edge(INGEST, "report", ALL),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
     pure(INGEST, "intake", ALL),
@@ -134,7 +136,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
     ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
-    ("csv", &["node/ingest/src/csv", "node/ingest/src/labels"]),
+    ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",
         &[
@@ -155,7 +157,11 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("hyper", &["node/ingest/src/listen/otlp"]),
     ("hyper_util", &["node/ingest/src/listen/otlp"]),
     ("indicatif", &["node/src/cli"]),
-    ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/mail"]),
+    ("lettre", &["node/ingest/src/report"]),
+    (
+        "mail_parser",
+        &["node/ingest/src/adapt/mail", "node/ingest/src/import/summary", "node/ingest/src/mail"],
+    ),
     ("p256", &["common/src/crypto"]),
     ("quick_xml", &["node/ingest/src/adapt/xml"]),
     ("prost", &["node/ingest/src/otlp"]),

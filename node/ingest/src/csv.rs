@@ -1,11 +1,16 @@
-//! CSV to records (RFC 4180, except that a quoted cell may not hold a line break).
+//! CSV to records (RFC 4180).
 //!
-//! Bytes go in, records come out; where they come from is not known here. A line is decoded once its
+//! Bytes go in, records come out; where they come from is not known here. A record is decoded once its
 //! end is there, so the same bytes give the same records however they are cut. What is wrong with the
 //! header refuses the file; a bad row is left out and reported. A row that is left out still takes its
-//! number, so that times counted in rows stay right.
+//! number, so that times counted in rows stay right. A quoted cell may hold line breaks; a quote that is not
+//! closed costs the line on which it stands, and reading goes on at the next line (`csv/split.rs`).
 
+mod cells;
 mod columns;
+mod decimal;
+mod rows;
+pub(crate) mod split;
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -13,30 +18,61 @@ use std::sync::Arc;
 use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use self::columns::Columns;
+pub use self::rows::{Full, Rows};
+use self::split::Start;
 use super::content::read_error;
-use super::error::{HeaderFault, IngestError, RowError, RowFault};
-use super::limits::{LINE_BYTES_MAX, RECORDS_MAX, VALUES_MAX};
+use super::error::{HeaderFault, IngestError, LineHash, RowError, RowFault, Shown};
+use super::limits::LINE_BYTES_MAX;
 use super::{Format, Ingested};
 use crate::record::{Origin, TelemetryRecord};
 
 /// How far a file is decoded. Kept on disk by whoever follows a growing file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Bytes up to the end of the last complete line.
+    /// Bytes up to the end of the last complete record.
     pub bytes: u64,
     /// Lines up to there.
     pub lines: u64,
     /// Rows up to there, with those that were left out.
     pub rows: u64,
-    /// The header line, once it is there.
+    /// The header, once it is there.
     pub(super) header: Option<String>,
     /// The line that begins here is over its limit; the rest of it is to be skipped.
     pub(super) in_long_line: bool,
     /// The last bytes before this position: a file that has others there is another file.
     pub(super) tail: Vec<u8>,
+}
+
+impl Position {
+    pub(super) fn has_header(&self) -> bool {
+        self.header.is_some()
+    }
+
+    pub(super) fn is_in_long_line(&self) -> bool {
+        self.in_long_line
+    }
+
+    /// Byte `bytes` of the same file, where a record begins; lines and rows are counted from there.
+    pub(super) fn headed(&self, bytes: u64) -> Self {
+        Self { bytes, header: self.header.clone(), ..Self::default() }
+    }
+
+    /// `later`, whose lines and rows were counted from here.
+    pub(super) fn plus(&self, later: Self) -> Self {
+        let mut tail = self.tail.clone();
+        extend_tail(&mut tail, &later.tail);
+        Self { lines: self.lines + later.lines, rows: self.rows + later.rows, tail, ..later }
+    }
+}
+
+/// The last bytes of `tail` and of what follows.
+fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+    tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
 }
 
 /// Decodes one file.
@@ -87,36 +123,33 @@ impl<'a> Decoder<'a> {
         self.position
     }
 
-    /// Decodes all complete lines, and says how many bytes that was. The rest is to be given again, with
-    /// more behind it; it is never longer than [`LINE_BYTES_MAX`].
+    /// Whether a record has a cell for each column, as far as the columns are known.
+    pub(super) fn fits(&self, record: &[u8]) -> bool {
+        self.columns.as_ref().is_some_and(|columns| columns.fit(record))
+    }
+
+    /// How far it has come.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Decodes all complete records, and says how many bytes that was. The rest is to be given again, with
+    /// more behind it; unless `out` is full it is never longer than [`LINE_BYTES_MAX`].
     ///
     /// # Errors
     ///
-    /// [`IngestError::Header`], or [`IngestError::TooLarge`] when `out` is full.
-    pub fn decode(&mut self, bytes: &[u8], out: &mut Ingested) -> Result<usize, IngestError> {
-        let mut used = 0;
-        while let Some(length) = bytes[used..].iter().position(|&byte| byte == b'\n') {
-            self.line(&bytes[used..used + length], out)?;
-            used += length + 1;
-        }
-        if bytes.len() - used > LINE_BYTES_MAX {
-            self.long_line(out)?;
-            used = bytes.len();
-        }
-        self.advance(&bytes[..used]);
-        Ok(used)
+    /// [`IngestError::Header`], or [`IngestError::TooLarge`] when `out` takes no more.
+    pub fn decode(&mut self, bytes: &[u8], out: &mut impl Rows) -> Result<usize, IngestError> {
+        self.decode_until(bytes, false, u64::MAX, out)
     }
 
-    /// Decodes the last line, which needs no line break.
+    /// Decodes the last records, which need no line break.
     ///
     /// # Errors
     ///
     /// As [`Decoder::decode`], and [`IngestError::Empty`] or [`IngestError::NoRows`] when there was nothing.
-    pub fn finish(&mut self, rest: &[u8], out: &mut Ingested) -> Result<(), IngestError> {
-        if !rest.is_empty() {
-            self.line(rest, out)?;
-            self.advance(rest);
-        }
+    pub fn finish(&mut self, rest: &[u8], out: &mut impl Rows) -> Result<(), IngestError> {
+        self.decode_until(rest, true, u64::MAX, out)?;
         let file = || self.file.to_owned();
         match (&self.columns, self.position.rows) {
             (None, _) => Err(IngestError::Empty { file: file() }),
@@ -125,81 +158,115 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn advance(&mut self, consumed: &[u8]) {
-        self.position.bytes += consumed.len() as u64;
-        let tail = &mut self.position.tail;
-        tail.extend_from_slice(&consumed[consumed.len().saturating_sub(TAIL_BYTES)..]);
-        tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
+    /// Decodes the records that are complete (`at_end`: the file ends with these bytes) and begin before
+    /// byte `until` of the file.
+    pub(super) fn decode_until(
+        &mut self,
+        bytes: &[u8],
+        at_end: bool,
+        until: u64,
+        out: &mut impl Rows,
+    ) -> Result<usize, IngestError> {
+        let mut used = 0;
+        while used < bytes.len() {
+            let rest = &bytes[used..];
+            if self.position.in_long_line {
+                used += self.skip(rest, at_end);
+                continue;
+            }
+            let offset = self.position.bytes + used as u64;
+            if offset >= until || out.is_full() {
+                break;
+            }
+            match split::start(rest, at_end) {
+                Start::Record { bytes: length, lines } => {
+                    self.record(&rest[..length], offset, out)?;
+                    self.position.lines += lines;
+                    used = bytes.len().min(used + length + 1);
+                }
+                Start::LongLine => self.long_line(&rest[..LINE_BYTES_MAX], offset, out)?,
+                Start::Unfinished => break,
+            }
+        }
+        self.advance(&bytes[..used]);
+        Ok(used)
     }
 
-    fn line(&mut self, line: &[u8], out: &mut Ingested) -> Result<(), IngestError> {
-        self.position.lines += 1;
-        if std::mem::take(&mut self.position.in_long_line) {
-            return Ok(());
-        }
-        if line.len() > LINE_BYTES_MAX {
-            self.position.lines -= 1;
-            self.long_line(out)?;
+    /// Skips the rest of a line over its limit, as far as it is there.
+    fn skip(&mut self, rest: &[u8], at_end: bool) -> usize {
+        let end = memchr(b'\n', rest);
+        if end.is_some() || at_end {
             self.position.in_long_line = false;
             self.position.lines += 1;
+        }
+        end.map_or(rest.len(), |end| end + 1)
+    }
+
+    fn advance(&mut self, consumed: &[u8]) {
+        self.position.bytes += consumed.len() as u64;
+        extend_tail(&mut self.position.tail, consumed);
+    }
+
+    fn record(&mut self, raw: &[u8], offset: u64, out: &mut impl Rows) -> Result<(), IngestError> {
+        let record = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let record =
+            if offset == 0 { record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record) } else { record };
+        if record.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line =
-            if self.position.lines == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return Ok(());
-        }
+        let line = self.position.lines + 1;
         let Some(columns) = &self.columns else {
-            self.columns = Some(self.header(line, self.position.lines)?);
-            self.position.header = Some(String::from_utf8_lossy(line).into_owned());
+            self.columns = Some(self.header(record, line)?);
+            self.position.header = Some(String::from_utf8_lossy(record).into_owned());
             return Ok(());
         };
         let row = self.position.rows;
         self.position.rows += 1;
         let mut values = vec![f32::NAN; columns.metrics.len()];
-        match columns.row(line, &mut values) {
+        match columns.row(record, &mut values) {
             Ok(at) => {
                 let at = at.unwrap_or_else(|| self.time_of_row(row));
                 let (origin, metrics) = (Arc::clone(&self.origin), Arc::clone(&columns.metrics));
-                self.admit(TelemetryRecord { origin, at, metrics, values }, out)?;
+                let record = TelemetryRecord { origin, at, metrics, values };
+                out.accept(record).map_err(|Full { max, unit }| IngestError::TooLarge {
+                    file: self.file.to_owned(),
+                    max,
+                    unit,
+                })?;
             }
             Err((column, fault)) => {
                 let column = column.map(|index| columns.shown(index));
-                out.reject(RowError { file: self.file.to_owned(), line: self.position.lines, column, fault });
+                out.reject(self.row_error(line, offset, column, fault, raw));
             }
         }
         Ok(())
+    }
+
+    fn row_error(
+        &self,
+        line: u64,
+        offset: u64,
+        column: Option<Shown>,
+        fault: RowFault,
+        raw: &[u8],
+    ) -> RowError {
+        RowError { file: self.file.to_owned(), line, offset, column, fault, hash: LineHash::of(raw) }
     }
 
     fn time_of_row(&self, row: u64) -> Timestamp {
         Timestamp(row.saturating_mul(self.format.interval_s.micros()))
     }
 
-    fn admit(&self, record: TelemetryRecord, out: &mut Ingested) -> Result<(), IngestError> {
-        let file = || self.file.to_owned();
-        if out.records.len() >= RECORDS_MAX {
-            return Err(IngestError::TooLarge { file: file(), max: RECORDS_MAX as u64, unit: "rows" });
-        }
-        if (out.records.len() + 1).saturating_mul(record.values.len()) > VALUES_MAX {
-            return Err(IngestError::TooLarge { file: file(), max: VALUES_MAX as u64, unit: "values" });
-        }
-        out.records.push(record);
-        Ok(())
-    }
-
     /// A line over its limit begins: in the header's place it refuses the file, else it is a bad row.
-    fn long_line(&mut self, out: &mut Ingested) -> Result<(), IngestError> {
-        if std::mem::replace(&mut self.position.in_long_line, true) {
-            return Ok(());
-        }
+    fn long_line(&mut self, head: &[u8], offset: u64, out: &mut impl Rows) -> Result<(), IngestError> {
         let line = self.position.lines + 1;
         if self.columns.is_none() {
             let fault = HeaderFault::TooLong;
             return Err(IngestError::Header { file: self.file.to_owned(), line, fault });
         }
+        self.position.in_long_line = true;
         self.position.rows += 1;
-        out.reject(RowError { file: self.file.to_owned(), line, column: None, fault: RowFault::TooLong });
+        out.reject(self.row_error(line, offset, None, RowFault::TooLong, head));
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::{
     COLUMNS_MAX, CSV_PARTS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX,
 };
@@ -102,6 +104,14 @@ pub enum IngestError {
         /// Why.
         reason: String,
     },
+    /// A large file that cannot be imported, or not be resumed.
+    #[error("{file}: {fault}")]
+    Import {
+        /// The file.
+        file: String,
+        /// Why.
+        fault: ImportFault,
+    },
     /// The operating system does not tell this machine's metrics.
     #[error("host metrics: {reason}")]
     Host {
@@ -149,7 +159,7 @@ pub enum HeaderFault {
     #[error("the header is longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
     /// A quotation mark without its partner.
-    #[error("a quotation mark is not closed on its line")]
+    #[error("a quotation mark is not closed")]
     OpenQuote,
 }
 
@@ -159,12 +169,42 @@ pub enum HeaderFault {
 pub struct RowError {
     /// The file.
     pub file: String,
-    /// Its line, counted from 1; the header is line 1.
+    /// The line on which it begins, counted from 1; the header is line 1.
     pub line: u64,
+    /// The byte at which it begins, counted from 0 in the unpacked file.
+    pub offset: u64,
     /// The column, where one cell is to blame.
     pub column: Option<Shown>,
     /// What is wrong with it.
     pub fault: RowFault,
+    /// What its bytes were, without showing them.
+    pub hash: LineHash,
+}
+
+/// The first eight bytes of the BLAKE3 hash of a row as it stands in the file, without its last line feed;
+/// of a row that is too long, of its first [`LINE_BYTES_MAX`] bytes. Shown as 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineHash([u8; 8]);
+
+impl LineHash {
+    /// The hash of a row.
+    pub fn of(raw: &[u8]) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&blake3::hash(raw).as_bytes()[..8]);
+        Self(first)
+    }
+}
+
+impl fmt::Display for LineHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for LineHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// What is wrong with a row.
@@ -194,7 +234,7 @@ pub enum RowFault {
     #[error("the line is longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
     /// A quotation mark without its partner.
-    #[error("a quotation mark is not closed on its line")]
+    #[error("a quotation mark is not closed")]
     OpenQuote,
     /// Neither 0 nor 1.
     #[error("{0} is not a label (0 or 1)")]
@@ -205,6 +245,81 @@ pub enum RowFault {
     /// An interval that ends before it starts.
     #[error("the interval ends before it starts")]
     Backwards,
+}
+
+/// What is wrong with a row, without the row's content: what logs and sums are kept by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// [`RowFault::NotANumber`].
+    NotANumber,
+    /// [`RowFault::NotFinite`].
+    NotFinite,
+    /// [`RowFault::NotATime`].
+    NotATime,
+    /// [`RowFault::Columns`].
+    Columns,
+    /// [`RowFault::NotText`].
+    NotText,
+    /// [`RowFault::TooLong`].
+    TooLong,
+    /// [`RowFault::OpenQuote`].
+    OpenQuote,
+    /// A fault of a file of labels.
+    Label,
+}
+
+impl RowFault {
+    /// The fault without what was found.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NotANumber(_) => Reason::NotANumber,
+            Self::NotFinite(_) => Reason::NotFinite,
+            Self::NotATime(_) => Reason::NotATime,
+            Self::Columns { .. } => Reason::Columns,
+            Self::NotText => Reason::NotText,
+            Self::TooLong => Reason::TooLong,
+            Self::OpenQuote => Reason::OpenQuote,
+            Self::NotALabel(_) | Self::NotAnIndex(_) | Self::Backwards => Reason::Label,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "not a number",
+            Self::NotFinite => "not finite",
+            Self::NotATime => "not a time",
+            Self::Columns => "wrong number of columns",
+            Self::NotText => "not UTF-8",
+            Self::TooLong => "too long",
+            Self::OpenQuote => "quote not closed",
+            Self::Label => "not a label",
+        })
+    }
+}
+
+/// Why a large file is not imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportFault {
+    /// Ranges of a compressed file cannot be read by themselves.
+    #[error("gzip cannot be imported in ranges: unpack it first")]
+    Gzip,
+    /// The state of an import belongs to other content.
+    #[error("the state to resume from belongs to another file, or to other columns, tenant or interval")]
+    OtherFile,
+    /// Somebody cut the file while it was read.
+    #[error("the file became shorter while it was read, at byte {0}")]
+    Shrunk(u64),
+    /// Lines of the exceptions log that the state counts are gone.
+    #[error("the exceptions log has {found} bytes, and the state to resume from counts {expected}")]
+    LogLost {
+        /// Bytes that are there.
+        found: u64,
+        /// Bytes that must be there.
+        expected: u64,
+    },
 }
 
 /// Why a mail is refused.
@@ -245,6 +360,13 @@ impl Shown {
             shown.push('…');
         }
         Self(shown)
+    }
+}
+
+impl Shown {
+    /// The piece as it is shown, without the marks around it.
+    pub fn text(&self) -> &str {
+        &self.0
     }
 }
 

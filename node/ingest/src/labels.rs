@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::content::{Content, io_error, read_error};
-use super::error::{HeaderFault, IngestError, RowError, RowFault, Shown};
+use super::error::{HeaderFault, IngestError, LineHash, RowError, RowFault, Shown};
 use super::file::shown;
 use super::limits::{LINE_BYTES_MAX, RECORDS_MAX, UNPACKED_BYTES_MAX};
 
@@ -67,13 +67,28 @@ pub fn read_segments(path: &Path) -> Result<Vec<Segment>, IngestError> {
 struct Row<'a> {
     file: &'a str,
     line: u64,
+    offset: u64,
+    raw: &'a [u8],
     cells: Vec<&'a str>,
 }
 
 impl Row<'_> {
     fn error(&self, column: &str, fault: RowFault) -> RowError {
-        RowError { file: self.file.to_owned(), line: self.line, column: Some(Shown::of(column)), fault }
+        let column = Some(Shown::of(column));
+        row_error(self.file, self.line, self.offset, column, fault, self.raw)
     }
+}
+
+fn row_error(
+    file: &str,
+    line: u64,
+    offset: u64,
+    column: Option<Shown>,
+    fault: RowFault,
+    raw: &[u8],
+) -> RowError {
+    let hash = LineHash::of(raw.strip_suffix(b"\n").unwrap_or(raw));
+    RowError { file: file.to_owned(), line, offset, column, fault, hash }
 }
 
 fn read_rows(
@@ -84,7 +99,7 @@ fn read_rows(
     let file = shown(path);
     let stream = File::open(path).map_err(|error| io_error(&file, &error))?;
     let mut lines = BufReader::new(Content::new(&file, stream, UNPACKED_BYTES_MAX)?);
-    let (mut line, mut rows) = (0, 0);
+    let (mut line, mut rows, mut next) = (0, 0, 0);
     let mut header: Option<Header> = None;
     let mut text = Vec::new();
     loop {
@@ -96,7 +111,9 @@ fn read_rows(
             break;
         }
         line += 1;
-        let bad_row = |fault| RowError { file: file.clone(), line, column: None, fault };
+        let offset = next;
+        next += text.len() as u64;
+        let bad_row = |fault| row_error(&file, line, offset, None, fault, &text);
         if text.len() > LINE_BYTES_MAX {
             return Err(bad_row(RowFault::TooLong).into());
         }
@@ -116,7 +133,7 @@ fn read_rows(
             Some(Header { indices, .. }) => {
                 rows += 1;
                 let cells = indices.iter().map(|&index| cells[index]).collect();
-                each(Row { file: &file, line, cells })?;
+                each(Row { file: &file, line, offset, raw: &text, cells })?;
             }
         }
     }

@@ -5,6 +5,7 @@
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
 //!         mail (attachments) ┘
 //! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
+//! large file > import::Import > ranges in parallel > batches, in order, each with the state to resume from
 //! listing > follow::Follow > reads to do                        decided without I/O
 //! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
 //! bytes > otlp::Request, syslog::Frames > spool > intake::read   likewise; what is in the spool is read later
@@ -24,6 +25,7 @@ pub mod file;
 pub mod follow;
 pub mod forwarded;
 pub mod host;
+pub mod import;
 pub mod intake;
 pub mod labels;
 pub mod limits;
@@ -31,6 +33,7 @@ pub mod listen;
 mod mail;
 pub mod otlp;
 pub mod record;
+pub mod report;
 pub mod smtp;
 pub mod spool;
 pub mod syslog;
@@ -63,14 +66,6 @@ pub struct Ingested {
 }
 
 impl Ingested {
-    /// Leaves a row out.
-    fn reject(&mut self, row: RowError) {
-        self.rejected_count += 1;
-        if self.rejected.len() < ROW_ERRORS_KEPT {
-            self.rejected.push(row);
-        }
-    }
-
     /// Takes over what one more file gave.
     fn absorb(&mut self, other: Self) {
         self.records.extend(other.records);
@@ -78,6 +73,26 @@ impl Ingested {
         self.rejected.extend(other.rejected);
         self.rejected.truncate(ROW_ERRORS_KEPT);
         self.refused.extend(other.refused);
+    }
+}
+
+impl csv::Rows for Ingested {
+    fn accept(&mut self, record: TelemetryRecord) -> Result<(), csv::Full> {
+        if self.records.len() >= RECORDS_MAX {
+            return Err(csv::Full { max: RECORDS_MAX as u64, unit: "rows" });
+        }
+        if (self.records.len() + 1).saturating_mul(record.values.len()) > VALUES_MAX {
+            return Err(csv::Full { max: VALUES_MAX as u64, unit: "values" });
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    fn reject(&mut self, row: RowError) {
+        self.rejected_count += 1;
+        if self.rejected.len() < ROW_ERRORS_KEPT {
+            self.rejected.push(row);
+        }
     }
 }
 

@@ -158,3 +158,19 @@ pub const SYSLOG_ENTRY_BYTES_MAX: usize = 256 * 1024;
 
 /// Digits of a message's length in octet counting (RFC 6587, section 3.4.1); a message of a gigabyte is an attack.
 pub const SYSLOG_LENGTH_DIGITS_MAX: usize = 9;
+
+/// Bytes of a large file that one thread reads at a stretch, unless asked otherwise: some tens of
+/// milliseconds of work, so that handing it over costs nothing.
+pub const IMPORT_RANGE_BYTES: u64 = 8 << 20;
+
+/// Rows that are handed over at once: ten megabytes at most with their overhead, however short the rows.
+pub const IMPORT_BATCH_ROWS: usize = 1 << 16;
+
+/// Bytes at each end of a large file by which it is known again.
+pub const IMPORT_IDENTITY_BYTES: u64 = 64 * 1024;
+
+/// Line starts near a cut that are tried as the start of a record: more lines than a quoted cell has.
+pub const IMPORT_GUESSES_MAX: usize = 32;
+
+/// Seconds that a mail server may take to connect, or for one reply, when a report is sent.
+pub const REPORT_TIMEOUT_S: u64 = 30;

@@ -45,7 +45,7 @@ pub fn rfc3339(cell: &str) -> Option<Timestamp> {
     let (date, rest) = (cell.get(..10)?, cell.get(10..)?);
     let rest = rest.strip_prefix(['T', 't', ' '])?;
     let (clock, rest) = (rest.get(..8)?, rest.get(8..)?);
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [year, month, day] = numbers(date, b'-', [4, 2, 2])?;
     let clock = clock_seconds(clock)?;
     let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
     let (fraction, zone) = rest.split_at(zone_at);
@@ -61,7 +61,7 @@ pub fn rfc3339(cell: &str) -> Option<Timestamp> {
 
 /// Seconds since midnight of `hh:mm:ss`.
 fn clock_seconds(clock: &str) -> Option<i64> {
-    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+    let [hour, minute, second] = numbers(clock, b':', [2, 2, 2])?;
     // RFC 3339, section 5.7: second 60 is a leap second; Unix time counts it as the next one.
     (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
 }
@@ -77,6 +77,26 @@ pub(super) fn without_year(month: i64, day: i64, clock: &str, near: Timestamp) -
     (about - 1..=about + 1).filter_map(in_year).min_by_key(|at| at.0.abs_diff(near.0))
 }
 
+/// A time as mails write it (RFC 5322, section 3.3), in UTC.
+pub(super) fn rfc5322(at: Timestamp) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = at.0 / 1_000_000;
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // Eras of 400 years that begin on a 1 March, so that a leap day is the last of its year.
+    let from_era = day + 719_468;
+    let (era, in_era) = (from_era / 146_097, from_era % 146_097);
+    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let day_of_month = in_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year + u64::from(month >= 10);
+    let (name, month) = (DAYS[(day % 7) as usize], MONTHS[((month + 2) % 12) as usize]);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{name}, {day_of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+}
+
 /// The minute that a time is in.
 pub(super) const fn minute(at: Timestamp) -> Timestamp {
     Timestamp(at.0 - at.0 % 60_000_000)
@@ -90,19 +110,25 @@ fn offset(zone: &str) -> Option<i64> {
         Some('+') => 1,
         Some(_) => -1,
     };
-    let [hours, minutes] = numbers(&zone[1..], ':', [2, 2])?;
+    let [hours, minutes] = numbers(&zone[1..], b':', [2, 2])?;
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// Unsigned numbers of exactly these widths between separators.
-fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i64; N]> {
-    let mut parts = text.split(separator);
+fn numbers<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Option<[i64; N]> {
+    let mut rest = text.as_bytes();
     let mut numbers = [0; N];
-    for (number, width) in numbers.iter_mut().zip(widths) {
-        let part = parts.next().filter(|part| part.len() == width)?;
-        *number = part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())??;
+    for (index, (number, width)) in numbers.iter_mut().zip(widths).enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(&[separator])?;
+        }
+        let (digits, after) = rest.split_at_checked(width)?;
+        for byte in digits {
+            *number = *number * 10 + byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        }
+        rest = after;
     }
-    parts.next().is_none().then_some(numbers)
+    rest.is_empty().then_some(numbers)
 }
 
 /// Days from 1970-01-01 to this day of the Gregorian calendar; `None` when there is no such day.
@@ -145,6 +171,16 @@ mod tests {
         assert_eq!(micros_of("2000-02-29t12:00:00.0000009+05:30"), Some(951_805_800_000_000));
         assert_eq!(micros_of("2014-05-14 01:14:00"), Some(1_400_030_040_000_000));
         assert_eq!(micros_of("1970-01-01T00:00:00z"), Some(0));
+    }
+
+    #[test]
+    fn times_of_mails_are_those_that_date_prints() {
+        let written = |cell| rfc5322(parse(cell).unwrap());
+        assert_eq!(written("2024-02-29T12:34:56Z"), "Thu, 29 Feb 2024 12:34:56 +0000");
+        assert_eq!(written("2000-03-01T00:00:00Z"), "Wed, 01 Mar 2000 00:00:00 +0000");
+        assert_eq!(written("1970-01-01T00:00:00Z"), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(written("2026-12-31T23:59:59Z"), "Thu, 31 Dec 2026 23:59:59 +0000");
+        assert_eq!(written("2100-02-28T00:00:00Z"), "Sun, 28 Feb 2100 00:00:00 +0000");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What a header says, and the rows that it explains.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,6 +8,9 @@ use common::limits::METRICS_MAX;
 use common::model::MetricName;
 use common::units::Timestamp;
 
+use memchr::memchr;
+
+use super::{cells, decimal};
 use crate::config::Format;
 use crate::error::{HeaderFault, RowFault, Shown};
 use crate::limits::COLUMNS_MAX;
@@ -36,7 +38,7 @@ enum Role {
 pub(super) type CellFault = (Option<usize>, RowFault);
 
 impl Columns {
-    /// Reads the header line, without its line break.
+    /// Reads the header, without its line break.
     pub(super) fn parse(
         line: &[u8],
         format: &Format,
@@ -60,30 +62,70 @@ impl Columns {
         Ok(Self { metrics, names, roles })
     }
 
-    /// Reads a row into `values`, which come in as NaN: an empty cell stays a missing value.
+    /// Reads a record into `values`, which come in as NaN: an empty cell stays a missing value.
     /// Its time is `None` where the file has no timestamp column.
-    pub(super) fn row(&self, line: &[u8], values: &mut [f32]) -> Result<Option<Timestamp>, CellFault> {
-        let line = std::str::from_utf8(line).map_err(|_| (None, RowFault::NotText))?;
-        let mut found = 0;
-        let mut at = None;
-        for_each_cell(line, |cell| {
-            let role = self.roles.get(found);
+    pub(super) fn row(&self, record: &[u8], values: &mut [f32]) -> Result<Option<Timestamp>, CellFault> {
+        let record = std::str::from_utf8(record).map_err(|_| (None, RowFault::NotText))?;
+        if memchr(b'"', record.as_bytes()).is_none() {
+            return self.plain_row(record, values).map_err(|fault| self.blame(record, fault));
+        }
+        let (mut found, mut at) = (0, None);
+        cells::for_each(record, |cell| {
             found += 1;
-            match role {
-                Some(&Role::Metric(index)) => {
-                    values[index] = number(cell).map_err(|fault| (Some(found - 1), fault))?;
-                }
-                Some(Role::Time) => {
-                    let time = time::parse(cell).ok_or_else(|| RowFault::NotATime(Shown::of(cell)));
-                    at = Some(time.map_err(|fault| (Some(found - 1), fault))?);
-                }
-                Some(Role::Other) | None => (),
-            }
-            Ok(())
+            self.cell(found - 1, cell, values, &mut at)
         })
         .unwrap_or(Err((None, RowFault::OpenQuote)))
-        .map_err(|fault| self.blame(line, fault))?;
+        .map_err(|fault| self.blame(record, fault))?;
         if found == self.roles.len() { Ok(at) } else { Err(self.wrong_count(found)) }
+    }
+
+    /// A record without quotation marks: a usual number is read on the way to its comma.
+    fn plain_row(&self, record: &str, values: &mut [f32]) -> Result<Option<Timestamp>, CellFault> {
+        let (mut rest, mut at) = (Some(record), None);
+        for (column, role) in self.roles.iter().enumerate() {
+            let text = rest.ok_or_else(|| self.wrong_count(column))?;
+            let usual = match role {
+                Role::Metric(index) => decimal::cell(text.as_bytes()).map(|found| (*index, found)),
+                _ => None,
+            };
+            let end = if let Some((index, (value, end))) = usual {
+                values[index] = value;
+                end
+            } else {
+                let end = memchr(b',', text.as_bytes()).unwrap_or(text.len());
+                self.cell(column, text[..end].trim_ascii(), values, &mut at)?;
+                end
+            };
+            rest = text.get(end + 1..);
+        }
+        match rest {
+            None => Ok(at),
+            Some(text) => Err(self.wrong_count(self.roles.len() + text.split(',').count())),
+        }
+    }
+
+    fn cell(
+        &self,
+        column: usize,
+        cell: &str,
+        values: &mut [f32],
+        at: &mut Option<Timestamp>,
+    ) -> Result<(), CellFault> {
+        let blame = |fault| (Some(column), fault);
+        match self.roles.get(column) {
+            Some(&Role::Metric(index)) => values[index] = number(cell).map_err(blame)?,
+            Some(Role::Time) => {
+                let time = time::parse(cell).ok_or_else(|| RowFault::NotATime(Shown::of(cell)));
+                *at = Some(time.map_err(blame)?);
+            }
+            Some(Role::Other) | None => (),
+        }
+        Ok(())
+    }
+
+    /// Whether a record has a cell for each column.
+    pub(super) fn fit(&self, record: &[u8]) -> bool {
+        std::str::from_utf8(record).is_ok_and(|record| count(record) == Some(self.roles.len()))
     }
 
     /// The name of a column, for an error.
@@ -92,14 +134,9 @@ impl Columns {
     }
 
     /// In a row with too many or too few cells the cells are shifted: the count is to blame, not the cell.
-    fn blame(&self, line: &str, fault: CellFault) -> CellFault {
-        let mut found = 0;
-        let counted = for_each_cell::<Infallible>(line, |_| {
-            found += 1;
-            Ok(())
-        });
-        match counted {
-            Some(_) if found != self.roles.len() => self.wrong_count(found),
+    fn blame(&self, record: &str, fault: CellFault) -> CellFault {
+        match count(record) {
+            Some(found) if found != self.roles.len() => self.wrong_count(found),
             _ => fault,
         }
     }
@@ -109,10 +146,20 @@ impl Columns {
     }
 }
 
+/// The number of cells; `None` when a quotation mark has no partner.
+fn count(record: &str) -> Option<usize> {
+    let mut count = 0;
+    cells::for_each::<Infallible>(record, |_| {
+        count += 1;
+        Ok(())
+    })
+    .map(|_| count)
+}
+
 fn names(line: &str) -> Result<Vec<String>, HeaderFault> {
     let mut names = Vec::new();
     let mut count = 0;
-    for_each_cell::<HeaderFault>(line, |cell| {
+    cells::for_each::<HeaderFault>(line, |cell| {
         count += 1;
         if count <= COLUMNS_MAX {
             names.push(cell.to_owned());
@@ -189,29 +236,5 @@ fn number(cell: &str) -> Result<f32, RowFault> {
         Ok(value) if value.is_infinite() => Err(RowFault::NotFinite(Shown::of(cell))),
         Ok(value) => Ok(value),
         Err(_) => Err(RowFault::NotANumber(Shown::of(cell))),
-    }
-}
-
-/// Each cell of a line, without blanks around it. `None` when a quotation mark is not closed.
-///
-/// Almost no telemetry has quotation marks, and without them a cell ends at the next comma.
-fn for_each_cell<E>(line: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Option<Result<(), E>> {
-    if !line.contains('"') {
-        return Some(line.split(',').try_for_each(|cell| each(cell.trim_ascii())));
-    }
-    if line.matches('"').count() % 2 == 1 {
-        return None;
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .terminator(csv::Terminator::Any(b'\n'))
-        .from_reader(line.as_bytes());
-    let mut cells = csv::ByteRecord::new();
-    match reader.read_byte_record(&mut cells) {
-        Ok(true) => Some(cells.iter().try_for_each(|cell| {
-            let cell: Cow<'_, str> = String::from_utf8_lossy(cell);
-            each(cell.trim_ascii())
-        })),
-        _ => None,
     }
 }

@@ -87,7 +87,7 @@ fn a_bad_row_is_one_line_that_names_line_and_column() {
         row_error("t,cpu\nnoon,1\n"),
         "a.csv: line 2, column `t`: `noon` is not a time (Unix seconds or milliseconds, or RFC 3339)"
     );
-    assert_eq!(row_error("t,cpu\n0,\"1\n"), "a.csv: line 2: a quotation mark is not closed on its line");
+    assert_eq!(row_error("t,cpu\n0,\"1\n"), "a.csv: line 2: a quotation mark is not closed");
     let forged = row_error(&format!("t,cpu\n0,x\u{1b}[31m{}\n", "y".repeat(99)));
     assert_eq!(
         forged,
@@ -162,8 +162,9 @@ proptest! {
         cuts.sort_unstable();
         let mut whole_out = Ingested::default();
         let format = Format::default();
-        let used = Decoder::new("a.csv", TENANT, &format, None).decode(text.as_bytes(), &mut whole_out).unwrap();
-        prop_assert_eq!(used, text.len());
+        let mut decoder = Decoder::new("a.csv", TENANT, &format, None);
+        let used = decoder.decode(text.as_bytes(), &mut whole_out).unwrap();
+        prop_assert!(used == text.len() || text[used..].contains('"'), "only an open quote waits for more");
         let pieces = in_pieces(text.as_bytes(), &cuts).unwrap();
         // NaN is not equal to itself; its text is.
         prop_assert_eq!(format!("{pieces:?}"), format!("{whole_out:?}"));
@@ -187,4 +188,36 @@ fn a_long_line_cut_anywhere_is_reported_once() {
         assert_eq!((out.records.len(), out.rejected_count), (2, 1), "cut at {cuts:?}");
         assert_eq!(out.rejected[0].line, 3);
     }
+}
+
+#[test]
+fn line_breaks_in_quoted_cells_keep_records_whole_and_lines_counted() {
+    let text = "\"cpu\r\nload\",note\n1,\"two\n\"\"lines\"\"\"\r\nx,\"a\nb\"\ny,1\n";
+    let required = names(&["cpu\r\nload"]);
+    let out = whole(text.as_bytes(), &Format::default(), Some(&required)).unwrap();
+    assert_eq!(out.records.iter().map(|record| record.values[0]).collect::<Vec<_>>(), [1.0]);
+    let places: Vec<_> = out.rejected.iter().map(|row| (row.line, row.offset)).collect();
+    assert_eq!(places, [(5, 36), (7, 44)]);
+    assert_eq!(&text[44..], "y,1\n");
+    assert_eq!(out.rejected[1].hash, LineHash::of(b"y,1"));
+    assert_eq!(out.rejected[1].hash.to_string(), blake3::hash(b"y,1").to_hex()[..16]);
+}
+
+#[test]
+fn an_open_quote_costs_its_line_and_a_growing_file_waits_for_its_end() {
+    let text = "a,b\n1,\"2\n3,4\n5,\"6\"\n";
+    let out = whole(text.as_bytes(), &Format::default(), None).unwrap();
+    assert_eq!(out.records.iter().map(|record| record.values[0]).collect::<Vec<_>>(), [3.0, 5.0]);
+    assert_eq!(out.rejected[0].to_string(), "a.csv: line 2: a quotation mark is not closed");
+    let format = Format::default();
+    let mut out = Ingested::default();
+    let mut decoder = Decoder::new("a.csv", TENANT, &format, None);
+    assert_eq!(
+        decoder.decode(&text.as_bytes()[..14], &mut out).unwrap(),
+        4,
+        "it may be a line break in a cell"
+    );
+    let used = decoder.decode(&text.as_bytes()[4..], &mut out).unwrap();
+    assert_eq!((used, out.records.len(), out.rejected_count), (text.len() - 4, 2, 1));
+    assert_eq!((decoder.position().lines, decoder.position().rows), (4, 3));
 }
