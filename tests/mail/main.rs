@@ -5,3 +5,5 @@
 mod bridge;
 mod clients;
 mod killed;
+mod postfix;
+mod relay;
