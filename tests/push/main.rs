@@ -1,0 +1,4 @@
+//! What is pushed into a node otherwise than by mail, by the clients that other people wrote.
+
+mod otel;
+mod syslog;
