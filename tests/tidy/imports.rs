@@ -72,12 +72,14 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "follow", ALL),
     edge(INGEST, "file", ALL),
     edge(INGEST, "directory", ALL),
+    pure(INGEST, "gathered", &["error", "limits", "record"]),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
     pure(INGEST, "intake", ALL),
     edge(INGEST, "host", &["config", "error", "limits", "record"]),
     pure(INGEST, "smtp", &["limits"]),
-    pure(INGEST, "otlp", &["error", "limits", "record", "time"]),
+    pure(INGEST, "otlp", &["error", "gathered", "limits", "record", "time"]),
+    pure(INGEST, "prometheus", &["error", "gathered", "limits", "record", "time"]),
     pure(INGEST, "syslog", &["limits", "record", "time"]),
     pure(NODE, "lib", &[]),
     edge(NODE, "main", &["cli"]),
@@ -101,6 +103,10 @@ const ROOMS: &[Row] = &[
     ),
 ];
 
+/// Where HTTP is spoken.
+const HTTP: &[&str] =
+    &["node/ingest/src/listen/http", "node/ingest/src/listen/otlp", "node/ingest/src/listen/prometheus"];
+
 /// Crates that belong to named rooms, by their paths.
 const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
@@ -121,18 +127,19 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("getrandom", &["common/edge/src/entropy"]),
     ("flate2", &["node/ingest/src/adapt/unpack", "node/ingest/src/content"]),
     ("hpke", &["common/src/crypto"]),
-    ("http_body_util", &["node/ingest/src/listen/otlp"]),
-    ("hyper", &["node/ingest/src/listen/otlp"]),
-    ("hyper_util", &["node/ingest/src/listen/otlp"]),
+    ("http_body_util", HTTP),
+    ("hyper", HTTP),
+    ("hyper_util", HTTP),
     ("indicatif", &["node/src/cli"]),
     ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/mail"]),
     ("p256", &["common/src/crypto"]),
     ("quick_xml", &["node/ingest/src/adapt/xml"]),
-    ("prost", &["node/ingest/src/otlp"]),
+    ("prost", &["node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),
     ("rustls", &["node/ingest/src/listen/tls"]),
+    ("snap", &["node/ingest/src/prometheus"]),
     ("sysinfo", &["node/ingest/src/host"]),
     (
         "tokio",
