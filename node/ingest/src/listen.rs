@@ -20,6 +20,8 @@ pub use self::http::HttpConfig;
 pub use self::losses::{Lost, Report};
 pub use self::tls::{TlsConfig, TlsError};
 
+pub(crate) use self::tls::client as tls_client;
+
 use std::net::SocketAddr;
 
 use common::units::Timestamp;
