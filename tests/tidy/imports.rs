@@ -62,10 +62,13 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "record", &[]),
     pure(INGEST, "limits", &[]),
     pure(INGEST, "error", &["limits"]),
-    pure(INGEST, "config", &["host"]),
+    pure(INGEST, "config", &["host", "limits", "prometheus"]),
+    edge(INGEST, "columnar", ALL),
     pure(INGEST, "time", &[]),
     pure(INGEST, "content", &["error"]),
     pure(INGEST, "csv", &["config", "content", "error", "limits", "record", "time"]),
+    pure(INGEST, "jsonl", &["config", "content", "csv", "error", "limits", "record", "time"]),
+    pure(INGEST, "lines", &["config", "csv", "error", "jsonl"]),
     pure(INGEST, "mail", ALL),
     pure(INGEST, "adapt", &["content", "error", "limits", "mail", "record", "time"]),
     edge(INGEST, "labels", ALL),
@@ -75,6 +78,7 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "gathered", &["error", "limits", "record"]),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
+    edge(INGEST, "scrape", ALL),
     pure(INGEST, "intake", ALL),
     edge(INGEST, "host", &["config", "error", "limits", "record"]),
     pure(INGEST, "smtp", &["limits"]),
@@ -104,8 +108,12 @@ const ROOMS: &[Row] = &[
 ];
 
 /// Where HTTP is spoken.
-const HTTP: &[&str] =
-    &["node/ingest/src/listen/http", "node/ingest/src/listen/otlp", "node/ingest/src/listen/prometheus"];
+const HTTP: &[&str] = &[
+    "node/ingest/src/listen/http",
+    "node/ingest/src/listen/otlp",
+    "node/ingest/src/listen/prometheus",
+    "node/ingest/src/scrape",
+];
 
 /// Crates that belong to named rooms, by their paths.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -134,6 +142,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/mail"]),
     ("p256", &["common/src/crypto"]),
     ("quick_xml", &["node/ingest/src/adapt/xml"]),
+    ("parquet", &["node/ingest/src/columnar"]),
     ("prost", &["node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
@@ -148,6 +157,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "coordinator/src/control",
             "coordinator/src/driver",
             "node/ingest/src/listen",
+            "node/ingest/src/scrape",
             "node/ingest/src/spool",
             "node/src/cli",
             "node/src/driver",
