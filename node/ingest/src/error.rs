@@ -76,6 +76,14 @@ pub enum IngestError {
         /// What is counted.
         unit: &'static str,
     },
+    /// A Parquet file that cannot be read.
+    #[error("{file}: {reason}")]
+    Parquet {
+        /// The file.
+        file: String,
+        /// What is wrong with it, or with this build.
+        reason: String,
+    },
     /// A mail that holds no telemetry that can be read.
     #[error("{file}: {fault}")]
     Mail {
@@ -100,6 +108,14 @@ pub enum IngestError {
     #[error("spool: {reason}")]
     Spool {
         /// Why.
+        reason: String,
+    },
+    /// An exporter that does not say what it measures.
+    #[error("{url}: {reason}")]
+    Scrape {
+        /// Where it is.
+        url: String,
+        /// What is wrong.
         reason: String,
     },
     /// The operating system does not tell this machine's metrics.
@@ -202,6 +218,24 @@ pub enum RowFault {
     /// Not a row number.
     #[error("{0} is not a row number")]
     NotAnIndex(Shown),
+    /// Not an object of JSON.
+    #[error("{0} is no line of JSON")]
+    NotJson(Shown),
+    /// A member that must be there is not.
+    #[error("there is no member {0}")]
+    NoMember(Shown),
+    /// A member that is there twice.
+    #[error("{0} is there twice")]
+    Twice(Shown),
+    /// Nothing in it is a metric.
+    #[error("there is no member that is a number")]
+    NoMetrics,
+    /// More than a record may have.
+    #[error("{0} members are more than the limit of {max}", max = common::limits::METRICS_MAX)]
+    TooManyMetrics(usize),
+    /// A name over its limit.
+    #[error("{0} is longer than {max} bytes", max = common::limits::NAME_BYTES_MAX)]
+    NameTooLong(Shown),
     /// An interval that ends before it starts.
     #[error("the interval ends before it starts")]
     Backwards,

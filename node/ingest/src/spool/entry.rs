@@ -43,9 +43,11 @@ pub enum Kind {
     OtlpTraces,
     /// Syslog messages, each ended by LF.
     Syslog,
+    /// A Prometheus remote-write request of either version, packed with Snappy as it came.
+    PrometheusWrite,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5 });
 
 impl Kind {
     /// What it is called in messages.
@@ -56,6 +58,7 @@ impl Kind {
             Self::OtlpLogs => "OTLP logs",
             Self::OtlpTraces => "OTLP traces",
             Self::Syslog => "syslog",
+            Self::PrometheusWrite => "Prometheus remote write",
         }
     }
 }
