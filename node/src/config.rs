@@ -6,7 +6,9 @@ use serde::Deserialize;
 
 use crate::detect::Preparation;
 use ingest::Source;
+use ingest::listen::mqtt::MqttConfig;
 use ingest::listen::otlp::OtlpConfig;
+use ingest::listen::prometheus::PrometheusConfig;
 use ingest::listen::smtp::SmtpConfig;
 use ingest::listen::syslog::SyslogConfig;
 use pipeline::Pipeline;
@@ -37,6 +39,12 @@ pub struct NodeConfig {
     /// Telemetry by OTLP.
     #[serde(default)]
     pub otlp: Option<OtlpConfig>,
+    /// Telemetry by Prometheus remote write.
+    #[serde(default)]
+    pub prometheus: Option<PrometheusConfig>,
+    /// Telemetry by MQTT.
+    #[serde(default)]
+    pub mqtt: Option<MqttConfig>,
     /// Telemetry by syslog.
     #[serde(default)]
     pub syslog: Option<SyslogConfig>,
@@ -148,6 +156,7 @@ mod tests {
             ["validate", "deduplicate", "convert", "enrich", "filter", "prioritise", "resample", "fill"];
         assert_eq!(kinds, in_order);
         assert_eq!(config.stages.warnings(), []);
+        assert!(config.prometheus.unwrap().tls.is_some() && config.mqtt.unwrap().ca.is_some());
     }
 
     #[test]

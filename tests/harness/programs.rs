@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use common::units::Millis;
+
+/// How long a thing that has to come may take: far longer than it does on a slow machine.
+const PATIENCE: Millis = Millis(60_000);
+
 /// Where cargo put the programs; `None` when they were not built, as in a run of this package alone.
 pub fn program(name: &str) -> Option<PathBuf> {
     let test = std::env::current_exe().ok()?;
@@ -54,10 +59,29 @@ impl Daemon {
     /// When it cannot be started.
     pub fn start(name: &str, args: &[&str], log: &Path) -> Self {
         let path = program(name).expect("the program is built");
-        let log = File::create(log).expect("the log can be written");
-        let mut command = Command::new(path);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self::foreign(Command::new(path).args(args), log)
+    }
+
+    /// Starts a daemon of somebody else; all that it says goes to a file.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn foreign(command: &mut Command, log: &Path) -> Self {
+        let out = File::create(log).expect("the log can be written");
+        let error = out.try_clone().expect("the log can be written twice");
+        command.stdin(Stdio::null()).stdout(out).stderr(error);
         Self(command.spawn().expect("the program starts"))
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_none())
     }
 
     /// Asks it to end (SIGTERM) and waits; whether it ended as it should.
@@ -75,6 +99,19 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Looks again and again until it is so.
+///
+/// # Panics
+///
+/// When it takes longer than anything should; `why` says what there was instead.
+pub fn wait_until(mut so: impl FnMut() -> bool, why: impl Fn() -> String) {
+    let until = edge::now() + PATIENCE;
+    while !so() {
+        assert!(edge::now() < until, "{}", why());
+        std::thread::yield_now();
     }
 }
 

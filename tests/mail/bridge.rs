@@ -1,84 +1,39 @@
-//! `node smtp-bridge` in a folder of its own, and what it took in.
+//! A bridge that takes mail in.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use harness::bridge::Bridge;
 
-use harness::programs::{Daemon, run};
-use tempfile::TempDir;
+/// Where it listens for SMTP, with STARTTLS, among its addresses.
+pub(crate) const SMTP: usize = 0;
 
-/// A bridge that may be started, killed and started again.
-pub(crate) struct Bridge {
-    folder: TempDir,
-    pub(crate) address: SocketAddr,
-}
+/// Where it listens for LMTP.
+pub(crate) const LMTP: usize = 1;
 
-impl Bridge {
-    /// A folder whose bridge trusts this host and takes mail to `telemetry@`.
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // Free a moment ago; what takes it in between makes the test fail at its start.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let made = run("coordinator", &["--dir", &at("coordinator"), "init"]);
-        assert!(made.status.success());
-        let key = at("coordinator/identity.pub");
-        let made = run("node", &["--dir", &at("node"), "init", "--coordinator", &key, "--tenant", "acme"]);
-        assert!(made.status.success());
-        let config = folder.path().join("node/node.toml");
-        let smtp = format!(
-            "\n[smtp]\nlisten = [\"{address}\"]\nhostname = \"bridge.example.com\"\n\
-             trusted_networks = [\"127.0.0.0/8\"]\nmailboxes = {{ telemetry = \"acme\" }}\nmails_per_minute = 1000000\n"
-        );
-        let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, format!("{text}{smtp}")).unwrap();
-        Self { folder, address }
-    }
+/// Whoever is on this host may send.
+pub(crate) const LOOPBACK: &[&str] = &["127.0.0.0/8"];
 
-    pub(crate) fn node(&self) -> PathBuf {
-        self.folder.path().join("node")
-    }
+/// Who may log in, and with what.
+pub(crate) const ACCOUNT: (&str, &str) = ("ups", "open sesame");
 
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
+/// The hash of the password, as weak as Argon2 can be.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$LsJN3Iieuh3Ob4CUpalr1g$QbTRVEb764x7ka03JL1eZOvARiXa45+YzfiV4bdpToM";
 
-    /// Starts it and waits until it listens.
-    pub(crate) fn start(&self) -> Daemon {
-        let dir = self.node().display().to_string();
-        let log = self.folder.path().join("log");
-        let bridge = Daemon::start("node", &["--dir", &dir, "smtp-bridge"], &log);
-        let listens = |_: &i32| TcpStream::connect(self.address).is_ok();
-        assert!((0..2_000_000).any(|attempt| listens(&attempt)), "{}", self.log());
-        bridge
-    }
+/// The certificate of the bridge, for `bridge.example.com`, among the files of the test.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
 
-    /// How often each value of `metric` is among the records, and how many records there are.
-    pub(crate) fn values(&self, metric: &str) -> (BTreeMap<u64, usize>, usize) {
-        let records = self.records();
-        let mut values = BTreeMap::new();
-        for record in &records {
-            if let Some(value) = record["values"][metric].as_f64() {
-                *values.entry(value as u64).or_default() += 1;
-            }
-        }
-        (values, records.len())
-    }
-
-    /// The records of everything that was accepted.
-    pub(crate) fn records(&self) -> Vec<serde_json::Value> {
-        let dir = self.node().display().to_string();
-        let output = run("node", &["--dir", &dir, "spool", "records", "--format", "json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-/// The file of this test's folder with this name.
-pub(crate) fn script(dir: &Path, name: &str, text: &str) -> String {
-    let path = dir.join(name);
-    fs::write(&path, text).unwrap();
-    path.display().to_string()
+/// A bridge that takes mail to `telemetry@` from the networks that it trusts, and from who logs in.
+pub(crate) fn mail_bridge(trusted: &[&str]) -> Bridge {
+    let made = rcgen::generate_simple_self_signed(vec!["bridge.example.com".to_owned()]).unwrap();
+    Bridge::new(2, |bridge| {
+        let file = |name, text: &str| bridge.write(name, text).display().to_string();
+        let certificate = file(CERTIFICATE, &made.cert.pem());
+        let key = file("key.pem", &made.signing_key.serialize_pem());
+        let accounts = file("accounts", &format!("{}:{HASH}\n", ACCOUNT.0));
+        let [smtp, lmtp] = [SMTP, LMTP].map(|place| bridge.addresses[place].to_string());
+        format!(
+            "[smtp]\nlisten = [{smtp:?}]\nlisten_lmtp = [{lmtp:?}]\nhostname = \"bridge.example.com\"\n\
+             trusted_networks = {trusted:?}\naccounts = {accounts:?}\nmailboxes = {{ telemetry = \"acme\" }}\n\
+             mails_per_minute = 1000000\ntls = {{ certificate = {certificate:?}, key = {key:?} }}"
+        )
+    })
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use harness::programs::are_built;
+use harness::others::are_here;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::bridge::Bridge;
+use crate::bridge::{LOOPBACK, SMTP, mail_bridge};
 
 const KILLS: u64 = 50;
 const SENDERS: usize = 8;
@@ -65,10 +65,10 @@ fn send_until_it_breaks(address: SocketAddr, outbox: &Outbox) {
 
 #[test]
 fn what_was_acknowledged_before_a_kill_is_there_exactly_once() {
-    if !are_built() {
+    if !are_here(&[]) {
         return;
     }
-    let bridge = Bridge::new();
+    let bridge = mail_bridge(LOOPBACK);
     let outbox = Arc::new(Outbox::default());
     let mut random = ChaCha20Rng::seed_from_u64(50);
     for _ in 0..KILLS {
@@ -76,7 +76,7 @@ fn what_was_acknowledged_before_a_kill_is_there_exactly_once() {
         outbox.now.store(0, Ordering::Relaxed);
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
-                let (outbox, address) = (Arc::clone(&outbox), bridge.address);
+                let (outbox, address) = (Arc::clone(&outbox), bridge.addresses[SMTP]);
                 thread::spawn(move || send_until_it_breaks(address, &outbox))
             })
             .collect();
@@ -91,7 +91,7 @@ fn what_was_acknowledged_before_a_kill_is_there_exactly_once() {
             sender.join().unwrap();
         }
     }
-    let (values, _) = bridge.values("number");
+    let values = bridge.values("number");
     let acknowledged = outbox.acknowledged.lock().unwrap();
     assert!(acknowledged.len() > 500, "only {} mails were acknowledged", acknowledged.len());
     let missing: Vec<u64> = acknowledged.iter().filter(|mail| !values.contains_key(mail)).copied().collect();

@@ -68,10 +68,13 @@ const ROOMS: &[Row] = &[
     pure(INGEST, "limits", &[]),
     pure(INGEST, "forwarded", &["limits", "record"]),
     pure(INGEST, "error", &["limits"]),
-    pure(INGEST, "config", &["host"]),
+    pure(INGEST, "config", &["host", "limits", "prometheus"]),
+    edge(INGEST, "columnar", ALL),
     pure(INGEST, "time", &[]),
     pure(INGEST, "content", &["error"]),
     pure(INGEST, "csv", &["config", "content", "error", "limits", "record", "time"]),
+    pure(INGEST, "jsonl", &["config", "content", "csv", "error", "limits", "record", "time"]),
+    pure(INGEST, "lines", &["config", "csv", "error", "jsonl"]),
     pure(INGEST, "mail", ALL),
     pure(INGEST, "adapt", &["content", "error", "limits", "mail", "record", "time"]),
     edge(INGEST, "labels", ALL),
@@ -80,12 +83,15 @@ const ROOMS: &[Row] = &[
     edge(INGEST, "directory", ALL),
     edge(INGEST, "import", ALL),
     edge(INGEST, "report", ALL),
+    pure(INGEST, "gathered", &["error", "limits", "record"]),
     edge(INGEST, "spool", &["limits"]),
     edge(INGEST, "listen", ALL),
+    edge(INGEST, "scrape", ALL),
     pure(INGEST, "intake", ALL),
     edge(INGEST, "host", &["config", "error", "limits", "record"]),
     pure(INGEST, "smtp", &["limits"]),
-    pure(INGEST, "otlp", &["error", "limits", "record", "time"]),
+    pure(INGEST, "otlp", &["error", "gathered", "limits", "record", "time"]),
+    pure(INGEST, "prometheus", &["error", "gathered", "limits", "record", "time"]),
     pure(INGEST, "syslog", &["limits", "record", "time"]),
     pure(FORWARD, "lib", &[]),
     pure(FORWARD, "limits", &[]),
@@ -131,6 +137,14 @@ const ROOMS: &[Row] = &[
     ),
 ];
 
+/// Where HTTP is spoken.
+const HTTP: &[&str] = &[
+    "node/ingest/src/listen/http",
+    "node/ingest/src/listen/otlp",
+    "node/ingest/src/listen/prometheus",
+    "node/ingest/src/scrape",
+];
+
 /// Crates that belong to named rooms, by their paths.
 const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
@@ -153,9 +167,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("getrandom", &["common/edge/src/entropy"]),
     ("flate2", &["node/ingest/src/adapt/unpack", "node/ingest/src/content"]),
     ("hpke", &["common/src/crypto"]),
-    ("http_body_util", &["node/ingest/src/listen/otlp"]),
-    ("hyper", &["node/ingest/src/listen/otlp"]),
-    ("hyper_util", &["node/ingest/src/listen/otlp"]),
+    ("http_body_util", HTTP),
+    ("hyper", HTTP),
+    ("hyper_util", HTTP),
     ("indicatif", &["node/src/cli"]),
     ("lettre", &["node/ingest/src/report"]),
     (
@@ -164,11 +178,13 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("p256", &["common/src/crypto"]),
     ("quick_xml", &["node/ingest/src/adapt/xml"]),
-    ("prost", &["node/ingest/src/otlp"]),
+    ("parquet", &["node/ingest/src/columnar"]),
+    ("prost", &["node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),
     ("rustls", &["node/ingest/src/listen/tls"]),
+    ("snap", &["node/ingest/src/prometheus"]),
     ("sysinfo", &["node/ingest/src/host"]),
     (
         "tokio",
@@ -179,6 +195,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "node/forward/src/bridge",
             "node/forward/src/receiver",
             "node/ingest/src/listen",
+            "node/ingest/src/scrape",
             "node/ingest/src/spool",
             "node/src/cli",
             "node/src/driver",

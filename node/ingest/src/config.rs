@@ -4,19 +4,27 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::SCRAPE_BYTES;
+use crate::prometheus::target::Target;
+
 /// One source of telemetry, chosen by its `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
     /// `kind = "csv"`: one file.
     Csv(CsvSource),
+    /// `kind = "jsonl"`: one file with an object of JSON a line.
+    Jsonl(CsvSource),
     /// `kind = "directory"`: a directory of such files, followed as it grows.
     Directory(DirectorySource),
     /// `kind = "host"`: the metrics of this machine ([`METRICS`](super::host::METRICS)).
     Host(HostSource),
+    /// `kind = "prometheus"`: an exporter of Prometheus or OpenMetrics, scraped now and then.
+    Prometheus(PrometheusSource),
 }
 
-/// One CSV file, plain or gzip. Its first line names the columns; each other column is a metric.
+/// One CSV file, plain or gzip. Its first line names the columns; each other column is a metric. Of JSON lines each
+/// member is a column.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSource {
@@ -31,7 +39,7 @@ pub struct CsvSource {
     pub interval_s: Interval,
 }
 
-/// A directory of CSV files (plain or gzip) and mails (`*.eml`). New files, appended lines and rotation
+/// A directory of CSV files, JSON lines (`*.jsonl`, `*.ndjson`), both plain or gzip, and mails (`*.eml`). New files, appended lines and rotation
 /// are noticed. Sub-directories, names that begin with a dot, and names that end in `~`, `.tmp` or
 /// `.part` are left alone, so that a file can be written under such a name and renamed when it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -54,6 +62,34 @@ pub struct HostSource {
     /// Seconds between two samples. 60 when not given.
     #[serde(default)]
     pub interval_s: Interval,
+}
+
+/// An exporter: a server that tells its metrics as text (the format 0.0.4, or OpenMetrics 1.0).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusSource {
+    /// Where it tells them: `http://host:port/metrics`. The host is the source of the records.
+    pub url: Target,
+    /// Seconds between two scrapes. 60 when not given.
+    #[serde(default)]
+    pub interval_s: Interval,
+    /// Seconds that a scrape may take; other sources wait for it. 5 when not given.
+    #[serde(default = "scrape_timeout")]
+    pub timeout_s: Interval,
+    /// Bytes that it may say.
+    #[serde(default = "scrape_bytes_max")]
+    pub bytes_max: usize,
+    /// For `https`: those who sign its certificate, in PEM.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+}
+
+const fn scrape_timeout() -> Interval {
+    Interval(5_000_000)
+}
+
+const fn scrape_bytes_max() -> usize {
+    SCRAPE_BYTES
 }
 
 /// How the rows of a file get their time.
@@ -130,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_kinds_of_source_are_read_from_toml() {
+    fn the_kinds_of_source_are_read_from_toml() {
         let text = r#"
             [[source]]
             kind = "csv"
@@ -143,11 +179,25 @@ mod tests {
             [[source]]
             kind = "host"
             interval_s = 0.5
+            [[source]]
+            kind = "jsonl"
+            path = "log"
+            [[source]]
+            kind = "prometheus"
+            url = "http://rack-1.example.com:9100/metrics"
         "#;
         let config: Config = toml::from_str(text).unwrap();
-        let [Source::Csv(csv), Source::Directory(directory), Source::Host(host)] = &config.source[..] else {
-            panic!("three kinds in this order: {config:?}");
+        let [
+            Source::Csv(csv),
+            Source::Directory(directory),
+            Source::Host(host),
+            Source::Jsonl(_),
+            Source::Prometheus(exporter),
+        ] = &config.source[..]
+        else {
+            panic!("these kinds in this order: {config:?}");
         };
+        assert_eq!((exporter.url.port, exporter.timeout_s.micros()), (9100, 5_000_000));
         assert_eq!(csv.interval_s.micros(), 300_000_000);
         assert_eq!(directory.timestamp_column.as_deref(), Some("time"));
         assert_eq!((directory.interval_s.micros(), host.interval_s.micros()), (60_000_000, 500_000));

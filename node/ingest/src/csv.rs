@@ -12,7 +12,6 @@ mod decimal;
 mod rows;
 pub(crate) mod split;
 
-use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
 use common::id::TenantId;
@@ -24,10 +23,9 @@ use serde::{Deserialize, Serialize};
 use self::columns::Columns;
 pub use self::rows::{Full, Rows};
 use self::split::Start;
-use super::content::read_error;
-use super::error::{HeaderFault, IngestError, LineHash, RowError, RowFault, Shown};
+use super::Format;
+use super::error::{HeaderFault, IngestError, RowBytes, RowError, RowFault, Shown};
 use super::limits::LINE_BYTES_MAX;
-use super::{Format, Ingested};
 use crate::record::{Origin, TelemetryRecord};
 
 /// How far a file is decoded. Kept on disk by whoever follows a growing file.
@@ -250,7 +248,7 @@ impl<'a> Decoder<'a> {
         fault: RowFault,
         raw: &[u8],
     ) -> RowError {
-        RowError { file: self.file.to_owned(), line, offset, column, fault, hash: LineHash::of(raw) }
+        RowError { file: self.file.to_owned(), line, column, fault, bytes: RowBytes::of(offset, raw) }
     }
 
     fn time_of_row(&self, row: u64) -> Timestamp {
@@ -276,32 +274,6 @@ impl<'a> Decoder<'a> {
             line: number,
             fault,
         })
-    }
-}
-
-/// Decodes a whole stream, which errors call `name`.
-///
-/// # Errors
-///
-/// As [`Decoder::finish`], and whatever kept the stream from being read.
-pub(super) fn decode_all(
-    name: &str,
-    mut stream: impl Read,
-    mut decoder: Decoder<'_>,
-    out: &mut Ingested,
-) -> Result<(), IngestError> {
-    let mut buffer = vec![0; READ_BYTES + LINE_BYTES_MAX];
-    let mut filled = 0;
-    loop {
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) => return decoder.finish(&buffer[..filled], out),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(read_error(name, error)),
-        }
-        let used = decoder.decode(&buffer[..filled], out)?;
-        buffer.copy_within(used..filled, 0);
-        filled -= used;
     }
 }
 

@@ -8,11 +8,12 @@ use common::id::TenantId;
 use common::model::MetricName;
 
 use super::content::{io_error, is_gzip};
-use super::csv::{Decoder, Position, READ_BYTES, TAIL_BYTES};
+use super::csv::{Position, READ_BYTES, TAIL_BYTES};
 use super::error::{IngestError, MailFault};
-use super::file::{is_mail, read_file, shown};
+use super::file::{is_whole, read_file_as, shown};
 use super::follow::{Follow, Listed, Read, Stage};
 use super::limits::{FILES_MAX, LINE_BYTES_MAX, LOOK_RECORDS};
+use super::lines::Syntax;
 use super::{Format, Ingested};
 
 /// Follows a directory, or one file in it, as it grows. When to look is the caller's business.
@@ -23,6 +24,8 @@ pub struct Follower {
     format: Format,
     required: Option<Vec<MetricName>>,
     follow: Follow,
+    /// What the lines of all files are; else their names tell.
+    syntax: Option<Syntax>,
 }
 
 impl Follower {
@@ -35,7 +38,14 @@ impl Follower {
         required: Option<&[MetricName]>,
         follow: Follow,
     ) -> Self {
-        Self { path: path.to_owned(), tenant, format, required: required.map(<[_]>::to_vec), follow }
+        let required = required.map(<[_]>::to_vec);
+        Self { path: path.to_owned(), tenant, format, required, follow, syntax: None }
+    }
+
+    /// Takes the lines of all files for this, whatever the files' names tell.
+    #[must_use]
+    pub fn of(self, syntax: Syntax) -> Self {
+        Self { syntax: Some(syntax), ..self }
     }
 
     /// What is read so far: to be kept together with the records.
@@ -80,7 +90,7 @@ impl Follower {
     fn read(&self, path: &Path, read: &Read, out: &mut Ingested) -> Result<Option<Stage>, IngestError> {
         let name = shown(path);
         let mut file = File::open(path).map_err(|error| io_error(&name, &error))?;
-        let mut whole = is_mail(path);
+        let mut whole = self.syntax.is_none() && is_whole(path);
         if !whole && read.from.bytes == 0 {
             let mut head = Vec::new();
             (&mut file).take(2).read_to_end(&mut head).map_err(|error| io_error(&name, &error))?;
@@ -92,7 +102,7 @@ impl Follower {
         if !whole {
             return self.read_lines(&name, file, read, out).map(|position| Some(Stage::Lines(position)));
         }
-        match read_file(path, self.tenant, &self.format, self.required.as_deref(), out) {
+        match read_file_as(self.syntax, path, self.tenant, &self.format, self.required.as_deref(), out) {
             Ok(()) => Ok(Some(Stage::Closed { bytes: read.bytes })),
             Err(IngestError::TruncatedGzip { .. }) if !read.settled => {
                 Ok(Some(Stage::Incomplete { bytes: read.bytes, reported: false }))
@@ -115,8 +125,9 @@ impl Follower {
             Position::default()
         };
         file.seek(SeekFrom::Start(from.bytes)).map_err(|error| io_error(name, &error))?;
-        let mut decoder =
-            Decoder::new(name, self.tenant, &self.format, self.required.as_deref()).resume(from)?;
+        let syntax = self.syntax.unwrap_or_else(|| Syntax::of_name(name));
+        let decoder = syntax.decoder(name, self.tenant, &self.format, self.required.as_deref());
+        let mut decoder = decoder.resume(from)?;
         let mut buffer = vec![0; READ_BYTES + LINE_BYTES_MAX];
         let mut filled = 0;
         while out.records.len() < LOOK_RECORDS {

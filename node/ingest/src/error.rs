@@ -78,6 +78,14 @@ pub enum IngestError {
         /// What is counted.
         unit: &'static str,
     },
+    /// A Parquet file that cannot be read.
+    #[error("{file}: {reason}")]
+    Parquet {
+        /// The file.
+        file: String,
+        /// What is wrong with it, or with this build.
+        reason: String,
+    },
     /// A mail that holds no telemetry that can be read.
     #[error("{file}: {fault}")]
     Mail {
@@ -111,6 +119,14 @@ pub enum IngestError {
         file: String,
         /// Why.
         fault: ImportFault,
+    },
+    /// An exporter that does not say what it measures.
+    #[error("{url}: {reason}")]
+    Scrape {
+        /// Where it is.
+        url: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The operating system does not tell this machine's metrics.
     #[error("host metrics: {reason}")]
@@ -171,14 +187,28 @@ pub struct RowError {
     pub file: String,
     /// The line on which it begins, counted from 1; the header is line 1.
     pub line: u64,
-    /// The byte at which it begins, counted from 0 in the unpacked file.
-    pub offset: u64,
     /// The column, where one cell is to blame.
     pub column: Option<Shown>,
     /// What is wrong with it.
     pub fault: RowFault,
-    /// What its bytes were, without showing them.
+    /// Its bytes; a file that is kept by columns has none of a row.
+    pub bytes: Option<RowBytes>,
+}
+
+/// Which bytes a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowBytes {
+    /// Where the first one is, counted from 0 in the unpacked file.
+    pub offset: u64,
+    /// What they are, without showing them.
     pub hash: LineHash,
+}
+
+impl RowBytes {
+    /// Of a row that begins at this byte of its file.
+    pub fn of(offset: u64, raw: &[u8]) -> Option<Self> {
+        Some(Self { offset, hash: LineHash::of(raw) })
+    }
 }
 
 /// The first eight bytes of the BLAKE3 hash of a row as it stands in the file, without its last line feed;
@@ -242,6 +272,24 @@ pub enum RowFault {
     /// Not a row number.
     #[error("{0} is not a row number")]
     NotAnIndex(Shown),
+    /// Not an object of JSON.
+    #[error("{0} is no line of JSON")]
+    NotJson(Shown),
+    /// A member that must be there is not.
+    #[error("there is no member {0}")]
+    NoMember(Shown),
+    /// A member that is there twice.
+    #[error("{0} is there twice")]
+    Twice(Shown),
+    /// Nothing in it is a metric.
+    #[error("there is no member that is a number")]
+    NoMetrics,
+    /// More than a record may have.
+    #[error("{0} members are more than the limit of {max}", max = common::limits::METRICS_MAX)]
+    TooManyMetrics(usize),
+    /// A name over its limit.
+    #[error("{0} is longer than {max} bytes", max = common::limits::NAME_BYTES_MAX)]
+    NameTooLong(Shown),
     /// An interval that ends before it starts.
     #[error("the interval ends before it starts")]
     Backwards,
@@ -267,6 +315,10 @@ pub enum Reason {
     OpenQuote,
     /// A fault of a file of labels.
     Label,
+    /// [`RowFault::NotJson`].
+    NotJson,
+    /// Members of a line of JSON: none, too many, one twice, one missing, a name too long.
+    Members,
 }
 
 impl RowFault {
@@ -281,6 +333,12 @@ impl RowFault {
             Self::TooLong => Reason::TooLong,
             Self::OpenQuote => Reason::OpenQuote,
             Self::NotALabel(_) | Self::NotAnIndex(_) | Self::Backwards => Reason::Label,
+            Self::NotJson(_) => Reason::NotJson,
+            Self::NoMember(_)
+            | Self::Twice(_)
+            | Self::NoMetrics
+            | Self::TooManyMetrics(_)
+            | Self::NameTooLong(_) => Reason::Members,
         }
     }
 }
@@ -296,6 +354,8 @@ impl fmt::Display for Reason {
             Self::TooLong => "too long",
             Self::OpenQuote => "quote not closed",
             Self::Label => "not a label",
+            Self::NotJson => "not JSON",
+            Self::Members => "wrong members",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! One whole file: CSV, plain or gzip, or a mail with CSV in it.
+//! One whole file: CSV or JSON lines, plain or gzip, or a mail with CSV in it.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,12 +8,13 @@ use common::id::TenantId;
 use common::model::MetricName;
 
 use super::content::{Content, io_error};
-use super::csv::{Decoder, decode_all};
 use super::error::IngestError;
 use super::limits::UNPACKED_BYTES_MAX;
-use super::{Format, Ingested, mail};
+use super::lines::Syntax;
+use super::{Format, Ingested, columnar, mail};
 
-/// Reads all records of a CSV file, plain or gzip, or of a mail (named `*.eml`) that carries CSV.
+/// Reads all records of a CSV file, plain or gzip, of JSON lines (named `*.jsonl` or `*.ndjson`, and `.gz`), of
+/// Parquet (named `*.parquet`), or of a mail (named `*.eml`) that carries CSV.
 ///
 /// # Errors
 ///
@@ -26,13 +27,29 @@ pub fn read_file(
     required: Option<&[MetricName]>,
     out: &mut Ingested,
 ) -> Result<(), IngestError> {
+    read_file_as(None, path, tenant, format, required, out)
+}
+
+/// As [`read_file`], where it may be known what the lines are, whatever the file's name says.
+pub(super) fn read_file_as(
+    syntax: Option<Syntax>,
+    path: &Path,
+    tenant: TenantId,
+    format: &Format,
+    required: Option<&[MetricName]>,
+    out: &mut Ingested,
+) -> Result<(), IngestError> {
     let name = shown(path);
     let file = File::open(path).map_err(|error| io_error(&name, &error))?;
     let mut own = Ingested::default();
-    if is_mail(path) {
+    if syntax.is_none() && columnar::is_parquet(path) {
+        columnar::read(&name, file, tenant, format, required, &mut own)?;
+    } else if syntax.is_none() && is_mail(path) {
         mail::read(&name, file, tenant, format, required, &mut own)?;
     } else {
-        read_stream(&name, file, UNPACKED_BYTES_MAX, tenant, format, required, &mut own)?;
+        let syntax = syntax.unwrap_or_else(|| Syntax::of_name(&name));
+        let content = Content::new(&name, file, UNPACKED_BYTES_MAX)?;
+        syntax.decoder(&name, tenant, format, required).decode_all(&name, content, &mut own)?;
     }
     out.absorb(own);
     Ok(())
@@ -49,12 +66,17 @@ pub(super) fn read_stream(
     out: &mut Ingested,
 ) -> Result<(), IngestError> {
     let content = Content::new(name, stream, unpacked_bytes_max)?;
-    decode_all(name, content, Decoder::new(name, tenant, format, required), out)
+    Syntax::Csv.decoder(name, tenant, format, required).decode_all(name, content, out)
 }
 
 /// Whether a file of this name is read as a mail.
 pub(super) fn is_mail(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("eml"))
+}
+
+/// Whether a file of this name is read when it is complete, and not line by line as it grows.
+pub(super) fn is_whole(path: &Path) -> bool {
+    is_mail(path) || columnar::is_parquet(path)
 }
 
 /// A path as errors show it: on one line.

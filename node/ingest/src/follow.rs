@@ -2,8 +2,8 @@
 //!
 //! A growing CSV file is read up to its last complete line, and from there when it is longer. It is read
 //! from its start when another file has its name (another id, fewer bytes, or other bytes before the
-//! position). A file that was renamed keeps its position. Gzip files and mails are read once, when they
-//! are complete: gzip says so itself; a mail counts as complete when two looks find the same size.
+//! position). A file that was renamed keeps its position. Gzip files, Parquet and mails are read once, when they
+//! are complete: gzip says so itself; the others count as complete when two looks find the same size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,15 +146,15 @@ enum Decision {
 }
 
 fn decide(listed: &Listed, known: Option<&Stage>) -> Decision {
-    let is_mail = super::file::is_mail(listed.name.as_ref());
+    let is_whole = super::file::is_whole(listed.name.as_ref());
     let from_start = |settled| Decision::Read { from: Position::default(), settled };
     match known {
         None if listed.bytes == 0 => Decision::Nothing,
-        None if is_mail => Decision::Wait,
+        None if is_whole => Decision::Wait,
         None => from_start(false),
         Some(Stage::Lines(position)) if position.bytes == listed.bytes => Decision::Nothing,
         Some(Stage::Lines(position)) => Decision::Read { from: position.clone(), settled: false },
-        Some(Stage::Incomplete { bytes, .. }) if *bytes != listed.bytes && is_mail => Decision::Wait,
+        Some(Stage::Incomplete { bytes, .. }) if *bytes != listed.bytes && is_whole => Decision::Wait,
         Some(Stage::Incomplete { bytes, .. }) if *bytes != listed.bytes => from_start(false),
         Some(Stage::Incomplete { reported: false, .. }) => from_start(true),
         Some(Stage::Incomplete { reported: true, .. } | Stage::Closed { .. }) => Decision::Nothing,

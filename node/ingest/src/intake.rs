@@ -1,7 +1,10 @@
 //! From what was accepted to records: the bytes of an entry, read by what they are.
 
 use crate::error::IngestError;
+use crate::gathered::Outcome;
+use crate::limits::ENTRY_BODY_BYTES_MAX;
 use crate::otlp::{self, Signal};
+use crate::prometheus::WriteRequest;
 use crate::record::TelemetryRecord;
 use crate::spool::{Entry, Kind};
 use crate::syslog;
@@ -35,21 +38,31 @@ pub fn read(entry: &Entry) -> Read {
             records: syslog::records(&entry.body, entry.tenant, &entry.source, entry.received),
             rejects: Vec::new(),
         },
+        Kind::PrometheusWrite => match WriteRequest::decode(&entry.body, ENTRY_BODY_BYTES_MAX) {
+            Ok(request) => gathered(entry, request.records(entry.tenant, &entry.source, entry.received)),
+            Err(fault) => unreadable(entry, &fault),
+        },
     }
 }
 
 fn read_otlp(entry: &Entry, signal: Signal) -> Read {
-    let request = match otlp::Request::decode(signal, otlp::Encoding::Protobuf, &entry.body) {
-        Ok(request) => request,
-        Err(fault) => return Read { records: Vec::new(), rejects: vec![unread(entry, &fault)] },
-    };
-    let outcome = request.records(entry.tenant, &entry.source, entry.received);
+    match otlp::Request::decode(signal, otlp::Encoding::Protobuf, &entry.body) {
+        Ok(request) => gathered(entry, request.records(entry.tenant, &entry.source, entry.received)),
+        Err(fault) => unreadable(entry, &fault),
+    }
+}
+
+fn gathered(entry: &Entry, outcome: Outcome) -> Read {
     let mut rejects: Vec<IngestError> = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
     let untold = outcome.rejected_count - rejects.len() as u64;
     if untold > 0 {
         rejects.push(unread(entry, &format!("{untold} more values are left out")));
     }
     Read { records: outcome.records, rejects }
+}
+
+fn unreadable(entry: &Entry, fault: &impl ToString) -> Read {
+    Read { records: Vec::new(), rejects: vec![unread(entry, fault)] }
 }
 
 fn unread(entry: &Entry, reason: &impl ToString) -> IngestError {

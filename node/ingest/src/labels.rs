@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::content::{Content, io_error, read_error};
-use super::error::{HeaderFault, IngestError, LineHash, RowError, RowFault, Shown};
+use super::error::{HeaderFault, IngestError, RowBytes, RowError, RowFault, Shown};
 use super::file::shown;
 use super::limits::{LINE_BYTES_MAX, RECORDS_MAX, UNPACKED_BYTES_MAX};
 
@@ -87,8 +87,8 @@ fn row_error(
     fault: RowFault,
     raw: &[u8],
 ) -> RowError {
-    let hash = LineHash::of(raw.strip_suffix(b"\n").unwrap_or(raw));
-    RowError { file: file.to_owned(), line, offset, column, fault, hash }
+    let bytes = RowBytes::of(offset, raw.strip_suffix(b"\n").unwrap_or(raw));
+    RowError { file: file.to_owned(), line, column, fault, bytes }
 }
 
 fn read_rows(

@@ -4,18 +4,21 @@
 //! ```text
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
 //!         mail (attachments) ┘
+//! bytes > content (gzip?) > jsonl::Decoder > TelemetryRecord    likewise
 //! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
 //! large file > import::Import > ranges in parallel > batches, in order, each with the state to resume from
 //! listing > follow::Follow > reads to do                        decided without I/O
 //! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
 //! bytes > otlp::Request, syslog::Frames > spool > intake::read   likewise; what is in the spool is read later
 //! sysinfo > host::Sample x 2 > TelemetryRecord                  rates: a pure function of two samples
+//! exporter > prometheus::rates::Scrape x 2 > TelemetryRecord    likewise; the edge asks over HTTP
 //! ```
 //!
 //! Policy: what is wrong with a file as a whole (no header, a metric missing, gzip cut short, nothing in it)
 //! refuses the file; a bad row is left out, counted and reported. Nothing is left out silently.
 
 pub mod adapt;
+mod columnar;
 mod config;
 mod content;
 pub mod csv;
@@ -24,16 +27,21 @@ pub mod error;
 pub mod file;
 pub mod follow;
 pub mod forwarded;
+mod gathered;
 pub mod host;
 pub mod import;
 pub mod intake;
+pub mod jsonl;
 pub mod labels;
 pub mod limits;
+mod lines;
 pub mod listen;
 mod mail;
 pub mod otlp;
+pub mod prometheus;
 pub mod record;
 pub mod report;
+pub mod scrape;
 pub mod smtp;
 pub mod spool;
 pub mod syslog;
@@ -45,8 +53,9 @@ use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 
-pub use self::config::{CsvSource, DirectorySource, Format, HostSource, Interval, Source};
+pub use self::config::{CsvSource, DirectorySource, Format, HostSource, Interval, PrometheusSource, Source};
 pub use self::error::{IngestError, RowError};
+pub use self::lines::Syntax;
 pub use self::time::rfc3339;
 
 use self::limits::{RECORDS_MAX, ROW_ERRORS_KEPT, VALUES_MAX};
@@ -97,7 +106,8 @@ impl csv::Rows for Ingested {
 }
 
 /// All records that `source` holds now, as those of `tenant`: for training. With `required`, each record has just these
-/// metrics in this order. A host holds one record, its present state, without rates.
+/// metrics in this order. A host holds one record, its present state, without rates; so does an exporter, whose
+/// metrics are its own.
 ///
 /// To go on reading a directory as it grows, use [`directory::Follower`] from the start instead:
 /// its first look gives these records too.
@@ -115,9 +125,14 @@ pub fn records(
     let mut out = Ingested::default();
     match source {
         Source::Csv(csv) => file::read_file(&csv.path, tenant, &csv.format(), required, &mut out)?,
+        Source::Jsonl(lines) => {
+            let (syntax, format) = (Some(Syntax::JsonLines), lines.format());
+            file::read_file_as(syntax, &lines.path, tenant, &format, required, &mut out)?;
+        }
         Source::Directory(directory) => {
             directory_records(&directory.path, tenant, &directory.format(), required, &mut out)?;
         }
+        Source::Prometheus(exporter) => out.absorb(scrape::Scraper::new(exporter, tenant)?.look(now)?),
         Source::Host(_) => out.records.push(host::Sampler::new(tenant, required)?.sample(now)),
     }
     Ok(out)

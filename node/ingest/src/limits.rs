@@ -137,15 +137,33 @@ pub const ADAPT_TREE_DEPTH_MAX: usize = 32;
 /// Tables in tables: mail programs lay out with a few.
 pub const ADAPT_TABLE_DEPTH_MAX: usize = 16;
 
-/// Bytes of an OTLP request, packed or not, unless configured otherwise. Decoded, the worst request takes
-/// some seventy times as much memory, so few are decoded at once.
-pub const OTLP_REQUEST_BYTES: usize = 16 << 20;
+/// Bytes of a request over HTTP (OTLP, Prometheus), packed or not, unless configured otherwise. Decoded, the worst
+/// request takes some seventy times as much memory, so few are decoded at once.
+pub const HTTP_REQUEST_BYTES: usize = 16 << 20;
 
-/// OTLP requests that are decoded at once.
-pub const OTLP_DECODING_MAX: usize = 2;
+/// Requests of one listener that are decoded at once.
+pub const HTTP_DECODING_MAX: usize = 2;
 
-/// Bytes of OTLP requests in memory at once, all connections together: four of the largest size.
-pub const OTLP_HELD_BYTES_MAX: usize = 4 * ENTRY_BODY_BYTES_MAX;
+/// Bytes of requests of one listener in memory at once, all connections together: four of the largest size.
+pub const HTTP_HELD_BYTES_MAX: usize = 4 * ENTRY_BODY_BYTES_MAX;
+
+/// Columns of a Parquet file, with those that are no numbers.
+pub const PARQUET_COLUMNS_MAX: usize = 4 * COLUMNS_MAX;
+
+/// Rows of a Parquet file that are read from all columns at a time.
+pub const PARQUET_BATCH_ROWS: usize = 4096;
+
+/// Objects in each other in a line of JSON: their names are joined, and a metric's name is short.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// Bytes of what an exporter says, unless configured otherwise: a hundred thousand samples.
+pub const SCRAPE_BYTES: usize = 16 << 20;
+
+/// Samples that an exporter may say: far more than the records of one time take in.
+pub const SCRAPE_SAMPLES_MAX: usize = 1 << 17;
+
+/// Labels of one of its samples; Prometheus itself is commonly set to thirty.
+pub const SCRAPE_LABELS_MAX: usize = 64;
 
 /// Bytes of a record's source that a resource or a device named: the longest host name (RFC 1035, section 2.3.4).
 pub const SOURCE_BYTES_MAX: usize = 255;

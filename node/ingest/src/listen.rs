@@ -6,16 +6,21 @@
 mod access;
 mod connections;
 mod door;
+mod http;
 mod losses;
 pub mod otlp;
+pub mod prometheus;
 mod rate;
 pub mod smtp;
 pub mod syslog;
 mod tls;
 
 pub use self::access::TokenConfig;
+pub use self::http::HttpConfig;
 pub use self::losses::{Lost, Report};
 pub use self::tls::{TlsConfig, TlsError};
+
+pub(crate) use self::tls::client as tls_client;
 
 use std::net::SocketAddr;
 
@@ -47,7 +52,7 @@ pub enum ListenError {
     #[error("`{key}` {problem}")]
     Config {
         /// Which key.
-        key: &'static str,
+        key: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -68,9 +73,11 @@ const fn connections_per_source_max() -> usize {
 }
 
 /// Refuses a configuration by the first of its checks that does not hold: key and problem.
-fn require(checks: &[(bool, &'static str, &str)]) -> Result<(), ListenError> {
+fn require(checks: &[(bool, &str, &str)]) -> Result<(), ListenError> {
     match checks.iter().find(|(holds, ..)| !holds) {
-        Some(&(_, key, problem)) => Err(ListenError::Config { key, problem: problem.to_owned() }),
+        Some(&(_, key, problem)) => {
+            Err(ListenError::Config { key: key.to_owned(), problem: problem.to_owned() })
+        }
         None => Ok(()),
     }
 }

@@ -7,7 +7,6 @@
 //! The spool keeps protobuf, so what came as JSON is decoded and encoded again. Only those fields are known
 //! here that a record is made of; the others are stepped over.
 
-mod gathered;
 mod json;
 mod logs;
 mod messages;
@@ -20,11 +19,11 @@ use common::id::TenantId;
 use common::units::Timestamp;
 use prost::Message;
 
-pub use self::gathered::{Outcome, Reject};
+pub use crate::gathered::{Outcome, Reject};
 
-use self::gathered::Gathered;
 use self::messages::{LogsRequest, MetricsRequest, Resource, TracesRequest};
 use crate::error::Shown;
+use crate::gathered::Gathered;
 
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Ingested;
+use crate::error::LineHash;
+use crate::lines::Syntax;
 use crate::record::TENANT;
 
 /// Decodes one text as a whole.
 fn whole(text: &[u8], format: &Format, required: Option<&[MetricName]>) -> Result<Ingested, IngestError> {
     let mut out = Ingested::default();
-    decode_all("a.csv", text, Decoder::new("a.csv", TENANT, format, required), &mut out).map(|()| out)
+    Syntax::Csv.decoder("a.csv", TENANT, format, required).decode_all("a.csv", text, &mut out).map(|()| out)
 }
 
 fn rows(text: &str) -> Vec<Vec<f32>> {
@@ -196,11 +199,11 @@ fn line_breaks_in_quoted_cells_keep_records_whole_and_lines_counted() {
     let required = names(&["cpu\r\nload"]);
     let out = whole(text.as_bytes(), &Format::default(), Some(&required)).unwrap();
     assert_eq!(out.records.iter().map(|record| record.values[0]).collect::<Vec<_>>(), [1.0]);
-    let places: Vec<_> = out.rejected.iter().map(|row| (row.line, row.offset)).collect();
+    let places: Vec<_> = out.rejected.iter().map(|row| (row.line, row.bytes.unwrap().offset)).collect();
     assert_eq!(places, [(5, 36), (7, 44)]);
     assert_eq!(&text[44..], "y,1\n");
-    assert_eq!(out.rejected[1].hash, LineHash::of(b"y,1"));
-    assert_eq!(out.rejected[1].hash.to_string(), blake3::hash(b"y,1").to_hex()[..16]);
+    assert_eq!(out.rejected[1].bytes.unwrap().hash, LineHash::of(b"y,1"));
+    assert_eq!(out.rejected[1].bytes.unwrap().hash.to_string(), blake3::hash(b"y,1").to_hex()[..16]);
 }
 
 #[test]

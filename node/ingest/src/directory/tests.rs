@@ -49,6 +49,31 @@ fn new_files_and_appended_lines_are_read_once() {
 }
 
 #[test]
+fn json_lines_are_followed_as_they_grow_and_read_packed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut follower = follower(&directory);
+    append(&directory, "a.jsonl", b"{\"cpu\":1}\n{\"cpu\":");
+    append(&directory, "b.ndjson.gz", &gzip("{\"fan\":7}\n"));
+    assert_eq!(look(&mut follower), [1.0, 7.0]);
+    append(&directory, "a.jsonl", b"2}\n");
+    assert_eq!(look(&mut follower), [2.0]);
+    let mut restarted =
+        Follower::new(directory.path(), TENANT, Format::default(), None, follower.follow().clone());
+    append(&directory, "a.jsonl", b"{\"fan\":3}\n");
+    assert_eq!(look(&mut restarted), [3.0]);
+    append(&directory, "plain.log", b"{\"cpu\":4}\n");
+    let mut told = Follower::new(
+        &directory.path().join("plain.log"),
+        TENANT,
+        Format::default(),
+        None,
+        Follow::default(),
+    )
+    .of(Syntax::JsonLines);
+    assert_eq!(look(&mut told), [4.0]);
+}
+
+#[test]
 fn a_half_written_line_is_left_until_it_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let mut follower = follower(&directory);

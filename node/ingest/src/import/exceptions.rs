@@ -14,22 +14,24 @@ use crate::file::shown;
 #[derive(Serialize)]
 struct Exception<'a> {
     file: &'a str,
-    offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
     line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<&'a str>,
     reason: Reason,
-    hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
 }
 
 /// Rows as lines of the log.
 pub(super) fn lines(rejected: &[RowError]) -> Vec<u8> {
     let mut lines = Vec::new();
     for row in rejected {
-        let RowError { file, offset, line, .. } = row;
+        let RowError { file, line, bytes, .. } = row;
         let column = row.column.as_ref().map(crate::error::Shown::text);
-        let (reason, hash) = (row.fault.reason(), row.hash.to_string());
-        let exception = Exception { file, offset: *offset, line: *line, column, reason, hash };
+        let (offset, hash) = bytes.map(|bytes| (bytes.offset, bytes.hash.to_string())).unzip();
+        let exception = Exception { file, offset, line: *line, column, reason: row.fault.reason(), hash };
         serde_json::to_writer(&mut lines, &exception).expect("numbers and text are JSON");
         lines.push(b'\n');
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Ingested;
 use crate::csv::{Decoder, Full, Rows};
-use crate::error::{LineHash, Reason};
+use crate::error::{LineHash, Reason, RowBytes};
 use crate::limits::LINE_BYTES_MAX;
 use crate::record::TENANT;
 
@@ -255,8 +255,8 @@ fn a_line_of_a_hundred_megabytes_is_one_reject() {
         assert_eq!(kept.rejected.len(), 1);
         assert_eq!(kept.rejected[0].to_string(), "a.csv: line 3: the line is longer than 65536 bytes");
         assert_eq!(
-            (kept.rejected[0].offset, kept.rejected[0].hash),
-            (4, LineHash::of(&vec![b'9'; LINE_BYTES_MAX]))
+            kept.rejected[0].bytes.unwrap(),
+            RowBytes { offset: 4, hash: LineHash::of(&vec![b'9'; LINE_BYTES_MAX]) }
         );
         assert_eq!((state.lines(), state.rejected()[&Reason::TooLong]), (4, 1));
     }

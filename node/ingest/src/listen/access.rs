@@ -34,11 +34,11 @@ impl TokenConfig {
     }
 
     /// Refuses a list with a token that cannot be one.
-    pub(super) fn check(key: &'static str, tokens: &[Self]) -> Result<(), ListenError> {
+    pub(super) fn check(key: &str, tokens: &[Self]) -> Result<(), ListenError> {
         let bad = tokens.iter().find(|token| token.hash().is_none());
         bad.map_or(Ok(()), |token| {
             let problem = format!("of tenant `{}`: `blake3` is not 64 hex digits", token.tenant);
-            Err(ListenError::Config { key, problem })
+            Err(ListenError::Config { key: key.to_owned(), problem })
         })
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use common::units::Timestamp;
 
-use super::gathered::Gathered;
 use super::messages::{LogRecord, LogsRequest};
 use super::names;
+use crate::gathered::Gathered;
 use crate::time::minute;
 
 /// The severities (OpenTelemetry log data model, "Displaying Severity"), and what has none. Every record has

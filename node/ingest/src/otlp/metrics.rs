@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::gathered::{Gathered, Reject};
 use super::messages::{KeyValue, Metric, MetricsRequest};
 use super::names;
 use crate::error::Shown;
+use crate::gathered::{Gathered, Reject};
 
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`: the point tells that there is none.
 const NO_RECORDED_VALUE: u32 = 1;

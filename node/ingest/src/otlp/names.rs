@@ -1,6 +1,7 @@
 //! What OTLP calls things: sources from resources, metric names from attributes.
 
 use super::messages::{AnyValue, KeyValue, Resource};
+use crate::gathered::{escaped, labelled};
 use crate::limits::SOURCE_BYTES_MAX;
 
 /// Attributes that name a source, the best first (OpenTelemetry semantic conventions, "Resource").
@@ -19,16 +20,11 @@ pub(super) fn source(resource: Option<&Resource>) -> Option<&str> {
 
 /// `name{key=value,...}`, sorted by key. What would blur where a value ends is escaped.
 pub(super) fn metric(name: &str, attributes: &[KeyValue]) -> String {
-    if attributes.is_empty() {
-        return name.to_owned();
-    }
-    let mut pairs: Vec<String> = attributes.iter().map(pair).collect();
-    pairs.sort_unstable();
-    format!("{name}{{{}}}", pairs.join(","))
+    labelled(name, attributes.iter().map(pair).collect())
 }
 
 fn pair(attribute: &KeyValue) -> String {
-    let mut text = escape(&attribute.key);
+    let mut text = escaped(&attribute.key);
     text.push('=');
     if let Some(value) = &attribute.value {
         text.push_str(&shown(value));
@@ -39,7 +35,7 @@ fn pair(attribute: &KeyValue) -> String {
 /// A value as text. The depth is bounded by its decoders: 100 in protobuf, 128 in JSON.
 fn shown(value: &AnyValue) -> String {
     if let Some(text) = &value.text {
-        return escape(text);
+        return escaped(text);
     }
     if let Some(list) = &value.list {
         return format!("[{}]", list.values.iter().map(shown).collect::<Vec<_>>().join(","));
@@ -53,16 +49,4 @@ fn shown(value: &AnyValue) -> String {
     let flag = value.flag.map(|flag| flag.to_string());
     let whole = || value.whole.map(|number| number.to_string());
     flag.or_else(whole).or_else(|| value.double.map(|number| number.to_string())).unwrap_or_default()
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '\\' | ',' | '=' | '{' | '}' | '[' | ']' => escaped.extend(['\\', char]),
-            char if char.is_control() => escaped.extend(char.escape_default()),
-            char => escaped.push(char),
-        }
-    }
-    escaped
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use common::units::Timestamp;
 
-use super::gathered::{Gathered, Reject};
 use super::messages::{Span, TracesRequest};
 use super::names;
 use crate::error::Shown;
+use crate::gathered::{Gathered, Reject};
 use crate::time::minute;
 
 /// `STATUS_CODE_ERROR`.

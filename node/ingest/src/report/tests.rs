@@ -78,7 +78,7 @@ async fn a_report_reaches_a_mail_server_by_starttls_and_by_plain_text() {
     assert!(send(&stranger).await.unwrap_err().to_string().contains("(550)"));
     stop.send(true).unwrap();
     serving.await.unwrap();
-    let mut reader = spool.reader(Position::default());
+    let mut reader = spool.tenant(common::id::TenantId::of_name("acme")).unwrap().reader(Position::default());
     let mails: Vec<_> = std::iter::from_fn(|| reader.next_entry().unwrap()).collect();
     assert_eq!(mails.len(), 2);
     let mail = String::from_utf8(mails[0].body.to_vec()).unwrap();

@@ -45,9 +45,11 @@ pub enum Kind {
     Syslog,
     /// Records that a bridge forwarded ([`crate::forwarded`]).
     Records,
+    /// A Prometheus remote-write request of either version, packed with Snappy as it came.
+    PrometheusWrite,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, Records = 7 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Records = 7 });
 
 impl Kind {
     /// What it is called in messages.
@@ -59,6 +61,7 @@ impl Kind {
             Self::OtlpTraces => "OTLP traces",
             Self::Syslog => "syslog",
             Self::Records => "forwarded records",
+            Self::PrometheusWrite => "Prometheus remote write",
         }
     }
 }

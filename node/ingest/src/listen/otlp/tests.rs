@@ -2,6 +2,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::crypto::bulk::InputKey;
+use common::id::TenantId;
 use common::units::Timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::super::of_acme;
 use super::*;
-use crate::spool::{self, Position};
+use crate::spool::{self, Entry, EntryId, Position};
 
 /// A clock that goes on by a second each time it is asked.
 fn clock() -> Timestamp {
@@ -252,11 +253,11 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 fn a_configuration_that_could_never_accept_is_refused_by_key() {
     let fault = |text: &str| {
         let config: OtlpConfig = toml::from_str(&format!("tenant = \"acme\"\n{text}")).unwrap();
-        config.check().unwrap_err().to_string()
+        config.check("otlp").unwrap_err().to_string()
     };
     assert!(fault("").starts_with("`otlp.listen` is empty"));
     assert!(fault("listen = [\"127.0.0.1:1\"]").starts_with("`otlp.trusted_networks` is empty"));
     let tls = "listen_tls = [\"127.0.0.1:1\"]\ntrusted_networks = [\"127.0.0.0/8\"]";
-    assert!(fault(tls).contains("needs [otlp.tls]"));
+    assert!(fault(tls).contains("needs a section `tls`"));
     assert!(toml::from_str::<OtlpConfig>("tenant = \"a\"\nsurprise = 1").is_err());
 }

@@ -1,4 +1,4 @@
-//! Values gathered by source and time, until they are records.
+//! Values gathered by source and time, until they are records; what was pushed comes in no order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,9 @@ pub enum Reject {
     /// More metrics than a record may have.
     #[error("source {0}: more than {METRICS_MAX} metrics at one time: {1} is left out")]
     TooManyMetrics(Shown, Shown),
+    /// A time that is none.
+    #[error("source {0}: the metric {1} is from before 1970")]
+    BeforeEpoch(Shown, Shown),
     /// A metric of a kind that is not known.
     #[error("source {0}: the metric {1} is of no known kind")]
     UnknownKind(Shown, Shown),
@@ -118,6 +121,28 @@ impl Gathered {
         }
         Outcome { records, rejects, rejected_count }
     }
+}
+
+/// `name{key=value,...}`, the pairs sorted. Keys and values come [`escaped`].
+pub(super) fn labelled(name: &str, mut pairs: Vec<String>) -> String {
+    if pairs.is_empty() {
+        return name.to_owned();
+    }
+    pairs.sort_unstable();
+    format!("{name}{{{}}}", pairs.join(","))
+}
+
+/// A key or a value, with a backslash before what would blur where it ends.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\\' | ',' | '=' | '{' | '}' | '[' | ']' => escaped.extend(['\\', char]),
+            char if char.is_control() => escaped.extend(char.escape_default()),
+            char => escaped.push(char),
+        }
+    }
+    escaped
 }
 
 fn metric_name(name: &str) -> Option<MetricName> {

@@ -1,4 +1,4 @@
-//! `[otlp]` in a node's configuration.
+//! `[otlp]` or `[prometheus]` in a node's configuration: where to listen, and to whom.
 
 use std::net::SocketAddr;
 
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::super::{
     ListenError, TlsConfig, TokenConfig, connections_max, connections_per_source_max, require,
 };
-use crate::limits::{ENTRY_BODY_BYTES_MAX, OTLP_REQUEST_BYTES};
+use crate::limits::{ENTRY_BODY_BYTES_MAX, HTTP_REQUEST_BYTES};
 
-/// `[otlp]`; see `node/samples/node.toml` for the meaning of each key.
+/// A section such as `[otlp]`; see `node/samples/node.toml` for the meaning of each key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OtlpConfig {
+pub struct HttpConfig {
     /// Addresses for HTTP.
     #[serde(default)]
     pub listen: Vec<SocketAddr>,
@@ -49,34 +49,39 @@ pub struct OtlpConfig {
 }
 
 const fn request_bytes_max() -> usize {
-    OTLP_REQUEST_BYTES
+    HTTP_REQUEST_BYTES
 }
 
 const fn timeout_s() -> u64 {
     60
 }
 
-impl OtlpConfig {
-    pub(super) fn check(&self) -> Result<(), ListenError> {
+impl HttpConfig {
+    /// Refuses what could never accept; the fault names the key in `section`.
+    pub(in crate::listen) fn check(&self, section: &str) -> Result<(), ListenError> {
         let nowhere = self.listen.is_empty() && self.listen_tls.is_empty();
         let has_clients = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let nobody = self.trusted_networks.is_empty() && self.tokens.is_empty() && !has_clients;
         let sizes = 1..=ENTRY_BODY_BYTES_MAX;
-        require(&[
-            (!nowhere, "otlp.listen", "is empty, and so is `listen_tls`"),
-            (self.listen_tls.is_empty() || self.tls.is_some(), "otlp.listen_tls", "needs [otlp.tls]"),
-            (!self.tenant.is_empty(), "otlp.tenant", "is empty"),
+        let checks = [
+            (!nowhere, "listen", "is empty, and so is `listen_tls`"),
+            (self.listen_tls.is_empty() || self.tls.is_some(), "listen_tls", "needs a section `tls`"),
+            (!self.tenant.is_empty(), "tenant", "is empty"),
             (
                 !nobody,
-                "otlp.trusted_networks",
+                "trusted_networks",
                 "is empty, and there is no token and no `client_ca`: nobody could send",
             ),
-            (sizes.contains(&self.request_bytes_max), "otlp.request_bytes_max", "is 0, or over 64 MiB"),
-            (sizes.contains(&self.unpacked_bytes_max), "otlp.unpacked_bytes_max", "is 0, or over 64 MiB"),
-            (self.connections_max > 0, "otlp.connections_max", "is 0"),
-            (self.connections_per_source_max > 0, "otlp.connections_per_source_max", "is 0"),
-            (self.timeout_s > 0, "otlp.timeout_s", "is 0"),
-        ])?;
-        TokenConfig::check("otlp.tokens", &self.tokens)
+            (sizes.contains(&self.request_bytes_max), "request_bytes_max", "is 0, or over 64 MiB"),
+            (sizes.contains(&self.unpacked_bytes_max), "unpacked_bytes_max", "is 0, or over 64 MiB"),
+            (self.connections_max > 0, "connections_max", "is 0"),
+            (self.connections_per_source_max > 0, "connections_per_source_max", "is 0"),
+            (self.timeout_s > 0, "timeout_s", "is 0"),
+        ];
+        let keys = checks.map(|(_, key, _)| format!("{section}.{key}"));
+        let checks: Vec<(bool, &str, &str)> =
+            checks.iter().zip(&keys).map(|((holds, _, problem), key)| (*holds, &**key, *problem)).collect();
+        require(&checks)?;
+        TokenConfig::check(&format!("{section}.tokens"), &self.tokens)
     }
 }
