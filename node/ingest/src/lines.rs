@@ -5,9 +5,9 @@ use std::io::Read;
 use common::id::TenantId;
 use common::model::MetricName;
 
-use crate::Ingested;
+use super::Ingested;
 use crate::config::Format;
-use crate::csv::{self, Position};
+use crate::csv::{Decoder, Position, decode_all};
 use crate::error::IngestError;
 use crate::jsonl;
 
@@ -22,7 +22,7 @@ pub enum Syntax {
 
 /// A decoder of either.
 pub(super) enum Lines<'a> {
-    Csv(csv::Decoder<'a>),
+    Csv(Decoder<'a>),
     Json(jsonl::Decoder<'a>),
 }
 
@@ -32,7 +32,7 @@ impl Syntax {
         if jsonl::is_json_lines(name) { Self::JsonLines } else { Self::Csv }
     }
 
-    /// Starts at the beginning of `file`; as [`csv::Decoder::new`].
+    /// Starts at the beginning of `file`; as [`Decoder::new`].
     pub(super) fn decoder<'a>(
         self,
         file: &'a str,
@@ -41,7 +41,7 @@ impl Syntax {
         required: Option<&'a [MetricName]>,
     ) -> Lines<'a> {
         match self {
-            Self::Csv => Lines::Csv(csv::Decoder::new(file, tenant, format, required)),
+            Self::Csv => Lines::Csv(Decoder::new(file, tenant, format, required)),
             Self::JsonLines => Lines::Json(jsonl::Decoder::new(file, tenant, format, required)),
         }
     }
@@ -79,7 +79,7 @@ impl Lines<'_> {
         out: &mut Ingested,
     ) -> Result<(), IngestError> {
         match self {
-            Self::Csv(decoder) => csv::decode_all(name, stream, decoder, out),
+            Self::Csv(decoder) => decode_all(name, stream, decoder, out),
             Self::Json(decoder) => jsonl::decode_all(name, stream, decoder, out),
         }
     }
