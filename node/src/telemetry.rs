@@ -11,8 +11,9 @@ use ingest::follow::Follow;
 use ingest::host::Sampler;
 use ingest::limits::{ENTRY_IDS_KEPT, LOOK_RECORDS};
 use ingest::record::TelemetryRecord;
+use ingest::scrape::Scraper;
 use ingest::spool::{Position, Reader, Spool, Unique};
-use ingest::{Format, IngestError, Ingested, Source, intake};
+use ingest::{Format, IngestError, Ingested, Source, Syntax, intake};
 
 /// All sources of a node, and the records they gave so far.
 pub struct Telemetry {
@@ -27,6 +28,7 @@ pub struct Telemetry {
 enum Open {
     Files(Follower),
     Host { sampler: Box<Sampler>, every_micros: u64, due: Timestamp },
+    Exporter { scraper: Box<Scraper>, every_micros: u64, due: Timestamp },
     Spool(Box<Spooled>),
 }
 
@@ -98,11 +100,17 @@ impl Telemetry {
 }
 
 fn open(source: &Source, tenant: TenantId) -> Result<Open, IngestError> {
-    let files =
-        |path, format: Format| Open::Files(Follower::new(path, tenant, format, None, Follow::default()));
+    let follower = |path, format: Format| Follower::new(path, tenant, format, None, Follow::default());
+    let files = |path, format: Format| Open::Files(follower(path, format));
     Ok(match source {
         Source::Csv(csv) => files(&csv.path, csv.format()),
         Source::Directory(directory) => files(&directory.path, directory.format()),
+        Source::Jsonl(lines) => Open::Files(follower(&lines.path, lines.format()).of(Syntax::JsonLines)),
+        Source::Prometheus(exporter) => Open::Exporter {
+            scraper: Box::new(Scraper::new(exporter, tenant)?),
+            every_micros: exporter.interval_s.micros(),
+            due: Timestamp::default(),
+        },
         Source::Host(host) => {
             let every_micros = host.interval_s.micros();
             Open::Host {
@@ -117,14 +125,22 @@ fn open(source: &Source, tenant: TenantId) -> Result<Open, IngestError> {
 fn look(source: &mut Open, now: Timestamp) -> Result<Ingested, IngestError> {
     match source {
         Open::Files(follower) => follower.look(),
-        Open::Host { due, .. } if now < *due => Ok(Ingested::default()),
+        Open::Host { due, .. } | Open::Exporter { due, .. } if now < *due => Ok(Ingested::default()),
+        Open::Exporter { scraper, every_micros, due } => {
+            *due = next_due(now, *every_micros);
+            scraper.look(now)
+        }
         Open::Host { sampler, every_micros, due } => {
-            // The next sample is due on a grid, so that a late look does not shift all later ones.
-            *due = Timestamp(now.0 - now.0 % *every_micros + *every_micros);
+            *due = next_due(now, *every_micros);
             Ok(Ingested { records: vec![sampler.sample(now)], ..Ingested::default() })
         }
         Open::Spool(spooled) => Ok(spooled.look()),
     }
+}
+
+/// The next sample is due on a grid, so that a late look does not shift all later ones.
+fn next_due(now: Timestamp, every_micros: u64) -> Timestamp {
+    Timestamp(now.0 - now.0 % every_micros + every_micros)
 }
 
 impl Spooled {

@@ -128,9 +128,9 @@ fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<Strin
 /// The test file, with the time of its rows given as in the node's own files.
 fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
     let format = sources.iter().find_map(|source| match source {
-        Source::Csv(csv) => Some(csv.format()),
+        Source::Csv(csv) | Source::Jsonl(csv) => Some(csv.format()),
         Source::Directory(directory) => Some(directory.format()),
-        Source::Host(_) => None,
+        Source::Host(_) | Source::Prometheus(_) => None,
     });
     let format = format.context("node.toml has no source of kind \"csv\" or \"directory\" to train from")?;
     let (timestamp_column, interval_s) = (format.timestamp_column, format.interval_s);
@@ -139,7 +139,8 @@ fn like_first(sources: &[Source], path: &Path) -> Result<Source> {
 
 fn read_all(sources: &[Source], tenant: TenantId) -> Result<Vec<TelemetryRecord>> {
     let mut records = Vec::new();
-    for source in sources.iter().filter(|source| !matches!(source, Source::Host(_))) {
+    let is_kept = |source: &&Source| !matches!(source, Source::Host(_) | Source::Prometheus(_));
+    for source in sources.iter().filter(is_kept) {
         let ingested = ingest::records(source, tenant, edge::now(), None)?;
         super::report_rejected(&ingested);
         records.extend(ingested.records);
