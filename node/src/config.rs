@@ -5,7 +5,9 @@ use serde::Deserialize;
 
 use crate::detect::Preparation;
 use ingest::Source;
+use ingest::listen::mqtt::MqttConfig;
 use ingest::listen::otlp::OtlpConfig;
+use ingest::listen::prometheus::PrometheusConfig;
 use ingest::listen::smtp::SmtpConfig;
 use ingest::listen::syslog::SyslogConfig;
 
@@ -35,6 +37,12 @@ pub struct NodeConfig {
     /// Telemetry by OTLP.
     #[serde(default)]
     pub otlp: Option<OtlpConfig>,
+    /// Telemetry by Prometheus remote write.
+    #[serde(default)]
+    pub prometheus: Option<PrometheusConfig>,
+    /// Telemetry by MQTT.
+    #[serde(default)]
+    pub mqtt: Option<MqttConfig>,
     /// Telemetry by syslog.
     #[serde(default)]
     pub syslog: Option<SyslogConfig>,
@@ -134,6 +142,7 @@ mod tests {
         let config = NodeConfig::parse(&text).unwrap();
         let (smtp, otlp, syslog) = (config.smtp.unwrap(), config.otlp.unwrap(), config.syslog.unwrap());
         assert!(smtp.tls.is_some() && otlp.tls.is_some() && syslog.tls.is_some());
+        assert!(config.prometheus.unwrap().tls.is_some() && config.mqtt.unwrap().ca.is_some());
     }
 
     #[test]

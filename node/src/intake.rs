@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use ingest::listen::mqtt::{MqttSubscriber, Notice};
 use ingest::listen::otlp::OtlpListener;
+use ingest::listen::prometheus::PrometheusListener;
 use ingest::listen::smtp::SmtpBridge;
 use ingest::listen::syslog::SyslogListener;
 use ingest::listen::{Clock, Lost, Report};
@@ -39,8 +41,10 @@ impl Intake {
     ///
     /// When the spool cannot be opened, or an address cannot be had.
     pub async fn start(dir: &Path, config: &NodeConfig) -> Result<Option<Self>> {
-        let NodeConfig { smtp, otlp, syslog, .. } = config;
-        if smtp.is_none() && otlp.is_none() && syslog.is_none() {
+        let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, .. } = config;
+        let is_pushed =
+            [smtp.is_some(), otlp.is_some(), prometheus.is_some(), mqtt.is_some(), syslog.is_some()];
+        if !is_pushed.contains(&true) {
             return Ok(None);
         }
         let mut random = edge::entropy()?;
@@ -59,8 +63,18 @@ impl Intake {
             tell("OTLP", &listener.addresses());
             listening.spawn(listener.serve(stopped.clone()));
         }
+        if let Some(config) = prometheus {
+            let listener = PrometheusListener::bind(config, spool.clone(), clock).with_context(place)?;
+            tell("Prometheus remote write", &listener.addresses());
+            listening.spawn(listener.serve(stopped.clone()));
+        }
+        if let Some(config) = mqtt {
+            let (notice, report, random) = (Notice(tell_mqtt), Report(tell_mqtt_lost), edge::entropy()?);
+            let subscriber = MqttSubscriber::new(config, spool.clone(), clock, notice, report, random);
+            listening.spawn(subscriber.with_context(place)?.serve(stopped.clone()));
+        }
         if let Some(config) = syslog {
-            let (report, random) = (Report(tell_lost), edge::entropy()?);
+            let (report, random) = (Report(tell_syslog_lost), edge::entropy()?);
             let listener = SyslogListener::bind(config, spool.clone(), clock, report, random).await;
             let listener = listener.with_context(place)?;
             tell("syslog", &listener.addresses());
@@ -100,6 +114,14 @@ fn tell(protocol: &str, addresses: &[SocketAddr]) {
     tracing::info!(addresses = addresses.join(" "), "taking in {protocol}");
 }
 
-fn tell_lost(lost: &Lost) {
+fn tell_mqtt(told: &str) {
+    tracing::warn!("MQTT: {told}");
+}
+
+fn tell_mqtt_lost(lost: &Lost) {
+    tracing::warn!("MQTT: {lost}");
+}
+
+fn tell_syslog_lost(lost: &Lost) {
     tracing::warn!("syslog: {lost}");
 }

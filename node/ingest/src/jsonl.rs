@@ -5,7 +5,7 @@
 //! column of the time holds the time. Other texts and all lists are no metrics: they are stepped over.
 //! A bad line is left out and reported, as a bad row of CSV is, and takes its number.
 
-mod object;
+pub(crate) mod object;
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -16,13 +16,14 @@ use common::model::MetricName;
 use common::units::Timestamp;
 
 use self::object::{Line, Member};
+use super::Ingested;
 use crate::config::Format;
 use crate::content::read_error;
 use crate::csv::{Position, READ_BYTES, TAIL_BYTES};
 use crate::error::{IngestError, RowError, RowFault, Shown};
 use crate::limits::{LINE_BYTES_MAX, RECORDS_MAX, SOURCE_BYTES_MAX, VALUES_MAX};
 use crate::record::{Origin, TelemetryRecord};
-use crate::{Ingested, time};
+use crate::time;
 
 /// The member that names the source of a line.
 const SOURCE: &str = "source";

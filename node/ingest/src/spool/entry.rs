@@ -45,9 +45,11 @@ pub enum Kind {
     Syslog,
     /// A Prometheus remote-write request of either version, packed with Snappy as it came.
     PrometheusWrite,
+    /// An MQTT message: its topic, the metric that the topic names, its payload, parted by zero bytes.
+    Mqtt,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Mqtt = 6 });
 
 impl Kind {
     /// What it is called in messages.
@@ -59,6 +61,7 @@ impl Kind {
             Self::OtlpTraces => "OTLP traces",
             Self::Syslog => "syslog",
             Self::PrometheusWrite => "Prometheus remote write",
+            Self::Mqtt => "MQTT message",
         }
     }
 }
