@@ -65,8 +65,7 @@ impl Intake {
         let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, .. } = config;
         let bridges = if role == Role::Node { folder::known(dir, BRIDGES)? } else { Known::new() };
         let forward = config.forward.as_ref().filter(|_| role == Role::Bridge);
-        let pushed =
-            [smtp.is_some(), otlp.is_some(), prometheus.is_some(), mqtt.is_some(), syslog.is_some()];
+        let pushed = [smtp.is_some(), otlp.is_some(), prometheus.is_some(), mqtt.is_some(), syslog.is_some()];
         if !pushed.contains(&true) && bridges.is_empty() && forward.is_none() {
             return Ok(None);
         }

@@ -3,6 +3,7 @@
 use crate::error::IngestError;
 use crate::gathered::Outcome;
 use crate::limits::ENTRY_BODY_BYTES_MAX;
+use crate::mqtt;
 use crate::otlp::{self, Signal};
 use crate::prometheus::WriteRequest;
 use crate::record::TelemetryRecord;
@@ -40,6 +41,10 @@ pub fn read(entry: &Entry) -> Read {
         },
         Kind::PrometheusWrite => match WriteRequest::decode(&entry.body, ENTRY_BODY_BYTES_MAX) {
             Ok(request) => gathered(entry, request.records(entry.tenant, &entry.source, entry.received)),
+            Err(fault) => unreadable(entry, &fault),
+        },
+        Kind::Mqtt => match mqtt::records(&entry.body, entry.tenant, &entry.source, entry.received) {
+            Ok(outcome) => gathered(entry, outcome),
             Err(fault) => unreadable(entry, &fault),
         },
     }

@@ -5,7 +5,7 @@
 //! column of the time holds the time. Other texts and all lists are no metrics: they are stepped over.
 //! A bad line is left out and reported, as a bad row of CSV is, and takes its number.
 
-mod object;
+pub(crate) mod object;
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Where telemetry comes from: files, directories that grow, mails that are dropped into them, this host,
-//! and those who push: by mail, OTLP and syslog.
+//! those who push (mail, OTLP, Prometheus remote write, syslog), exporters, and an MQTT broker.
 //!
 //! ```text
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
@@ -37,6 +37,7 @@ pub mod limits;
 mod lines;
 pub mod listen;
 mod mail;
+pub mod mqtt;
 pub mod otlp;
 pub mod prometheus;
 pub mod record;

@@ -165,6 +165,15 @@ pub const SCRAPE_SAMPLES_MAX: usize = 1 << 17;
 /// Labels of one of its samples; Prometheus itself is commonly set to thirty.
 pub const SCRAPE_LABELS_MAX: usize = 64;
 
+/// Bytes of the payload of an MQTT message, unless configured otherwise: devices send a few hundred.
+pub const MQTT_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Bytes of MQTT messages that wait for the spool: two of the longest that may be configured, and more.
+pub const MQTT_HELD_BYTES_MAX: usize = 2 * ENTRY_BODY_BYTES_MAX;
+
+/// MQTT messages that are not acknowledged yet: brokers commonly send twenty, and the protocol 65,535.
+pub const MQTT_UNACKNOWLEDGED_MAX: usize = 4096;
+
 /// Bytes of a record's source that a resource or a device named: the longest host name (RFC 1035, section 2.3.4).
 pub const SOURCE_BYTES_MAX: usize = 255;
 

@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Read};
 use common::id::TenantId;
 use common::model::MetricName;
 
-use crate::Ingested;
+use super::Ingested;
 use crate::config::Format;
 use crate::content::read_error;
-use crate::csv::{self, Position, READ_BYTES};
+use crate::csv::{Decoder, Position, READ_BYTES};
 use crate::error::IngestError;
 use crate::jsonl;
 use crate::limits::LINE_BYTES_MAX;
@@ -24,7 +24,7 @@ pub enum Syntax {
 
 /// A decoder of either.
 pub(super) enum Lines<'a> {
-    Csv(csv::Decoder<'a>),
+    Csv(Decoder<'a>),
     Json(jsonl::Decoder<'a>),
 }
 
@@ -34,7 +34,7 @@ impl Syntax {
         if jsonl::is_json_lines(name) { Self::JsonLines } else { Self::Csv }
     }
 
-    /// Starts at the beginning of `file`; as [`csv::Decoder::new`].
+    /// Starts at the beginning of `file`; as [`Decoder::new`].
     pub(super) fn decoder<'a>(
         self,
         file: &'a str,
@@ -43,7 +43,7 @@ impl Syntax {
         required: Option<&'a [MetricName]>,
     ) -> Lines<'a> {
         match self {
-            Self::Csv => Lines::Csv(csv::Decoder::new(file, tenant, format, required)),
+            Self::Csv => Lines::Csv(Decoder::new(file, tenant, format, required)),
             Self::JsonLines => Lines::Json(jsonl::Decoder::new(file, tenant, format, required)),
         }
     }
@@ -85,7 +85,7 @@ impl Lines<'_> {
     ///
     /// # Errors
     ///
-    /// As [`csv::Decoder::finish`], and whatever kept the stream from being read.
+    /// As [`Decoder::finish`], and whatever kept the stream from being read.
     pub(super) fn decode_all(
         mut self,
         name: &str,

@@ -13,6 +13,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use super::columns::{Clock, Columns, Scale};
 use crate::config::Format;
+use crate::csv::Rows;
 use crate::error::{IngestError, RowError, RowFault, Shown};
 use crate::limits::{PARQUET_BATCH_ROWS, RECORDS_MAX, VALUES_MAX};
 use crate::record::{Origin, TelemetryRecord};
@@ -52,39 +53,16 @@ pub(super) fn read(
     let mut row = 0;
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(broken)?;
-        let left = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
+        let count = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
         // What a file says of its rows is checked against what it says of each group.
-        if row + left > rows {
+        if count > rows - row {
             return Err(refuse("its groups have more rows than the file".to_owned()));
         }
         let mut batches = Batches::open(&*group, &columns).map_err(broken)?;
-        let mut left = left;
-        while left > 0 {
-            let count = left.min(PARQUET_BATCH_ROWS);
-            let batch = batches.next(count).map_err(broken)?;
-            for index in 0..count {
-                let at = match &batch.times {
-                    None => Ok(Timestamp((row as u64).saturating_mul(format.interval_s.micros()))),
-                    Some(times) => times.get(index).cloned().unwrap_or(Err(RowFault::NotText)),
-                };
-                row += 1;
-                match at {
-                    Ok(at) => out.records.push(TelemetryRecord {
-                        origin: Arc::clone(&origin),
-                        at,
-                        metrics: Arc::clone(&columns.metrics),
-                        values: batch
-                            .values
-                            .iter()
-                            .map(|column| column.get(index).copied().unwrap_or(f32::NAN))
-                            .collect(),
-                    }),
-                    Err(fault) => {
-                        out.reject(RowError { file: name.to_owned(), line: row as u64, column: None, fault });
-                    }
-                }
-            }
-            left -= count;
+        let end = row + count;
+        while row < end {
+            let batch = batches.next((end - row).min(PARQUET_BATCH_ROWS)).map_err(broken)?;
+            row += batch.put(row as u64, &origin, &columns.metrics, format, out);
         }
     }
     if row == 0 { Err(IngestError::NoRows { file: name.to_owned() }) } else { Ok(()) }
@@ -106,6 +84,41 @@ struct Column {
 struct Batch {
     values: Vec<Vec<f32>>,
     times: Option<Vec<Result<Timestamp, RowFault>>>,
+    rows: usize,
+}
+
+impl Batch {
+    /// Makes records of the rows, the first of which is `first` in its file; says how many there were.
+    fn put(
+        self,
+        first: u64,
+        origin: &Arc<Origin>,
+        metrics: &Arc<[MetricName]>,
+        format: &Format,
+        out: &mut Ingested,
+    ) -> usize {
+        let mut times = self.times.map(Vec::into_iter);
+        for (index, row) in (first..).take(self.rows).enumerate() {
+            let at = match &mut times {
+                None => Ok(Timestamp(row.saturating_mul(format.interval_s.micros()))),
+                Some(times) => times.next().unwrap_or(Err(RowFault::NotText)),
+            };
+            let value = |column: &Vec<f32>| column.get(index).copied().unwrap_or(f32::NAN);
+            match at {
+                Ok(at) => out.records.push(TelemetryRecord {
+                    origin: Arc::clone(origin),
+                    at,
+                    metrics: Arc::clone(metrics),
+                    values: self.values.iter().map(value).collect(),
+                }),
+                Err(fault) => {
+                    let file = origin.source.to_string();
+                    out.reject(RowError { file, line: row + 1, column: None, fault, bytes: None });
+                }
+            }
+        }
+        self.rows
+    }
 }
 
 impl Batches {
@@ -126,9 +139,11 @@ impl Batches {
             let cells = column.cells(count)?;
             values.push(cells.iter().map(|cell| number(cell.as_ref(), *scale)).collect());
         }
-        let Some((column, clock)) = &mut self.time else { return Ok(Batch { values, times: None }) };
+        let Some((column, clock)) = &mut self.time else {
+            return Ok(Batch { values, times: None, rows: count });
+        };
         let times = column.cells(count)?.into_iter().map(|cell| instant(cell, *clock)).collect();
-        Ok(Batch { values, times: Some(times) })
+        Ok(Batch { values, times: Some(times), rows: count })
     }
 }
 

@@ -9,12 +9,12 @@ use serde::de::{
 use crate::limits::JSON_DEPTH_MAX;
 
 /// The members of a line, in its order.
-pub(super) struct Line {
-    pub(super) members: Vec<(String, Member)>,
+pub(crate) struct Line {
+    pub(crate) members: Vec<(String, Member)>,
 }
 
 /// A member that is neither object nor list.
-pub(super) enum Member {
+pub(crate) enum Member {
     Number {
         value: f32,
         /// As a time it is more than a float can tell.
@@ -24,7 +24,7 @@ pub(super) enum Member {
 }
 
 impl Member {
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::Number { text, .. } | Self::Text(text) => text,
         }

@@ -47,9 +47,11 @@ pub enum Kind {
     Records,
     /// A Prometheus remote-write request of either version, packed with Snappy as it came.
     PrometheusWrite,
+    /// An MQTT message: its topic, the metric that the topic names, its payload, parted by zero bytes.
+    Mqtt,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Records = 7 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Mqtt = 6, Records = 7 });
 
 impl Kind {
     /// What it is called in messages.
@@ -62,6 +64,7 @@ impl Kind {
             Self::Syslog => "syslog",
             Self::Records => "forwarded records",
             Self::PrometheusWrite => "Prometheus remote write",
+            Self::Mqtt => "MQTT message",
         }
     }
 }
