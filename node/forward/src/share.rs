@@ -42,17 +42,8 @@ pub(crate) fn share(entry: &Entry, routes: &Routes) -> Shares {
 }
 
 fn parts(entry: &Entry, node: NodeId, records: &[TelemetryRecord]) -> Vec<Entry> {
-    let mut parts = Vec::new();
-    let (mut from, mut bytes) = (0, 0);
-    for (index, record) in records.iter().enumerate() {
-        if bytes > 0 && bytes + forwarded::bytes_of(record) > PART_BYTES {
-            parts.push(part(entry, node, parts.len() as u32, &records[from..index]));
-            (from, bytes) = (index, 0);
-        }
-        bytes += forwarded::bytes_of(record);
-    }
-    parts.push(part(entry, node, parts.len() as u32, &records[from..]));
-    parts
+    let pieces = forwarded::pieces(records, PART_BYTES).into_iter();
+    (0..).zip(pieces).map(|(number, records)| part(entry, node, number, records)).collect()
 }
 
 /// What makes a part is the entry, the node, its number, and of which sources it has records: under other routes

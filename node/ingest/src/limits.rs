@@ -193,6 +193,10 @@ pub const IMPORT_RANGE_BYTES: u64 = 8 << 20;
 /// Rows that are handed over at once: ten megabytes at most with their overhead, however short the rows.
 pub const IMPORT_BATCH_ROWS: usize = 1 << 16;
 
+/// Bytes of one entry of the spool that an import makes, about: small beside the room for entries that wait for
+/// the disk, so that a batch need not wait for itself.
+pub const IMPORT_ENTRY_BYTES: usize = 1 << 20;
+
 /// Bytes at each end of a large file by which it is known again.
 pub const IMPORT_IDENTITY_BYTES: u64 = 64 * 1024;
 

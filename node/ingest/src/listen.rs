@@ -8,6 +8,7 @@ mod connections;
 mod door;
 mod http;
 mod losses;
+pub mod metrics;
 pub mod mqtt;
 pub mod otlp;
 pub mod prometheus;
