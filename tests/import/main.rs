@@ -1,10 +1,13 @@
 //! `node import` as an operator runs it: killed at any moment and started again, each row counts once.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use harness::bridge::Bridge;
 use harness::programs::{Daemon, are_built, complaint, run, wait_until};
 use serde_json::Value;
 
@@ -42,17 +45,13 @@ fn an_import_that_is_killed_again_and_again_loses_and_repeats_no_row() {
     if !are_built() {
         return;
     }
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name).display().to_string();
-    let init = ["--dir", &at("coordinator"), "init"];
-    assert!(run("coordinator", &init).status.success());
-    let init = ["--dir", &at("node"), "init", "--coordinator", &at("coordinator/identity.pub")];
-    assert!(run("node", &init).status.success());
-    let (folder, file) = (at("node"), at("large.csv"));
-    fs::write(&file, telemetry()).unwrap();
+    let place = Bridge::new(0, |_| String::new());
+    let (folder, log) = (place.file("node"), place.file("log"));
+    let file = place.write("large.csv", &telemetry()).display().to_string();
+    let dir = folder.display().to_string();
     let import = [
         "--dir",
-        &folder,
+        &dir,
         "import",
         &file,
         "--timestamp-column",
@@ -65,15 +64,15 @@ fn an_import_that_is_killed_again_and_again_loses_and_repeats_no_row() {
 
     let mut kills = 0;
     loop {
-        let before = progress(Path::new(&folder));
-        let mut daemon = Daemon::start("node", &import, &place.path().join("log"));
+        let before = progress(&folder);
+        let mut daemon = Daemon::start("node", &import, &log);
         let mut has_ended = false;
         wait_until(
             || {
                 has_ended = !daemon.is_running();
-                has_ended || progress(Path::new(&folder)) > before
+                has_ended || progress(&folder) > before
             },
-            || fs::read_to_string(place.path().join("log")).unwrap_or_default(),
+            || fs::read_to_string(&log).unwrap_or_default(),
         );
         // Dropping it is SIGKILL.
         drop(daemon);
@@ -96,10 +95,8 @@ fn an_import_that_is_killed_again_and_again_loses_and_repeats_no_row() {
     let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!((first["line"].as_u64(), first["reason"].as_str()), (Some(9), Some("not_a_number")));
 
-    let read = run("node", &["--dir", &folder, "spool", "records", "--format", "json"]);
     let mut times: BTreeMap<u64, u32> = BTreeMap::new();
-    for line in String::from_utf8(read.stdout).unwrap().lines() {
-        let record: Value = serde_json::from_str(line).unwrap();
+    for record in place.records() {
         *times.entry(record["at_ms"].as_u64().unwrap() / 1000 - FIRST).or_default() += 1;
     }
     let expected: BTreeMap<u64, u32> = (0..ROWS).filter(|row| !is_broken(*row)).map(|row| (row, 1)).collect();
@@ -111,12 +108,9 @@ fn a_packed_file_is_refused_with_what_to_do() {
     if !are_built() {
         return;
     }
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name).display().to_string();
-    assert!(run("coordinator", &["--dir", &at("coordinator"), "init"]).status.success());
-    let init = ["--dir", &at("node"), "init", "--coordinator", &at("coordinator/identity.pub")];
-    assert!(run("node", &init).status.success());
-    fs::write(at("a.csv.gz"), b"\x1f\x8b\x08\x00rest").unwrap();
-    let told = complaint(&run("node", &["--dir", &at("node"), "import", &at("a.csv.gz")]));
+    let place = Bridge::new(0, |_| String::new());
+    let (dir, file) = (place.file("node").display().to_string(), place.file("a.csv.gz"));
+    fs::write(&file, b"\x1f\x8b\x08\x00rest").unwrap();
+    let told = complaint(&run("node", &["--dir", &dir, "import", &file.display().to_string()]));
     assert!(told.ends_with("a.csv.gz: gzip cannot be imported in ranges: unpack it first"), "{told}");
 }
