@@ -11,10 +11,11 @@ use forward::bridge::Bridge;
 use forward::feed::Feeds;
 use forward::receiver::Receiver;
 use forward::routes::Routes;
+use ingest::adapt::Pins;
 use ingest::listen::mqtt::{MqttSubscriber, Notice};
 use ingest::listen::otlp::OtlpListener;
 use ingest::listen::prometheus::PrometheusListener;
-use ingest::listen::smtp::SmtpBridge;
+use ingest::listen::smtp::{SmtpBridge, SmtpConfig};
 use ingest::listen::syslog::SyslogListener;
 use ingest::listen::{Clock, Lost, Report};
 use ingest::spool::Spool;
@@ -46,6 +47,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Intake {
     spool: Spool,
+    pins: Pins,
     stop: watch::Sender<bool>,
     listening: JoinSet<()>,
 }
@@ -53,6 +55,15 @@ pub struct Intake {
 /// The folder of a node's spool.
 pub fn spool_dir(dir: &Path) -> PathBuf {
     dir.join("spool")
+}
+
+/// How the mail to the mailboxes of a configuration is read.
+///
+/// # Errors
+///
+/// Names the file that is no layout.
+pub fn pins(config: &NodeConfig) -> Result<Pins> {
+    Ok(config.smtp.as_ref().map(SmtpConfig::pins).transpose()?.unwrap_or_default())
 }
 
 impl Intake {
@@ -73,6 +84,7 @@ impl Intake {
         let key = folder::spool_key(dir, &mut random)?;
         let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
         let (clock, place) = (Clock(edge::now), || dir.join("node.toml").display().to_string());
+        let pins = pins(config).with_context(place)?;
         let (stop, stopped) = watch::channel(false);
         let mut listening = JoinSet::new();
         if let Some(config) = smtp {
@@ -117,11 +129,11 @@ impl Intake {
         if let Some(config_forward) = forward {
             let nodes = folder::known(dir, NODES)?;
             let routes = Routes::new(config_forward, &nodes).with_context(place)?;
-            let feeds = Feeds::open(&spool, routes)?;
+            let feeds = Feeds::open(&spool, routes, pins.clone())?;
             let bridge = Bridge { identity: folder::identity(dir)?, dds: config.dds.clone(), nodes, feeds };
             listening.spawn(tell_end(bridge.run(stopped)));
         }
-        Ok(Some(Self { spool, stop, listening }))
+        Ok(Some(Self { spool, pins, stop, listening }))
     }
 
     /// The spool.
@@ -129,9 +141,14 @@ impl Intake {
         &self.spool
     }
 
+    /// How what is in it is read.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
     /// Lets open sessions come to their end, and closes the spool.
     pub async fn stop(self) {
-        let Self { spool, stop, mut listening } = self;
+        let Self { spool, stop, mut listening, .. } = self;
         // Nobody listens any more when the listeners have ended.
         let _ = stop.send(true);
         let ending = async { while listening.join_next().await.is_some() {} };

@@ -1,10 +1,14 @@
 //! Walks a mail (RFC 5322, RFC 2045): body and attachments, unpacked, each to its adapter.
 
+use std::borrow::Cow;
+
 use common::units::Timestamp;
-use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::unpack::{Budget, Unpacked, unpack};
-use super::{Fault, Outcome, Part, Place, Reading, Reject, read_part};
+use super::{Fault, Outcome, Part, Pin, Place, Reading, Reject, read_part};
 use crate::error::Shown;
 use crate::limits::{
     ADAPT_MULTIPART_DEPTH_MAX, ADAPT_PACK_DEPTH_MAX, ADAPT_PARTS_MAX, ADAPT_READINGS_MAX, ADAPT_VALUES_MAX,
@@ -14,15 +18,21 @@ use crate::mail::check_shape;
 /// Reads a part, whatever it takes for it.
 type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
 
-/// Reads all parts of a mail with the adapter that is pinned, or with those that recognise them.
+/// Reads all parts of a mail with what is pinned, or with the adapters that recognise them.
 ///
-/// Of alternatives of one content (`multipart/alternative`) the first that can be read counts.
-pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&str>) -> Outcome {
-    read_mail_by(bytes, received, &|part| read_part(part, pinned))
+/// Of alternatives of one content (`multipart/alternative`) the first that can be read counts. With a pin, the
+/// text around attachments is no report, and is not read.
+pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&Pin>) -> Outcome {
+    read_mail_by(bytes, received, pinned, &|part| read_part(part, pinned))
 }
 
-/// As [`read_mail`], with a reader that is given: a [`layout`](super::layout), for reports of fixed width.
-pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Outcome {
+/// As [`read_mail`], with the reader of the parts.
+pub(super) fn read_mail_by(
+    bytes: &[u8],
+    received: Timestamp,
+    pinned: Option<&Pin>,
+    reader: Reader<'_>,
+) -> Outcome {
     let refused = |fault| {
         let reject = Reject { part: Shown::of("mail"), place: Place::Whole, fault };
         Outcome { readings: Vec::new(), rejects: vec![reject] }
@@ -46,6 +56,8 @@ pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Ou
     let mut walk = Walk {
         message: &message,
         reader,
+        skips_words: pinned.is_some() && message.parts.iter().any(is_attached),
+        takes_raw: pinned.is_some_and(Pin::counts_bytes),
         received,
         sender: sender.unwrap_or("unknown"),
         subject: message.subject().unwrap_or_default(),
@@ -61,6 +73,10 @@ pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Ou
 struct Walk<'m> {
     message: &'m Message<'m>,
     reader: Reader<'m>,
+    /// Whether what stands beside attachments is left alone.
+    skips_words: bool,
+    /// Whether bytes are taken as they were sent.
+    takes_raw: bool,
     received: Timestamp,
     sender: &'m str,
     subject: &'m str,
@@ -89,7 +105,12 @@ impl Walk<'_> {
                 }
             }
             PartType::Message(_) => self.reject(&name, Fault::Unsupported("a message in this mail")),
+            _ if self.skips_words && !is_attached(part) => (),
             _ if part.is_encoding_problem => self.reject(&name, Fault::Broken),
+            _ if self.takes_raw => match as_sent(message, part) {
+                Some(bytes) => self.content(&name, &media_type(part), &bytes, 0),
+                None => self.reject(&name, Fault::Broken),
+            },
             _ => self.content(&name, &media_type(part), part.contents(), 0),
         }
     }
@@ -162,6 +183,27 @@ impl Walk<'_> {
 
     fn reject(&mut self, name: &str, fault: Fault) {
         self.out.rejects.push(Reject { part: Shown::of(name), place: Place::Whole, fault });
+    }
+}
+
+/// Whether a part is more than words between people, or the picture of a signature.
+fn is_attached(part: &MessagePart<'_>) -> bool {
+    let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
+    let is_picture = part.content_type().is_some_and(|declared| declared.ctype() == "image");
+    !part.is_multipart() && !is_picture && (!is_text || part.attachment_name().is_some())
+}
+
+/// The bytes of a part before its charset is looked at: what is declared as text was turned into UTF-8, and
+/// EBCDIC is lost by that.
+fn as_sent<'m>(message: &'m Message<'_>, part: &'m MessagePart<'_>) -> Option<Cow<'m, [u8]>> {
+    if !matches!(part.body, PartType::Text(_) | PartType::Html(_)) {
+        return Some(Cow::Borrowed(part.contents()));
+    }
+    let sent = message.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
+    match part.encoding {
+        Encoding::None => Some(Cow::Borrowed(sent)),
+        Encoding::Base64 => base64_decode(sent).map(Cow::Owned),
+        Encoding::QuotedPrintable => quoted_printable_decode(sent).map(Cow::Owned),
     }
 }
 

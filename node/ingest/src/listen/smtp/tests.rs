@@ -1,3 +1,5 @@
+mod pins;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::crypto::bulk::InputKey;
@@ -24,6 +26,7 @@ fn clock() -> Timestamp {
 struct Bridge {
     folder: TempDir,
     spool: Spool,
+    pins: Pins,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
@@ -49,7 +52,7 @@ impl Bridge {
         let address = bridge.addresses()[0];
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(bridge.serve(stopped));
-        Self { folder, spool, address, stop, serving }
+        Self { folder, spool, pins: config.pins().unwrap(), address, stop, serving }
     }
 
     async fn connect(&self) -> Client<TcpStream> {
