@@ -28,6 +28,7 @@ mod readings;
 mod records;
 mod reject;
 mod separated;
+mod shape;
 mod snmptrap;
 mod syslog;
 mod tree;
@@ -42,7 +43,7 @@ use std::fmt;
 use common::model::MetricName;
 use common::units::Timestamp;
 
-pub use self::mail::read_mail;
+pub use self::mail::{read_mail, read_saved_mail};
 pub use self::pin::{Pin, Pins, addressed, split_addressed};
 pub use self::records::records;
 pub use self::reject::{Fault, Place, Reject};
@@ -65,6 +66,8 @@ pub struct Part<'a> {
     pub sender: &'a str,
     /// The mail's subject.
     pub subject: &'a str,
+    /// The name of the field that is the time, where a configuration says it.
+    pub time_column: Option<&'a str>,
 }
 
 /// One source's values at one time; becomes a [`TelemetryRecord`](crate::record::TelemetryRecord).

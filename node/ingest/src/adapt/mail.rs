@@ -7,32 +7,48 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
+use super::shape::check_shape;
 use super::unpack::{Budget, Unpacked, unpack};
 use super::{Fault, Outcome, Part, Pin, Place, Reading, Reject, read_part};
 use crate::error::Shown;
 use crate::limits::{
     ADAPT_MULTIPART_DEPTH_MAX, ADAPT_PACK_DEPTH_MAX, ADAPT_PARTS_MAX, ADAPT_READINGS_MAX, ADAPT_VALUES_MAX,
 };
-use crate::mail::check_shape;
+use crate::time;
 
 /// Reads a part, whatever it takes for it.
-type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
+pub(super) type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
+
+/// What is known of a mail beside its bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    /// When it came.
+    pub(super) received: Timestamp,
+    /// Whether its own date comes before that.
+    pub(super) is_saved: bool,
+    pub(super) pinned: Option<&'k Pin>,
+    pub(super) time_column: Option<&'k str>,
+}
 
 /// Reads all parts of a mail with what is pinned, or with the adapters that recognise them.
 ///
 /// Of alternatives of one content (`multipart/alternative`) the first that can be read counts. With a pin, the
 /// text around attachments is no report, and is not read.
 pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&Pin>) -> Outcome {
-    read_mail_by(bytes, received, pinned, &|part| read_part(part, pinned))
+    let known = Known { received, is_saved: false, pinned, time_column: None };
+    read_mail_by(bytes, known, &|part| read_part(part, pinned))
 }
 
-/// As [`read_mail`], with the reader of the parts.
-pub(super) fn read_mail_by(
-    bytes: &[u8],
-    received: Timestamp,
-    pinned: Option<&Pin>,
-    reader: Reader<'_>,
-) -> Outcome {
+/// Reads a mail that was kept in a file, with the adapters that recognise its parts. It came when its header says
+/// (`Date`: RFC 5322, section 3.6.1), or else when the file was written. The time of a value is the field of
+/// the name `time_column` where there is one, whatever else looks like a time.
+pub fn read_saved_mail(bytes: &[u8], written: Timestamp, time_column: Option<&str>) -> Outcome {
+    let known = Known { received: written, is_saved: true, pinned: None, time_column };
+    read_mail_by(bytes, known, &|part| read_part(part, None))
+}
+
+/// Reads all parts of a mail with this reader.
+pub(super) fn read_mail_by(bytes: &[u8], known: Known<'_>, reader: Reader<'_>) -> Outcome {
     let refused = |fault| {
         let reject = Reject { part: Shown::of("mail"), place: Place::Whole, fault };
         Outcome { readings: Vec::new(), rejects: vec![reject] }
@@ -47,18 +63,22 @@ pub(super) fn read_mail_by(
         .with_mime_headers()
         .header_address(HeaderName::From)
         .header_text(HeaderName::Subject)
+        .header_text(HeaderName::Date)
         .default_header_ignore();
     let Some(message) = parser.parse(bytes) else { return refused(Fault::Broken) };
     if message.parts.len() > ADAPT_PARTS_MAX {
         return refused(Fault::TooManyParts);
     }
     let sender = message.from().and_then(|from| from.first()).and_then(|address| address.address());
+    let Known { received, is_saved, pinned, time_column } = known;
+    let date = message.header(HeaderName::Date).filter(|_| is_saved).and_then(|date| date.as_text());
     let mut walk = Walk {
         message: &message,
         reader,
         skips_words: pinned.is_some() && message.parts.iter().any(is_attached),
         takes_raw: pinned.is_some_and(Pin::counts_bytes),
-        received,
+        received: date.and_then(|date| time::parse_written(date, received)).unwrap_or(received),
+        time_column,
         sender: sender.unwrap_or("unknown"),
         subject: message.subject().unwrap_or_default(),
         budget: Budget::default(),
@@ -78,6 +98,7 @@ struct Walk<'m> {
     /// Whether bytes are taken as they were sent.
     takes_raw: bool,
     received: Timestamp,
+    time_column: Option<&'m str>,
     sender: &'m str,
     subject: &'m str,
     budget: Budget,
@@ -164,6 +185,7 @@ impl Walk<'_> {
             received: self.received,
             sender: self.sender,
             subject: self.subject,
+            time_column: self.time_column,
         };
         match (self.reader)(&part) {
             Ok(readings) => {
