@@ -19,7 +19,7 @@ mod tls;
 pub use self::access::TokenConfig;
 pub use self::http::HttpConfig;
 pub use self::losses::{Lost, Report};
-pub use self::tls::{TlsConfig, TlsError};
+pub use self::tls::{SubjectName, SubjectNameError, TlsConfig, TlsError};
 
 pub(crate) use self::tls::client as tls_client;
 

@@ -3,6 +3,7 @@
 //! A mail is answered with 250 when the spool has it for each of its tenants, and not before.
 
 mod accounts;
+mod certificates;
 mod config;
 mod mailboxes;
 
@@ -21,14 +22,16 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::accounts::{Accounts, AccountsError};
+pub use self::certificates::CertificateConfig;
 pub use self::config::SmtpConfig;
 pub use self::mailboxes::MailboxConfig;
 
+use self::certificates::Certificates;
 use self::config::Networks;
 use super::connections::Connections;
 use super::door;
 use super::rate::Rates;
-use super::{Clock, ListenError, listen_on};
+use super::{Clock, ListenError, listen_on, tls};
 use crate::adapt::{Pins, addressed};
 use crate::smtp::{Effect, Event, Mail, Peer, Policy, Protocol, Recipient, Refusal, Session, TlsMode};
 use crate::spool::{self, Entry, EntryId, Kind, Spool};
@@ -53,6 +56,7 @@ struct Shared {
     networks: Networks,
     pins: Pins,
     accounts: Accounts,
+    certificates: Certificates,
     tls: Option<TlsAcceptor>,
     connections: Connections,
     rates: Mutex<Rates>,
@@ -87,6 +91,7 @@ impl SmtpBridge {
             networks: config.networks(),
             pins: config.pins()?,
             accounts: Accounts::read(config.accounts.as_deref())?,
+            certificates: Certificates(config.certificates.clone()),
             tls,
             connections: Connections::new(config.connections_max, config.connections_per_source_max),
             rates: Mutex::new(Rates::new(config.mails_per_minute)),
@@ -150,8 +155,9 @@ async fn converse(
     let Some(acceptor) = &shared.tls else { return Ok(()) };
     let handshake = tokio::time::timeout(shared.timeout, acceptor.accept(stream)).await;
     let mut stream = handshake.map_err(std::io::Error::other)??;
-    let client = stream.get_ref().1.peer_certificates().map(|_| "certificate");
-    talk.session.step(Event::TlsStarted { client_name: client }, &mut talk.out);
+    let chain = stream.get_ref().1.peer_certificates();
+    let certificate = chain.map(|chain| shared.certificates.judge(tls::names_of(chain)));
+    talk.session.step(Event::TlsStarted { certificate }, &mut talk.out);
     talk.run(&mut stream).await?;
     stream.shutdown().await
 }

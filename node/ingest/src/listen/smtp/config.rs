@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::super::access::TokenConfig;
 use super::super::{ListenError, TlsConfig, connections_max, connections_per_source_max, require};
+use super::certificates::CertificateConfig;
 use super::mailboxes::MailboxConfig;
 use crate::adapt::Pins;
 use crate::limits::MAIL_BYTES_MAX;
@@ -38,6 +39,9 @@ pub struct SmtpConfig {
     /// Tokens for devices that cannot authenticate: they write to `tenant+token@`.
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
+    /// Clients that may write to mailboxes, by the names of their certificates.
+    #[serde(rename = "certificate", default)]
+    pub certificates: Vec<CertificateConfig>,
     /// Networks whose peers may write to mailboxes without authentication.
     #[serde(default)]
     pub trusted_networks: Vec<IpNet>,
@@ -98,6 +102,7 @@ impl SmtpConfig {
 
     pub(super) fn check(&self) -> Result<(), ListenError> {
         let nowhere = self.listen.is_empty() && self.listen_tls.is_empty() && self.listen_lmtp.is_empty();
+        let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let local_parts: BTreeSet<String> =
             self.mailboxes.keys().map(|local_part| local_part.to_ascii_lowercase()).collect();
         require(&[
@@ -107,6 +112,16 @@ impl SmtpConfig {
                 !(self.mailboxes.is_empty() && self.tokens.is_empty()),
                 "smtp.mailboxes",
                 "is empty, and there is no token: no mail could be accepted",
+            ),
+            (
+                self.certificates.is_empty() || has_client_ca,
+                "smtp.certificate",
+                "needs `client_ca` in [smtp.tls]",
+            ),
+            (
+                !self.certificates.is_empty() || !has_client_ca,
+                "smtp.tls.client_ca",
+                "needs [[smtp.certificate]]: whose telemetry do its clients bring?",
             ),
             (self.accounts.is_none() || self.tls.is_some(), "smtp.accounts", "needs [smtp.tls]"),
             (
@@ -122,6 +137,13 @@ impl SmtpConfig {
                 "has two that differ only in upper and lower case",
             ),
         ])?;
+        let of_nobody = |certificate: &&CertificateConfig| {
+            self.mailboxes.values().all(|mailbox| mailbox.tenant != certificate.tenant)
+        };
+        if let Some(CertificateConfig { name, tenant }) = self.certificates.iter().find(of_nobody) {
+            let problem = format!("of `{name}`: no mailbox takes telemetry of tenant `{tenant}`");
+            return Err(ListenError::Config { key: "smtp.certificate".to_owned(), problem });
+        }
         TokenConfig::check("smtp.tokens", &self.tokens)
     }
 
