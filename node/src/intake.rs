@@ -11,11 +11,12 @@ use forward::bridge::Bridge;
 use forward::feed::Feeds;
 use forward::receiver::Receiver;
 use forward::routes::Routes;
+use ingest::adapt::Pins;
 use ingest::listen::metrics::MetricsListener;
 use ingest::listen::mqtt::{MqttSubscriber, Notice};
 use ingest::listen::otlp::OtlpListener;
 use ingest::listen::prometheus::PrometheusListener;
-use ingest::listen::smtp::SmtpBridge;
+use ingest::listen::smtp::{SmtpBridge, SmtpConfig};
 use ingest::listen::syslog::SyslogListener;
 use ingest::listen::{Clock, Lost, Report};
 use ingest::spool::Spool;
@@ -47,6 +48,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Intake {
     spool: Spool,
+    pins: Pins,
     stop: watch::Sender<bool>,
     listening: JoinSet<()>,
 }
@@ -54,6 +56,15 @@ pub struct Intake {
 /// The folder of a node's spool.
 pub fn spool_dir(dir: &Path) -> PathBuf {
     dir.join("spool")
+}
+
+/// How the mail to the mailboxes of a configuration is read.
+///
+/// # Errors
+///
+/// Names the file that is no layout.
+pub fn pins(config: &NodeConfig) -> Result<Pins> {
+    Ok(config.smtp.as_ref().map(SmtpConfig::pins).transpose()?.unwrap_or_default())
 }
 
 impl Intake {
@@ -85,6 +96,7 @@ impl Intake {
         let mut random = edge::entropy()?;
         let key = folder::spool_key(dir, &mut random)?;
         let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
+        let pins = pins(config).with_context(|| place(dir))?;
         let (stop, stopped) = watch::channel(false);
         let mut listening = listen(dir, config, &spool, &stopped).await?;
         if !bridges.is_empty() {
@@ -102,11 +114,11 @@ impl Intake {
         if let Some(forward) = forward {
             let nodes = folder::known(dir, NODES)?;
             let routes = Routes::new(forward, &nodes).with_context(|| place(dir))?;
-            let feeds = Feeds::open(&spool, routes)?;
+            let feeds = Feeds::open(&spool, routes, pins.clone())?;
             let bridge = Bridge { identity: folder::identity(dir)?, dds: config.dds.clone(), nodes, feeds };
             listening.spawn(tell_end(bridge.run(stopped)));
         }
-        Ok(Some(Self { spool, stop, listening }))
+        Ok(Some(Self { spool, pins, stop, listening }))
     }
 
     /// The spool.
@@ -114,9 +126,14 @@ impl Intake {
         &self.spool
     }
 
+    /// How what is in it is read.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
     /// Lets open sessions come to their end, and closes the spool.
     pub async fn stop(self) {
-        let Self { spool, stop, mut listening } = self;
+        let Self { spool, stop, mut listening, .. } = self;
         // Nobody listens any more when the listeners have ended.
         let _ = stop.send(true);
         let ending = async { while listening.join_next().await.is_some() {} };

@@ -49,18 +49,8 @@ fn an_import_that_is_killed_again_and_again_loses_and_repeats_no_row() {
     let (folder, log) = (place.file("node"), place.file("log"));
     let file = place.write("large.csv", &telemetry()).display().to_string();
     let dir = folder.display().to_string();
-    let import = [
-        "--dir",
-        &dir,
-        "import",
-        &file,
-        "--timestamp-column",
-        "time",
-        "--workers",
-        "2",
-        "--format",
-        "json",
-    ];
+    let import =
+        ["--dir", &dir, "import", &file, "--timestamp-column", "time", "--workers", "2", "--format", "json"];
 
     let mut kills = 0;
     loop {

@@ -29,12 +29,6 @@ pub const FILES_MAX: usize = 10_000;
 /// Bytes in one mail: what mail servers commonly let through, less than which they refuse attachments.
 pub const MAIL_BYTES_MAX: u64 = 32 << 20;
 
-/// Bytes that a gzip attachment may unpack to: against compression bombs by mail.
-pub const ATTACHMENT_UNPACKED_BYTES_MAX: u64 = 256 << 20;
-
-/// CSV parts of one mail.
-pub const CSV_PARTS_MAX: usize = 64;
-
 /// Places in a mail where a boundary could be (two hyphens): bounds the parts its parser makes.
 pub const MAIL_HYPHENS_MAX: usize = 1 << 16;
 

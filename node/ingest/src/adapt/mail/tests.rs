@@ -4,6 +4,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
+use super::super::Adapter;
 use super::*;
 use crate::limits::ADAPT_UNPACKED_BYTES_MAX;
 
@@ -199,7 +200,8 @@ fn a_mail_that_is_cut_is_refused_where_it_is_cut() {
 
 #[test]
 fn the_sender_is_the_source_of_last_resort() {
-    let outcome = read_mail(&mail(&[CSV]), RECEIVED, Some("separated"));
+    let outcome =
+        read_mail(&mail(&[CSV]), RECEIVED, Some(&Pin::Format(Adapter::named("separated").unwrap())));
     assert_eq!(
         (outcome.readings[0].source.as_str(), outcome.readings[0].at),
         ("db-07@example.com", RECEIVED)
