@@ -81,8 +81,8 @@ struct Feed {
 }
 
 impl Feeds {
-    /// Goes on where the cursors stand; mail is read as its mailboxes are pinned. When the routes are others than before, what was meant for a node that is
-    /// not there any more is read again by the rest.
+    /// Goes on where the cursors stand; mail is read as its mailboxes are pinned. When the routes are others than
+    /// before, what was meant for a node that is not there any more is read again by the rest.
     ///
     /// # Errors
     ///

@@ -40,8 +40,9 @@ pub struct CsvSource {
 }
 
 /// A directory of CSV files, JSON lines (`*.jsonl`, `*.ndjson`), both plain or gzip, and mails (`*.eml`) in any
-/// format that [`adapt`](crate::adapt) knows. New files, appended lines and rotation are noticed. Sub-directories, names that begin with a dot, and names that end in `~`, `.tmp` or
-/// `.part` are left alone, so that a file can be written under such a name and renamed when it is whole.
+/// format that [`adapt`](crate::adapt) knows. New files, appended lines and rotation are noticed. Sub-directories,
+/// names that begin with a dot, and names that end in `~`, `.tmp` or `.part` are left alone, so that a file can be
+/// written under such a name and renamed when it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectorySource {

@@ -240,7 +240,8 @@ fn a_configuration_that_is_no_layout_is_refused_with_the_column() {
     for (kind, scale) in [("binary", 19), ("number", 1), ("packed_decimal", 4), ("zoned_decimal", 3)] {
         assert_eq!(scaled(kind, scale), LayoutError::Scale(Shown::of("n")), "{kind}");
     }
-    let misspelt = "code_page = \"ascii\"\ncolumns = [{ name = \"n\", start = 1, length = 2, kind = \"text\", scal = 1 }]";
-    assert!(toml::from_str::<Layout>(misspelt).unwrap_err().to_string().contains("unknown field `scal`"));
+    let misspelt = binary.replace("kind", "scal = 1, kind");
+    let misspelt = format!("code_page = \"ascii\"\ncolumns = [{misspelt}]");
+    assert!(toml::from_str::<Layout>(&misspelt).unwrap_err().to_string().contains("unknown field `scal`"));
     assert_eq!(layout(binary, "record_bytes = 0"), LayoutError::RecordBytes);
 }

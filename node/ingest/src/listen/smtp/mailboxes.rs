@@ -49,8 +49,12 @@ struct Table {
 enum MailboxError {
     #[error("give `format` or `layout`, not both")]
     Both,
-    #[error("there is no format {0}; there are: {known}", known = ADAPTERS.each_ref().map(|known| known.name).join(", "))]
+    #[error("there is no format {0}; there are: {known}", known = formats())]
     NoFormat(Shown),
+}
+
+fn formats() -> String {
+    ADAPTERS.each_ref().map(|adapter| adapter.name).join(", ")
 }
 
 impl TryFrom<Given<Table>> for MailboxConfig {

@@ -122,7 +122,7 @@ fn a_certificate_that_is_not_listed_may_send_nothing_before_it_logs_in() {
         tls_policy(),
         TRUSTED,
         r"C: MAIL FROM:<>
-        S: 550 5.7.1 no name of this certificate is listed here as a sender; log in, or come without it
+        S: 550 5.7.1 no name of this certificate is listed here; log in, or come without it
         C: AUTH PLAIN AG4AcA==
         ! authenticate n p
         E: right

@@ -76,7 +76,7 @@ async fn a_certificate_that_is_not_listed_is_refused_as_a_sender_and_told_why() 
         client.say("EHLO device").await;
         assert_eq!(
             client.say("MAIL FROM:<ups-3@example.com>").await,
-            "550 5.7.1 no name of this certificate is listed here as a sender; log in, or come without it\r\n"
+            "550 5.7.1 no name of this certificate is listed here; log in, or come without it\r\n"
         );
     }
     assert_eq!(bridge.mails(), [""; 0]);
