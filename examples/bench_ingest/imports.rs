@@ -95,24 +95,37 @@ impl Running {
         Ok(Self { child, lines })
     }
 
-    /// Waits until it is done, or until it has imported `until` bytes and then kills it (`None`).
-    pub(crate) fn wait(mut self, until: u64, screen: &Screen) -> Result<Option<Done>> {
-        let mut line = String::new();
-        while self.lines.read_line(&mut line)? > 0 {
+    /// Waits until it is done.
+    pub(crate) fn wait(mut self, screen: &Screen) -> Result<Done> {
+        while let Some(line) = self.line()? {
             if line.starts_with('{') {
                 self.child.wait()?;
-                return Ok(Some(serde_json::from_str(&line)?));
+                return Ok(serde_json::from_str(&line)?);
             }
-            let bytes = line.trim().parse().context("how far an import is")?;
-            screen.at(bytes);
-            if bytes >= until {
-                self.child.kill()?;
-                self.child.wait()?;
-                return Ok(None);
-            }
-            line.clear();
+            screen.at(line.parse().context("how far an import is")?);
         }
         bail!("an import ended: {}", self.child.wait()?)
+    }
+
+    /// Kills it when it has told `steps` times that it is at byte `at`.
+    pub(crate) fn kill(mut self, at: u64, mut steps: u32, screen: &Screen) -> Result<()> {
+        while let Some(line) = self.line()? {
+            let bytes = line.parse().context("an import that ends before it is killed")?;
+            screen.at(bytes);
+            steps -= u32::from(bytes >= at);
+            if steps == 0 {
+                self.child.kill()?;
+                self.child.wait()?;
+                return Ok(());
+            }
+        }
+        bail!("an import ended: {}", self.child.wait()?)
+    }
+
+    fn line(&mut self) -> Result<Option<String>> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line)?;
+        Ok((read > 0).then(|| line.trim().to_owned()))
     }
 }
 
@@ -153,10 +166,10 @@ fn run(args: &[OsString]) -> Result<()> {
             let from_bytes = from.as_ref().map_or(0, State::bytes);
             let (before_s, began) = (cpu_s(process::id())?, edge::now());
             let state = import.run(Path::new(file), from, |batch| -> Result<()> {
-                if let Some(kept) = &mut kept {
-                    kept.keep(&batch)?;
+                match &mut kept {
+                    Some(kept) => kept.keep(&batch),
+                    None => say(&batch.state.bytes()),
                 }
-                say(&batch.state.bytes())
             })?;
             Done { from: from_bytes, ..done(&state, before_s, began)? }
         }
@@ -218,6 +231,20 @@ struct Reached {
     records_bytes: u64,
 }
 
+fn reached(dir: &Path) -> Result<Option<Reached>> {
+    match fs::read(dir.join("state")) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Records that a killed import wrote, and whose state it did not.
+pub(crate) fn surplus(dir: &Path) -> Result<u64> {
+    let whole = reached(dir)?.map_or(0, |reached| reached.records_bytes);
+    Ok((fs::metadata(records_in(dir))?.len() - whole) / RECORD_BYTES as u64)
+}
+
 /// Keeps the records of an import, its log and its state: the state is the last, and whole or not there.
 struct Kept {
     dir: PathBuf,
@@ -231,11 +258,7 @@ struct Kept {
 impl Kept {
     /// Cuts off what was written after the last state.
     fn open(dir: &Path) -> Result<Self> {
-        let from = match fs::read(dir.join("state")) {
-            Ok(text) => Some(serde_json::from_slice::<Reached>(&text)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error.into()),
-        };
+        let from = reached(dir)?;
         let records_bytes = from.as_ref().map_or(0, |from| from.records_bytes);
         let mut records = File::options().write(true).create(true).truncate(false).open(records_in(dir))?;
         records.set_len(records_bytes)?;
@@ -245,14 +268,17 @@ impl Kept {
         Ok(Self { dir: dir.to_owned(), from, records, records_bytes, exceptions, buffer: Vec::new() })
     }
 
+    /// Tells after each step how far it is, so that it can be killed between any two.
     fn keep(&mut self, batch: &Batch) -> Result<()> {
         self.buffer.clear();
         for record in &batch.records {
             put_record(&mut self.buffer, record.at.0, &record.values);
         }
         self.records.write_all(&self.buffer)?;
+        say(&batch.state.bytes())?;
         self.records.sync_data()?;
         self.exceptions.append(&batch.exceptions)?;
+        say(&batch.state.bytes())?;
         self.records_bytes += self.buffer.len() as u64;
         let reached = Reached { state: batch.state.clone(), records_bytes: self.records_bytes };
         let new = self.dir.join("state.new");
@@ -260,6 +286,6 @@ impl Kept {
         file.write_all(&serde_json::to_vec(&reached)?)?;
         file.sync_data()?;
         fs::rename(new, self.dir.join("state"))?;
-        Ok(())
+        say(&batch.state.bytes())
     }
 }

@@ -12,9 +12,19 @@ use ingest::error::Reason;
 use serde::Serialize;
 
 use crate::csv::figure;
-use crate::imports::{Done, RECORD_BYTES, Running, Work, exceptions_in, records_in};
+use crate::imports::{self, Done, RECORD_BYTES, Running, Work, exceptions_in, records_in};
 use crate::rows::{self, Shape, Written};
 use crate::screen::{Figure, Screen};
+
+/// A way to import: its name, its threads, and where it is killed: percent of the file, and after which step of
+/// a batch (the records, the log, the state).
+type Way = (&'static str, usize, &'static [(u64, u32)]);
+
+const WAYS: [Way; 3] = [
+    ("1 thread", 1, &[]),
+    ("2 threads", 2, &[]),
+    ("2 threads, killed 3 times", 2, &[(25, 1), (50, 2), (75, 3)]),
+];
 
 /// One way, and what came of it.
 #[derive(Debug, Serialize)]
@@ -24,6 +34,8 @@ struct Outcome {
     lines: u64,
     accepted: u64,
     rejected: BTreeMap<Reason, u64>,
+    /// Records that were written and cut off again, because a kill came before their state.
+    surplus: u64,
     /// What is in the file of the records.
     #[serde(flatten)]
     kept: Kept,
@@ -37,7 +49,7 @@ struct Outcome {
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Kept {
     records: u64,
-    /// Records that are not later than the one before: kept twice, or out of order.
+    /// Records that are not later than all before: kept twice, or out of order.
     repeated: u64,
     /// The first digits of BLAKE3 of all of them.
     hash: String,
@@ -45,7 +57,7 @@ struct Kept {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { figure, lines, accepted, rejected, kept, exceptions, same } = self;
+        let Self { figure, lines, accepted, rejected, surplus, kept, exceptions, same } = self;
         let reasons: Vec<String> =
             rejected.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let rejected: u64 = rejected.values().sum();
@@ -53,7 +65,7 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "{figure}\n  {lines} lines: {accepted} accepted + {rejected} rejected = {} rows ({})\n  \
-             {} records kept, {} of them twice, {}, log {exceptions}: {verdict}",
+             {} records kept ({surplus} cut off), {} of them twice, {}, log {exceptions}: {verdict}",
             accepted + rejected,
             reasons.join(", "),
             kept.records,
@@ -73,22 +85,18 @@ pub(crate) fn measure(dir: &Path, bytes: u64, screen: &Screen) -> Result<()> {
     let path = dir.join("large.csv");
     let written = rows::write(&path, bytes, Shape::Broken, screen)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
-    for (case, workers, is_killed) in
-        [("1 thread", 1, false), ("2 threads", 2, false), ("2 threads, killed half-way", 2, true)]
-    {
+    for (case, workers, kills) in WAYS {
         let into = dir.join("imported");
         fs::create_dir(&into)?;
         let work = Work::Keep(workers, into.clone());
-        if is_killed {
-            screen.begin(format!("{case}: to be killed"), written.bytes);
-            if Running::start(&path, &work)?.wait(written.bytes / 2, screen)?.is_some() {
-                bail!("{case}: it was done before it was killed");
-            }
+        let mut surplus = 0;
+        for &(percent, steps) in kills {
+            screen.begin(format!("{case}: to be killed at {percent} %"), written.bytes);
+            Running::start(&path, &work)?.kill(written.bytes / 100 * percent, steps, screen)?;
+            surplus += imports::surplus(&into)?;
         }
         screen.begin(case, written.bytes);
-        let Some(done) = Running::start(&path, &work)?.wait(u64::MAX, screen)? else {
-            bail!("{case}: it was killed");
-        };
+        let done = Running::start(&path, &work)?.wait(screen)?;
         let kept = kept(&into, written.bytes, screen)?;
         let log = fs::read(exceptions_in(&into))?;
         let exceptions = rows::digits(&blake3::hash(&log));
@@ -96,11 +104,11 @@ pub(crate) fn measure(dir: &Path, bytes: u64, screen: &Screen) -> Result<()> {
         let logged = rows::line_count(&log);
         let same = is_as_written(&done, &kept, &written)
             && logged == done.rejected.values().sum::<u64>()
-            && (done.from >= written.bytes / 2) == is_killed
+            && (done.from == 0) == kills.is_empty()
             && first.is_none_or(|first| *first == exceptions);
         let figure = figure(format!("{} MB, {case}", written.bytes / 1_000_000), &done);
         let Done { lines, accepted, rejected, .. } = done;
-        let outcome = Outcome { figure, lines, accepted, rejected, kept, exceptions, same };
+        let outcome = Outcome { figure, lines, accepted, rejected, surplus, kept, exceptions, same };
         screen.show(&outcome)?;
         outcomes.push(outcome);
         fs::remove_dir_all(into)?;
@@ -127,7 +135,7 @@ fn kept(dir: &Path, file_bytes: u64, screen: &Screen) -> Result<Kept> {
         bail!("{total} bytes of records are no whole number of them");
     }
     screen.begin("reading what was kept", file_bytes);
-    let (mut hasher, mut kept, mut before) = (blake3::Hasher::new(), Kept::default(), 0);
+    let (mut hasher, mut kept, mut latest) = (blake3::Hasher::new(), Kept::default(), 0);
     let mut buffer = vec![0; RECORD_BYTES << 14];
     while kept.records * (RECORD_BYTES as u64) < total {
         let left = total - kept.records * RECORD_BYTES as u64;
@@ -137,8 +145,8 @@ fn kept(dir: &Path, file_bytes: u64, screen: &Screen) -> Result<Kept> {
         hasher.update(part);
         for record in part.chunks_exact(RECORD_BYTES) {
             let at = u64::from_le_bytes(*record.first_chunk().context("a time")?);
-            kept.repeated += u64::from(at <= before);
-            before = at;
+            kept.repeated += u64::from(at <= latest);
+            latest = latest.max(at);
             kept.records += 1;
         }
         screen.at(file_bytes - left * file_bytes / total);

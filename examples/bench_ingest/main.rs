@@ -60,7 +60,7 @@ enum Only {
     Otlp,
     /// CSV: the decoder, and imports.
     Csv,
-    /// A large CSV with broken lines: imported by one thread, by two, and killed half-way and resumed. Fails
+    /// A large CSV with broken lines: imported by one thread, by two, and killed and resumed three times. Fails
     /// when one of them differs from what was written.
     LargeCsv,
 }
