@@ -24,7 +24,7 @@ use crate::receiver::Receiver;
 use crate::routes::{ForwardConfig, RouteConfig, Routes};
 
 /// Everything has to be there by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn tenant() -> TenantId {
     TenantId::of_name("acme")
@@ -138,7 +138,7 @@ fn assert_each_once(dirs: &[&TempDir], hosts: usize, messages_each: f32) {
     let mut all = BTreeMap::new();
     for dir in dirs {
         for (host, count) in messages(dir.path()) {
-            assert_eq!(count, messages_each, "{host}");
+            assert!(count.total_cmp(&messages_each).is_eq(), "{host}: {count} messages");
             assert_eq!(all.insert(host.clone(), count), None, "{host} belongs to one node");
         }
     }

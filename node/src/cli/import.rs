@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -64,8 +63,8 @@ pub(super) fn execute(dir: &Path, options: &Import) -> Result<()> {
     let mut exceptions = Exceptions::open(&exceptions_path, exceptions_bytes)?;
     let length = std::fs::metadata(&options.file).with_context(|| options.file.display().to_string())?.len();
     let bar = super::progress_bar(length, "importing");
-    let (began, seconds_before) = (Instant::now(), before.as_ref().map_or(0.0, |before| before.seconds));
-    let seconds = || seconds_before + began.elapsed().as_secs_f64();
+    let (began, seconds_before) = (edge::now(), before.as_ref().map_or(0.0, |before| before.seconds));
+    let seconds = || seconds_before + edge::now().micros_since(began) as f64 / 1e6;
     let state = import.run(&options.file, before.map(|before| before.state), |batch| {
         store(&spool, &batch).context(
             "let `node run` read what the spool holds, or raise `bytes_max` of [spool]; \
@@ -105,7 +104,7 @@ fn read_progress(path: &Path) -> Result<Option<Progress>> {
 fn store(spool: &Spool, batch: &Batch) -> Result<(), Refusal> {
     let mut waiting = VecDeque::new();
     for entry in import::entries(batch, edge::now()) {
-        let answer = offer(spool, entry, &mut waiting)?;
+        let answer = offer(spool, &entry, &mut waiting)?;
         waiting.push_back(answer);
     }
     waiting.into_iter().try_for_each(durable)
@@ -114,7 +113,7 @@ fn store(spool: &Spool, batch: &Batch) -> Result<(), Refusal> {
 type Answer = oneshot::Receiver<Result<Position, Refusal>>;
 
 /// Offers an entry; when the disk is behind, waits for what was offered before.
-fn offer(spool: &Spool, entry: Entry, waiting: &mut VecDeque<Answer>) -> Result<Answer, Refusal> {
+fn offer(spool: &Spool, entry: &Entry, waiting: &mut VecDeque<Answer>) -> Result<Answer, Refusal> {
     loop {
         match spool.offer(entry.clone()) {
             Err(busy @ Refusal::Busy { .. }) => match waiting.pop_front() {

@@ -54,11 +54,11 @@ struct Stands<'s> {
     bytes: u64,
     files: usize,
     newest_ms: u64,
-    consumers: Vec<Behind>,
+    consumers: Vec<Lagging>,
 }
 
 #[derive(Serialize)]
-struct Behind {
+struct Lagging {
     consumer: String,
     /// Still to be read.
     bytes: u64,
@@ -109,19 +109,19 @@ fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, format: Format
 
 fn status(spool: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
     let Standing { bytes, segments, newest, lags } = spool::standing(spool, tenant)?;
-    let behind = |(consumer, lag): (&String, &Lag)| Behind {
+    let behind = |(consumer, lag): (&String, &Lag)| Lagging {
         consumer: consumer.clone(),
         bytes: lag.bytes,
         behind_ms: lag.behind.map(|behind| behind.0),
     };
-    let consumers: Vec<Behind> = lags.iter().map(behind).collect();
+    let consumers: Vec<Lagging> = lags.iter().map(behind).collect();
     let stands = Stands { tenant: name, bytes, files: segments, newest_ms: newest.millis(), consumers };
     if format == Format::Json {
         print_lines(&[json_line(&stands)?]);
         return Ok(());
     }
     let mut lines = vec![format!("{name}: {bytes} bytes in {segments} files")];
-    for Behind { consumer, bytes, behind_ms } in &stands.consumers {
+    for Lagging { consumer, bytes, behind_ms } in &stands.consumers {
         let behind =
             behind_ms.map_or("nothing read yet".to_owned(), |behind_ms| format!("{behind_ms} ms behind"));
         lines.push(format!("  {consumer}: {bytes} bytes to read, {behind}"));
