@@ -29,6 +29,15 @@ enum Packing {
     Gzip,
 }
 
+impl Packing {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "plain",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
 /// Measures with `points` data points a figure.
 pub(crate) fn measure(dir: &Path, points: u64, screen: &Screen) -> Result<()> {
     let count = points.div_ceil(bodies::POINTS);
@@ -39,7 +48,8 @@ pub(crate) fn measure(dir: &Path, points: u64, screen: &Screen) -> Result<()> {
         let requests = plain.iter().map(|body| request(body, packing)).collect::<Result<Vec<_>>>()?;
         for senders in [4, 1] {
             for system in [System::Starling, System::StarlingUnsynced] {
-                let what = format!("{senders} senders, {packing:?}").to_lowercase();
+                let kilobytes = requests[0].len() / 1000;
+                let what = format!("{senders} senders, {} of {kilobytes} kB", packing.name());
                 screen.begin(format!("otlp: {what}, {}", system.name()), count);
                 let dir = dir.join(format!("otlp-{packing:?}-{senders}-{system:?}"));
                 let server = Server::otlp(system, &dir)?;

@@ -46,7 +46,7 @@ enum Command {
     Init(Init),
     /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
     Run,
-    /// Take in mail for the spool of this folder until SIGTERM or Ctrl-C, and nothing else.
+    /// Take in what is mailed and pushed until SIGTERM or Ctrl-C, forward it where [forward] says, and never train.
     SmtpBridge,
     /// Look into the spool of what was accepted.
     Spool(spool::Options),
