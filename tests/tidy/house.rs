@@ -29,7 +29,8 @@ const TOP_LEVEL: [&str; 18] = [
 ];
 
 /// Folders whose contents nobody wrote.
-const NOT_OURS: [&str; 3] = [".git", "demo-output", "target"];
+const NOT_OURS: [&str; 6] =
+    [".git", "demo-output", "target", "tests/fuzz/artifacts", "tests/fuzz/corpus", "tests/fuzz/target"];
 
 /// Names and endings of the text files that people write.
 const TEXT_ENDINGS: [&str; 7] = [".rs", ".md", ".toml", ".idl", ".lock", "/run", ".gitignore"];

@@ -34,6 +34,10 @@ const INHERITED: [(&str, &str); 6] = [
     ("lints", "workspace = true"),
 ];
 
+/// The manifest of a workspace of its own, what it may link of ours, by path, and that it is one. What every crate
+/// takes from the workspace it has to repeat.
+const APART: (&str, &[&str]) = ("tests/fuzz/Cargo.toml", &["common", "ingest"]);
+
 /// One line of a manifest and its section.
 struct Entry<'t> {
     section: &'t str,
@@ -43,10 +47,13 @@ struct Entry<'t> {
 
 pub(super) fn faults(texts: &[(String, String)]) -> Vec<Fault> {
     let manifests = texts.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    let root = texts.iter().find(|(path, _)| path == "Cargo.toml").map_or("", |(_, text)| text);
     manifests
-        .flat_map(
-            |(path, text)| if path == "Cargo.toml" { root_faults(text) } else { crate_faults(path, text) },
-        )
+        .flat_map(|(path, text)| match path.as_str() {
+            "Cargo.toml" => root_faults(text),
+            apart if apart == APART.0 => apart_faults(text, root),
+            path => crate_faults(path, text),
+        })
         .collect()
 }
 
@@ -123,6 +130,42 @@ fn crate_faults(path: &str, text: &str) -> Vec<Fault> {
     faults
 }
 
+/// A workspace of its own: the root leaves it out, its package says what the root's packages say, its versions are the
+/// root's, and of ours it links what it may.
+fn apart_faults(text: &str, root: &str) -> Vec<Fault> {
+    let (path, may_link) = APART;
+    let (entries, roots) = (entries(text), entries(root));
+    let fault = |line, what: String| Fault::new(path, line, what);
+    let mut faults = Vec::new();
+    if !text.lines().any(|line| line == "[workspace]") || !root.contains("exclude = [\"tests/fuzz\"]") {
+        faults.push(fault(0, "is no workspace of its own that the root's leaves out".to_owned()));
+    }
+    for wanted in roots.iter().filter(|entry| entry.section == "workspace.package") {
+        if !entries.iter().any(|entry| entry.section == "package" && entry.text == wanted.text) {
+            faults.push(fault(0, format!("[package] has no `{}`", wanted.text)));
+        }
+    }
+    for Entry { line, text, .. } in entries.iter().filter(|entry| entry.section == "dependencies") {
+        let name = name_of(text);
+        let is_ours = OURS.contains(&name);
+        if is_ours && !(may_link.contains(&name) && text.contains("path = \"../../")) {
+            faults.push(fault(*line, format!("may not link `{name}`")));
+        }
+        let known = roots.iter().find(|entry| {
+            entry.section == "workspace.dependencies" && name_of(entry.text) == name && !is_ours
+        });
+        if known.is_some_and(|known| version_of(known.text) != version_of(text)) {
+            faults.push(fault(*line, format!("`{name}` has another version than in the root's manifest")));
+        }
+    }
+    faults
+}
+
+/// The first text in quotation marks: of `name = "1"` and of `name = { version = "1", .. }`.
+fn version_of(text: &str) -> Option<&str> {
+    text.split('"').nth(1)
+}
+
 fn name_of(text: &str) -> &str {
     text.split(['.', ' ', '=']).next().unwrap_or_default()
 }
@@ -149,4 +192,22 @@ fn a_young_crate_that_is_not_pinned_is_found() {
     assert_eq!(root_faults(&format!("{root}rustdds = \"=0.15.1\"\nserde = \"1\"")), []);
     assert_eq!(root_faults(&format!("{root}hpke = {{ version = \"0.15\" }}")).len(), 1);
     assert_eq!(root_faults("[workspace.package]").len(), 2);
+}
+
+#[test]
+fn a_workspace_apart_that_differs_from_the_root_is_found() {
+    let root = "exclude = [\"tests/fuzz\"]\n[workspace.package]\nedition = \"2024\"\n[workspace.dependencies]\ncommon = { path = \"common\" }\nbytes = { version = \"1.12\" }\n";
+    let with = |dependency: &str| {
+        apart_faults(
+            &format!("[workspace]\n[package]\nedition = \"2024\"\n[dependencies]\n{dependency}\n"),
+            root,
+        )
+    };
+    for good in ["bytes = \"1.12\"", "common = { path = \"../../common\" }", "libfuzzer-sys = \"0.4\""] {
+        assert_eq!(with(good), [], "{good}");
+    }
+    for bad in ["bytes = \"1.11\"", "node = { path = \"../../node\" }", "ingest.workspace = true"] {
+        assert_eq!(with(bad).len(), 1, "{bad}");
+    }
+    assert_eq!(apart_faults("[package]\n", "[workspace.package]\nedition = \"2024\"").len(), 2);
 }
