@@ -414,9 +414,15 @@ pub struct Shown(String);
 impl Shown {
     /// The first characters of a cell or a name.
     pub fn of(text: &str) -> Self {
+        Self::of_pieces(&[text])
+    }
+
+    /// The first characters of a name that is in pieces.
+    pub fn of_pieces(pieces: &[&str]) -> Self {
         const CHARACTERS_MAX: usize = 40;
-        let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
-        if text.chars().nth(CHARACTERS_MAX).is_some() {
+        let mut chars = pieces.iter().flat_map(|piece| piece.chars());
+        let mut shown: String = chars.by_ref().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+        if chars.next().is_some() {
             shown.push('…');
         }
         Self(shown)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::id::TenantId;
-use common::limits::METRICS_MAX;
+use common::limits::{METRICS_MAX, NAME_BYTES_MAX};
 use common::model::MetricName;
 use common::units::Timestamp;
 
@@ -32,7 +32,7 @@ pub enum Reject {
     /// A name over its limit.
     #[error(
         "source {0}: the metric {1} with its attributes is longer than {max} bytes",
-        max = common::limits::NAME_BYTES_MAX
+        max = NAME_BYTES_MAX
     )]
     NameTooLong(Shown, Shown),
     /// A second value of one metric at one time.
@@ -78,10 +78,13 @@ impl Gathered {
         }
     }
 
-    pub(super) fn put(&mut self, source: &Arc<str>, at: Timestamp, name: String, value: Option<f64>) {
-        if name.len() > common::limits::NAME_BYTES_MAX {
-            return self.reject(Reject::NameTooLong(Shown::of(source), Shown::of(&name)));
+    /// Adds a value; the pieces of its name are joined when they are short enough. A long one may be that of
+    /// millions of points, and joining takes time each time.
+    pub(super) fn put(&mut self, source: &Arc<str>, at: Timestamp, name: &[&str], value: Option<f64>) {
+        if name.iter().map(|piece| piece.len()).sum::<usize>() > NAME_BYTES_MAX {
+            return self.reject(Reject::NameTooLong(Shown::of(source), Shown::of_pieces(name)));
         }
+        let name = name.concat();
         let row = self.rows.entry((Arc::clone(source), at)).or_default();
         let reject = match row.contains_key(&name) {
             _ if name.is_empty() => Reject::Unnamed(Shown::of(source)),

@@ -83,11 +83,11 @@ pub fn records(
     let read = payload::read(payload).map_err(fault)?;
     let source = out.source(None);
     for (name, value) in read.values {
-        let name = match (metric, name.as_str()) {
-            ("", "") => "value".to_owned(),
-            ("", name) => name.to_owned(),
-            (metric, "") => metric.to_owned(),
-            (metric, name) => format!("{metric}.{name}"),
+        let name: &[&str] = match (metric, name.as_str()) {
+            ("", "") => &["value"],
+            ("", name) => &[name],
+            (metric, "") => &[metric],
+            (metric, name) => &[metric, ".", name],
         };
         out.put(&source, read.at.unwrap_or(received), name, Some(value));
     }

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use common::limits::NAME_BYTES_MAX;
+
 use super::entity::unescape;
 use super::fields::{self, Field};
 use super::number::{Comma, quantity};
@@ -70,7 +72,7 @@ fn put(
         fields.extend_from_slice(context);
         fields::put(&fields, Comma::Prose, part, out)?;
         // The latest host counts for the tables below.
-        let mut said: Vec<Field<'_>> = pairs.into_iter().filter(Field::is_context).collect();
+        let mut said: Vec<Field<'_>> = pairs.into_iter().filter(is_said).collect();
         said.append(context);
         said.truncate(8);
         *context = said;
@@ -87,6 +89,11 @@ fn put(
         table.row(&cells, context, part, out)?;
     }
     Ok(())
+}
+
+/// Whether a pair is about the tables below it too. Each of their rows takes it over, so it is short.
+fn is_said(pair: &Field<'_>) -> bool {
+    pair.is_context() && pair.name.len() + pair.text.len() <= 2 * NAME_BYTES_MAX
 }
 
 /// The innermost tables of a text, in the order they end.

@@ -219,6 +219,27 @@ fn texts_over_a_limit_are_refused_and_say_which() {
 }
 
 #[test]
+fn many_values_below_one_long_name_take_no_more_than_they_are() {
+    let error = |text: &str| read_part(&part(text.as_bytes()), None).unwrap_err().to_string();
+    let (long, leaves) = ("n".repeat(1 << 20), "\"a\":1,".repeat(100_000));
+    let told = format!("`text`: line 1: the name `{}…` is longer than 128 bytes", "n".repeat(40));
+    assert_eq!(error(&format!("{{\"{long}\":{{{leaves}\"b\":2}}}}")), told, "a hundred gigabytes of names");
+    assert_eq!(error(&format!("{{\"{long}\":[{}{{\"b\":2}}]}}", "{},".repeat(100_000))), told);
+    let elements = "<a>1</a>".repeat(100_000);
+    let xml = format!("<r><{long}>{elements}<b>1</b></{long}></r>");
+    assert!(error(&xml).ends_with("is longer than 128 bytes"));
+}
+
+#[test]
+fn a_long_text_above_many_rows_is_not_taken_over_by_each() {
+    let pair = |name: &str, text: &str| format!("<tr><td>{name}<td>{text}");
+    let host = pair("Host", "db-07") + &pair("Server", &"x".repeat(4 << 20)) + &pair("Load", "1");
+    let rows = "<tr><td>sda<td>5<td>6".repeat(20_000);
+    let html = format!("<table>{host}</table><table><tr><th>Disk<th>a<th>b{rows}</table>");
+    assert_eq!(read_part(&part(html.as_bytes()), None).unwrap().len(), 20_000, "eighty gigabytes of copies");
+}
+
+#[test]
 fn a_configuration_that_is_no_layout_is_refused_with_the_column() {
     let layout = |columns: &str, record: &str| {
         let text = format!("code_page = \"ascii\"\n{record}\ncolumns = [{columns}]");

@@ -10,6 +10,7 @@ use super::number::Comma;
 use super::readings::Readings;
 use super::{Fault, Part};
 use crate::limits::ADAPT_TREE_DEPTH_MAX;
+use crate::record::dotted;
 
 /// A value, or values with names, or a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,11 +109,7 @@ fn is_labelled(tree: &Tree, path: &str) -> bool {
 
 fn joined(prefix: &str, name: &str, tree: &Tree) -> String {
     let wraps = !matches!(tree, Tree::Leaf(_)) && WRAPPERS.contains(&name.to_ascii_lowercase().as_str());
-    match (prefix, wraps) {
-        (_, true) => prefix.to_owned(),
-        ("", false) => name.to_owned(),
-        (prefix, false) => format!("{prefix}.{name}"),
-    }
+    if wraps { prefix.to_owned() } else { dotted(prefix, name) }
 }
 
 #[cfg(test)]

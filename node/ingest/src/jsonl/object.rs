@@ -7,6 +7,7 @@ use serde::de::{
 };
 
 use crate::limits::JSON_DEPTH_MAX;
+use crate::record::dotted;
 
 /// The members of a line, in its order.
 pub(crate) struct Line {
@@ -58,7 +59,7 @@ impl<'de> Visitor<'de> for Object<'_> {
             return Err(A::Error::custom(format!("more than {JSON_DEPTH_MAX} objects in each other")));
         }
         while let Some(name) = input.next_key::<String>()? {
-            let name = if self.prefix.is_empty() { name } else { format!("{}.{name}", self.prefix) };
+            let name = if self.prefix.is_empty() { name } else { dotted(self.prefix, &name) };
             input.next_value_seed(Value { name, depth: self.depth, members: self.members })?;
         }
         Ok(())

@@ -127,3 +127,14 @@ proptest! {
         prop_assert_eq!(format!("{whole:?}"), format!("{out:?}"));
     }
 }
+
+#[test]
+fn texts_below_a_long_name_are_stepped_over_and_numbers_are_refused() {
+    let long = "n".repeat(200);
+    let text = format!("{{\"a\":1,\"{long}\":{{\"b\":\"text\"}}}}\n{{\"{long}\":{{\"b\":1}}}}");
+    let found = decode(text.as_bytes(), &Format::default(), None);
+    assert_eq!(lines(&found), ["a.jsonl 0 a=1"]);
+    assert!(found.rejected[0].to_string().ends_with("is longer than 128 bytes"));
+    let required = ["a"].map(|name| MetricName::try_from(name).unwrap());
+    assert_eq!(decode(text.as_bytes(), &Format::default(), Some(&required)).records.len(), 2);
+}

@@ -43,7 +43,7 @@ pub(super) fn gather(request: &LogsRequest, out: &mut Gathered) {
     }
     for ((source, at), counts) in counts {
         for (name, count) in SEVERITIES.iter().zip(counts) {
-            out.put(&source, at, (*name).to_owned(), Some(f64::from(count)));
+            out.put(&source, at, &[*name], Some(f64::from(count)));
         }
     }
 }

@@ -82,8 +82,8 @@ impl Put<'_> {
         let is_recorded = point.flags & NO_RECORDED_VALUE == 0;
         let attributes = names::metric("", point.attributes);
         for (ending, value) in point.values {
-            let name = format!("{}{ending}{attributes}", self.name);
-            self.out.put(self.source, at, name, value.filter(|_| is_recorded));
+            let name = [self.name, ending, &*attributes];
+            self.out.put(self.source, at, &name, value.filter(|_| is_recorded));
         }
     }
 }

@@ -326,3 +326,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn millions_of_points_below_one_long_name_are_refused_at_once() {
+    let name = "n".repeat(4 << 20);
+    let data_points = vec![NumberPoint::default(); 1 << 20];
+    let metric = Metric { name, gauge: Some(Numbers { data_points }), ..Metric::default() };
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric] }];
+    let resource_metrics = vec![ResourceMetrics { resource: None, scope_metrics }];
+    let request = Request(Signals::Metrics(MetricsRequest { resource_metrics }));
+    let outcome = request.records(TENANT, "192.0.2.1", RECEIVED);
+    assert_eq!((outcome.records.len(), outcome.rejected_count), (0, 1 << 20), "four terabytes of copies");
+    let told = outcome.rejects[0].to_string();
+    assert!(told.contains(&format!("`{}…`", "n".repeat(40))), "{told}");
+}

@@ -58,7 +58,7 @@ pub(super) fn gather(request: &TracesRequest, out: &mut Gathered) {
             ("errors", Some(f64::from(spans.errors))),
         ];
         for (ending, value) in values {
-            out.put(&source, at, format!("span.{name}.{ending}"), value);
+            out.put(&source, at, &["span.", name, ".", ending], value);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What Prometheus calls things: sources and metrics, both from labels.
 
+use common::limits::NAME_BYTES_MAX;
+
 use crate::gathered::{escaped, labelled};
 use crate::limits::SOURCE_BYTES_MAX;
 
@@ -31,8 +33,17 @@ pub(super) fn place<'l>(labels: &Labels<'l>, source_labels: &[&str]) -> Place<'l
     let is_other = |(name, value): &&(&str, &str)| {
         *name != NAME && !value.is_empty() && naming.is_none_or(|(naming, _)| naming != name)
     };
-    let pairs = labels.iter().filter(is_other);
-    let pairs = pairs.map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+    // A name over its limit is refused. No more of it is made than shows that: labels refer to symbols, so a
+    // short series may have thousands of long ones.
+    let mut bytes = 0;
+    let may_fit = |(name, value): &&(&str, &str)| {
+        let before = bytes;
+        bytes += name.len() + value.len();
+        before <= NAME_BYTES_MAX
+    };
+    let cut = |text: &'l str| escaped(&text[..text.ceil_char_boundary(NAME_BYTES_MAX + 1)]);
+    let pairs = labels.iter().filter(is_other).take_while(may_fit);
+    let pairs = pairs.map(|(name, value)| format!("{}={}", cut(name), cut(value))).collect();
     let name = value(NAME).map_or("", |(_, name)| name);
     Place {
         source: source.map(|text| &text[..text.floor_char_boundary(SOURCE_BYTES_MAX)]),

@@ -65,10 +65,10 @@ pub fn records(before: Option<&Scrape>, after: &Scrape, tenant: TenantId, target
         let over = Distribution { elapsed_s, count: None, sum: None };
         let rising = growth.filter(|growth| *growth >= 0.0);
         match sample.role {
-            Role::Gauge => out.put(source, at, format!("{name}{labels}"), Some(sample.value)),
+            Role::Gauge => out.put(source, at, &[*name, labels.as_str()], Some(sample.value)),
             Role::Counter => {
                 let rate = rising.map(|growth| growth / elapsed_s);
-                out.put(source, at, format!("{name}{PER_SECOND}{labels}"), rate);
+                out.put(source, at, &[*name, PER_SECOND, labels.as_str()], rate);
             }
             Role::Count => distributions.entry(family()).or_insert(over).count = rising.or(Some(f64::NAN)),
             // Negative values make a sum smaller: only the count tells whether both began anew.
@@ -78,17 +78,17 @@ pub fn records(before: Option<&Scrape>, after: &Scrape, tenant: TenantId, target
     for (((source, name, _, labels), at), Distribution { elapsed_s, count, sum }) in distributions {
         let began_anew = count.is_some_and(f64::is_nan);
         let sum = sum.map(|growth| if began_anew { f64::NAN } else { growth });
-        let mut put = |ending: &str, value: f64| {
-            out.put(&source, at, format!("{name}{ending}{labels}"), Some(value));
+        let mut put = |ending: [&str; 2], value: f64| {
+            out.put(&source, at, &[name, ending[0], ending[1], labels.as_str()], Some(value));
         };
         for (ending, growth) in [(".count", count), (".sum", sum)] {
             if let Some(growth) = growth {
-                put(&format!("{ending}{PER_SECOND}"), growth / elapsed_s);
+                put([ending, PER_SECOND], growth / elapsed_s);
             }
         }
         if let (Some(count), Some(sum)) = (count, sum) {
             // Of none there is no mean: zero by zero is NaN.
-            put(MEAN, sum / count);
+            put([MEAN, ""], sum / count);
         }
     }
     out.into_outcome(tenant)

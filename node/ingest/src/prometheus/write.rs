@@ -152,10 +152,10 @@ fn gather(labels: &Labels<'_>, samples: &[Sample], histograms: &[Histogram], out
     let place = names::place(labels, &SOURCE_LABELS);
     let source = out.source(place.source);
     let mut put = |millis: i64, ending: &str, value: f64| {
-        let name = format!("{}{ending}{}", place.name, place.labels);
+        let name = [place.name, ending, &*place.labels];
         match u64::try_from(millis) {
-            Ok(millis) => out.put(&source, Timestamp(millis.saturating_mul(1000)), name, Some(value)),
-            Err(_) => out.reject(Reject::BeforeEpoch(Shown::of(&source), Shown::of(&name))),
+            Ok(millis) => out.put(&source, Timestamp(millis.saturating_mul(1000)), &name, Some(value)),
+            Err(_) => out.reject(Reject::BeforeEpoch(Shown::of(&source), Shown::of_pieces(&name))),
         }
     };
     for sample in samples {

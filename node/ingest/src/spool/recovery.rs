@@ -19,14 +19,20 @@ pub(super) fn path_of(dir: &Path, segment: u64) -> PathBuf {
     dir.join(format!("{segment:016x}{ENDING}"))
 }
 
+/// The number of a segment's file. The last number is none: what follows a segment has the next.
+fn number_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(ENDING).filter(|digits| digits.len() == 16)?;
+    let is_written_so = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|number| is_written_so && *number < u64::MAX)
+}
+
 /// The segments in a folder, by number, and the bytes of each.
 pub(super) fn list(dir: &Path) -> Result<BTreeMap<u64, u64>, SpoolError> {
     let mut segments = BTreeMap::new();
     for file in fs::read_dir(dir).map_err(io_error("read", dir))? {
         let file = file.map_err(io_error("read", dir))?;
         let name = file.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(ENDING));
-        let Some(number) = number.and_then(|digits| u64::from_str_radix(digits, 16).ok()) else { continue };
+        let Some(number) = name.to_str().and_then(number_of) else { continue };
         // One that another thread just removed is no segment any more.
         if let Ok(about) = file.metadata() {
             segments.insert(number, about.len());

@@ -322,3 +322,18 @@ fn nothing_of_an_entry_is_on_the_disk_in_the_clear() {
         }
     }
 }
+
+#[test]
+fn a_file_with_the_last_number_or_one_written_otherwise_is_no_segment() {
+    let folder = folder();
+    store(&open(folder.path(), Config::default(), 0), &body(1)).unwrap();
+    for name in ["ffffffffffffffff.spool", "+1.spool", "1.spool", "00000000000000AA.spool"] {
+        std::fs::write(
+            folder.path().join(name),
+            b"not a segment of this spool, but as long as its header is, which has 72 bytes",
+        )
+        .unwrap();
+    }
+    assert_eq!(read_all(offline(folder.path())), (vec![body(1)], 0));
+    assert_eq!(read_all(open(folder.path(), Config::default(), 1).reader(Position::default())).0, [body(1)]);
+}

@@ -157,3 +157,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn references_to_one_long_symbol_are_refused_at_once() {
+    let symbols = ["__name__", "up", &"s".repeat(1 << 19)].map(str::to_owned).to_vec();
+    let one = Interned {
+        labels: [vec![0, 1], vec![2; 100_000]].concat(),
+        samples: vec![Sample { value: 1.0, timestamp: 1000 }],
+        histograms: Vec::new(),
+    };
+    let short = Interned { labels: vec![0, 1, 2, 2], ..one.clone() };
+    let interned = [vec![short; 15_000], vec![one]].concat();
+    let packed = pack(&Request { symbols, interned, ..Request::default() });
+    let outcome = WriteRequest::decode(&packed, MAX).unwrap().records(TENANT, "192.0.2.1", RECEIVED);
+    assert_eq!((outcome.records.len(), outcome.rejected_count), (0, 15_001), "fifty gigabytes of labels");
+}
+
+#[test]
+fn samples_below_one_long_name_are_refused_at_once() {
+    let long = "n".repeat(512 << 10);
+    let outcome = outcome(vec![series(&[("__name__", &long)], &vec![(0, 0.0); 30_000])]);
+    assert_eq!((outcome.records.len(), outcome.rejected_count), (0, 30_000));
+}
