@@ -1,4 +1,4 @@
-//! Those who take mail in: the bridge, with and without sync, and two that throw it away.
+//! Those who take in: the bridge, with and without sync, and two that throw mail away.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -28,7 +28,7 @@ pub(crate) fn play_a_part() -> Option<ExitCode> {
     }
 }
 
-/// Who takes the mails.
+/// Who takes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
     /// The bridge: a mail is on the disk before it is acknowledged.
@@ -62,13 +62,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it listens; `None` when this host does not have it.
+    /// Starts a server for mail and waits until it listens; `None` when this host does not have it.
     pub(crate) fn start(system: System, dir: &Path) -> Result<Option<Self>> {
-        fs::create_dir_all(dir)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = match system {
-            System::Starling => bridge(dir, address, true)?,
-            System::StarlingUnsynced => bridge(dir, address, false)?,
+        let address = free_address()?;
+        let smtp = format!(
+            "[smtp]\nlisten = [\"{address}\"]\nhostname = \"bridge.example.com\"\n\
+             trusted_networks = [\"127.0.0.0/8\"]\nmailboxes = {{ telemetry = \"default\" }}\n\
+             mails_per_minute = 100000000\nconnections_per_source_max = 1000\n"
+        );
+        let command = match system {
+            System::Starling | System::StarlingUnsynced => bridge(system, dir, &smtp)?,
             System::SmtpSink => {
                 let mut command = Command::new("smtp-sink");
                 command.args(["-u", "nobody", &address.to_string(), "512"]);
@@ -82,18 +85,25 @@ impl Server {
                     return Ok(None);
                 }
                 let mut command = Command::new("python3");
-                command.args([
-                    "-m",
-                    "aiosmtpd",
-                    "-n",
-                    "-c",
-                    "aiosmtpd.handlers.Sink",
-                    "-l",
-                    &address.to_string(),
-                ]);
+                let handler = ["-c", "aiosmtpd.handlers.Sink", "-l", &address.to_string()];
+                command.args(["-m", "aiosmtpd", "-n"]).args(handler);
                 command
             }
         };
+        Self::spawn(system, command, address, dir).map(Some)
+    }
+
+    /// Starts a bridge for OTLP and waits until it listens.
+    pub(crate) fn otlp(system: System, dir: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let otlp = format!(
+            "[otlp]\nlisten = [\"{address}\"]\ntenant = \"default\"\ntrusted_networks = [\"127.0.0.0/8\"]\n"
+        );
+        Self::spawn(system, bridge(system, dir, &otlp)?, address, dir)
+    }
+
+    fn spawn(system: System, mut command: Command, address: SocketAddr, dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir)?;
         let log = File::create(dir.join("log"))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let mut server =
@@ -105,7 +115,7 @@ impl Server {
             }
             std::thread::yield_now();
         }
-        Ok(Some(server))
+        Ok(server)
     }
 
     pub(crate) fn process(&self) -> u32 {
@@ -125,19 +135,20 @@ impl Drop for Server {
     }
 }
 
-/// A bridge that takes mail from this host to `telemetry@`, without limits of rate.
-fn bridge(dir: &Path, address: SocketAddr, sync: bool) -> Result<Command> {
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A bridge with this section in its configuration.
+fn bridge(system: System, dir: &Path, section: &str) -> Result<Command> {
+    fs::create_dir_all(dir)?;
     let at = |name: &str| dir.join(name).display().to_string();
     run(&[COORDINATOR, "--dir", &at("coordinator"), "init"])?;
     run(&[NODE, "--dir", &at("node"), "init", "--coordinator", &at("coordinator/identity.pub")])?;
     let config = dir.join("node/node.toml");
-    let text = fs::read_to_string(&config)?.replace("sync = true", &format!("sync = {sync}"));
-    let smtp = format!(
-        "\n[smtp]\nlisten = [\"{address}\"]\nhostname = \"bridge.example.com\"\n\
-         trusted_networks = [\"127.0.0.0/8\"]\nmailboxes = {{ telemetry = \"default\" }}\n\
-         mails_per_minute = 100000000\nconnections_per_source_max = 1000\n"
-    );
-    fs::write(&config, format!("{text}{smtp}"))?;
+    let sync = format!("sync = {}", system == System::Starling);
+    let text = fs::read_to_string(&config)?.replace("sync = true", &sync);
+    fs::write(&config, format!("{text}\n{section}"))?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([NODE, "--dir", &at("node"), "smtp-bridge"]);
     Ok(command)

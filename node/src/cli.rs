@@ -1,6 +1,7 @@
 //! The `node` command.
 
 mod evaluate;
+mod import;
 mod pipeline;
 mod run;
 mod score;
@@ -45,10 +46,12 @@ enum Command {
     Init(Init),
     /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
     Run,
-    /// Take in mail for the spool of this folder until SIGTERM or Ctrl-C, and nothing else.
+    /// Take in what is mailed and pushed until SIGTERM or Ctrl-C, forward it where [forward] says, and never train.
     SmtpBridge,
     /// Look into the spool of what was accepted.
     Spool(spool::Options),
+    /// Put a very large CSV file into the spool, while `node run` is not running; after a kill, go on.
+    Import(import::Import),
     /// Show the stages that records go through, and what they make of a file.
     Pipeline(pipeline::Options),
     /// Score telemetry with the model that this node keeps.
@@ -87,6 +90,13 @@ struct RowTimes {
     interval_s: f64,
 }
 
+impl RowTimes {
+    fn format(&self) -> Result<ingest::Format> {
+        let interval_s = Interval::try_from(self.interval_s).context("--interval-s")?;
+        Ok(ingest::Format { timestamp_column: self.timestamp_column.clone(), interval_s })
+    }
+}
+
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -109,6 +119,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Run => run::execute(dir),
         Command::SmtpBridge => smtp_bridge::execute(dir),
         Command::Spool(options) => spool::execute(dir, options),
+        Command::Import(options) => import::execute(dir, options),
         Command::Pipeline(options) => pipeline::execute(dir, options),
         Command::Score(options) => score::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
@@ -150,11 +161,8 @@ fn progress_bar(length: u64, what: &'static str) -> indicatif::ProgressBar {
 
 /// All records of a file; rows that were left out are told on stderr.
 fn read(file: &Path, tenant: TenantId, times: &RowTimes) -> Result<Vec<TelemetryRecord>> {
-    let source = Source::Csv(CsvSource {
-        path: file.to_owned(),
-        timestamp_column: times.timestamp_column.clone(),
-        interval_s: Interval::try_from(times.interval_s).context("--interval-s")?,
-    });
+    let ingest::Format { timestamp_column, interval_s } = times.format()?;
+    let source = Source::Csv(CsvSource { path: file.to_owned(), timestamp_column, interval_s });
     let ingested = ingest::records(&source, tenant, edge::now(), None)?;
     report_rejected(&ingested);
     Ok(ingested.records)

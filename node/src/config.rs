@@ -6,11 +6,13 @@ use serde::Deserialize;
 
 use crate::detect::Preparation;
 use ingest::Source;
+use ingest::listen::metrics::MetricsConfig;
 use ingest::listen::mqtt::MqttConfig;
 use ingest::listen::otlp::OtlpConfig;
 use ingest::listen::prometheus::PrometheusConfig;
 use ingest::listen::smtp::SmtpConfig;
 use ingest::listen::syslog::SyslogConfig;
+use ingest::report::ReportConfig;
 use pipeline::Pipeline;
 
 /// `node.toml`; see `node/samples/node.toml` for the meaning of each key.
@@ -45,6 +47,12 @@ pub struct NodeConfig {
     /// Telemetry by MQTT.
     #[serde(default)]
     pub mqtt: Option<MqttConfig>,
+    /// Where a Prometheus server may ask how the spool stands.
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
+    /// Where summaries of imports are mailed to.
+    #[serde(default)]
+    pub report: Option<ReportConfig>,
     /// Telemetry by syslog.
     #[serde(default)]
     pub syslog: Option<SyslogConfig>,
@@ -94,6 +102,19 @@ pub enum ConfigError {
 }
 
 impl NodeConfig {
+    /// The tenants that are named, some perhaps more than once.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        let Self { tenant, otlp, prometheus, mqtt, syslog, forward, .. } = self;
+        let routes = forward.iter().flat_map(|forward| &forward.routes).map(|route| &route.tenant);
+        let http = [otlp, prometheus].into_iter().flatten().map(|listener| &listener.tenant);
+        let others = [mqtt.as_ref().map(|mqtt| &mqtt.tenant), syslog.as_ref().map(|syslog| &syslog.tenant)];
+        std::iter::once(tenant)
+            .chain(routes)
+            .chain(http)
+            .chain(others.into_iter().flatten())
+            .map(String::as_str)
+    }
+
     /// Reads `node.toml`.
     ///
     /// # Errors
@@ -156,6 +177,8 @@ mod tests {
             ["validate", "deduplicate", "convert", "enrich", "filter", "prioritise", "resample", "fill"];
         assert_eq!(kinds, in_order);
         assert_eq!(config.stages.warnings(), []);
+        assert_eq!(config.report.unwrap().mail_to.len(), 1);
+        assert_eq!(config.metrics.unwrap().listen.len(), 1);
         assert!(config.prometheus.unwrap().tls.is_some() && config.mqtt.unwrap().ca.is_some());
     }
 

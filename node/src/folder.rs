@@ -10,6 +10,7 @@
 //! forward-nodes        nodes that this bridge may forward to, in the same form
 //! spool.key            encrypts what is accepted and not yet read, mode 0600; made when first needed
 //! spool/               what sources pushed: see `ingest::spool`
+//! imports/             of each imported file how far it is, and the rows that were left out
 //! model/               the model kept for scoring, with this node's scaling and calibration
 //! ```
 

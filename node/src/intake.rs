@@ -11,10 +11,12 @@ use forward::bridge::Bridge;
 use forward::feed::Feeds;
 use forward::receiver::Receiver;
 use forward::routes::Routes;
+use ingest::adapt::Pins;
+use ingest::listen::metrics::MetricsListener;
 use ingest::listen::mqtt::{MqttSubscriber, Notice};
 use ingest::listen::otlp::OtlpListener;
 use ingest::listen::prometheus::PrometheusListener;
-use ingest::listen::smtp::SmtpBridge;
+use ingest::listen::smtp::{SmtpBridge, SmtpConfig};
 use ingest::listen::syslog::SyslogListener;
 use ingest::listen::{Clock, Lost, Report};
 use ingest::spool::Spool;
@@ -46,6 +48,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Intake {
     spool: Spool,
+    pins: Pins,
     stop: watch::Sender<bool>,
     listening: JoinSet<()>,
 }
@@ -55,6 +58,15 @@ pub fn spool_dir(dir: &Path) -> PathBuf {
     dir.join("spool")
 }
 
+/// How the mail to the mailboxes of a configuration is read.
+///
+/// # Errors
+///
+/// Names the file that is no layout.
+pub fn pins(config: &NodeConfig) -> Result<Pins> {
+    Ok(config.smtp.as_ref().map(SmtpConfig::pins).transpose()?.unwrap_or_default())
+}
+
 impl Intake {
     /// Opens the spool and begins to listen; `None` when the configuration asks for nothing of this.
     ///
@@ -62,46 +74,31 @@ impl Intake {
     ///
     /// When the spool cannot be opened, or an address cannot be had.
     pub async fn start(dir: &Path, config: &NodeConfig, role: Role) -> Result<Option<Self>> {
-        let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, .. } = config;
-        let bridges = if role == Role::Node { folder::known(dir, BRIDGES)? } else { Known::new() };
-        let forward = config.forward.as_ref().filter(|_| role == Role::Bridge);
-        let pushed = [smtp.is_some(), otlp.is_some(), prometheus.is_some(), mqtt.is_some(), syslog.is_some()];
-        if !pushed.contains(&true) && bridges.is_empty() && forward.is_none() {
+        let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, metrics, forward, .. } = config;
+        let is_node = role == Role::Node;
+        let bridges = if is_node { folder::known(dir, BRIDGES)? } else { Known::new() };
+        let forward = forward.as_ref().filter(|_| !is_node);
+        let wanted = [
+            smtp.is_some(),
+            otlp.is_some(),
+            prometheus.is_some(),
+            mqtt.is_some(),
+            syslog.is_some(),
+            metrics.is_some(),
+            forward.is_some(),
+            !bridges.is_empty(),
+            // What was imported waits there, whatever is configured.
+            is_node && spool_dir(dir).is_dir(),
+        ];
+        if !wanted.contains(&true) {
             return Ok(None);
         }
         let mut random = edge::entropy()?;
         let key = folder::spool_key(dir, &mut random)?;
         let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
-        let (clock, place) = (Clock(edge::now), || dir.join("node.toml").display().to_string());
+        let pins = pins(config).with_context(|| place(dir))?;
         let (stop, stopped) = watch::channel(false);
-        let mut listening = JoinSet::new();
-        if let Some(config) = smtp {
-            let bridge = SmtpBridge::bind(config, spool.clone(), clock).with_context(place)?;
-            tell("SMTP", &bridge.addresses());
-            listening.spawn(bridge.serve(stopped.clone()));
-        }
-        if let Some(config) = otlp {
-            let listener = OtlpListener::bind(config, spool.clone(), clock).with_context(place)?;
-            tell("OTLP", &listener.addresses());
-            listening.spawn(listener.serve(stopped.clone()));
-        }
-        if let Some(config) = prometheus {
-            let listener = PrometheusListener::bind(config, spool.clone(), clock).with_context(place)?;
-            tell("Prometheus remote write", &listener.addresses());
-            listening.spawn(listener.serve(stopped.clone()));
-        }
-        if let Some(config) = mqtt {
-            let (notice, report, random) = (Notice(tell_mqtt), Report(tell_mqtt_lost), edge::entropy()?);
-            let subscriber = MqttSubscriber::new(config, spool.clone(), clock, notice, report, random);
-            listening.spawn(subscriber.with_context(place)?.serve(stopped.clone()));
-        }
-        if let Some(config) = syslog {
-            let (report, random) = (Report(tell_syslog_lost), edge::entropy()?);
-            let listener = SyslogListener::bind(config, spool.clone(), clock, report, random).await;
-            let listener = listener.with_context(place)?;
-            tell("syslog", &listener.addresses());
-            listening.spawn(listener.serve(stopped.clone()));
-        }
+        let mut listening = listen(dir, config, &spool, &stopped).await?;
         if !bridges.is_empty() {
             let tenant = TenantId::of_name(&config.tenant);
             let receiver = Receiver {
@@ -114,14 +111,14 @@ impl Intake {
             };
             listening.spawn(tell_end(receiver.run(stopped.clone())));
         }
-        if let Some(config_forward) = forward {
+        if let Some(forward) = forward {
             let nodes = folder::known(dir, NODES)?;
-            let routes = Routes::new(config_forward, &nodes).with_context(place)?;
-            let feeds = Feeds::open(&spool, routes)?;
+            let routes = Routes::new(forward, &nodes).with_context(|| place(dir))?;
+            let feeds = Feeds::open(&spool, routes, pins.clone())?;
             let bridge = Bridge { identity: folder::identity(dir)?, dds: config.dds.clone(), nodes, feeds };
             listening.spawn(tell_end(bridge.run(stopped)));
         }
-        Ok(Some(Self { spool, stop, listening }))
+        Ok(Some(Self { spool, pins, stop, listening }))
     }
 
     /// The spool.
@@ -129,9 +126,14 @@ impl Intake {
         &self.spool
     }
 
+    /// How what is in it is read.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
     /// Lets open sessions come to their end, and closes the spool.
     pub async fn stop(self) {
-        let Self { spool, stop, mut listening } = self;
+        let Self { spool, stop, mut listening, .. } = self;
         // Nobody listens any more when the listeners have ended.
         let _ = stop.send(true);
         let ending = async { while listening.join_next().await.is_some() {} };
@@ -148,6 +150,56 @@ impl Intake {
             "spool closed"
         );
     }
+}
+
+fn place(dir: &Path) -> String {
+    dir.join("node.toml").display().to_string()
+}
+
+/// Begins to listen for all that is configured, each listener as a task of its own.
+async fn listen(
+    dir: &Path,
+    config: &NodeConfig,
+    spool: &Spool,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinSet<()>> {
+    let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, metrics, .. } = config;
+    let (clock, place) = (Clock(edge::now), || place(dir));
+    let mut listening = JoinSet::new();
+    if let Some(config) = smtp {
+        let bridge = SmtpBridge::bind(config, spool.clone(), clock).with_context(place)?;
+        tell("SMTP", &bridge.addresses());
+        listening.spawn(bridge.serve(stopped.clone()));
+    }
+    if let Some(config) = otlp {
+        let listener = OtlpListener::bind(config, spool.clone(), clock).with_context(place)?;
+        tell("OTLP", &listener.addresses());
+        listening.spawn(listener.serve(stopped.clone()));
+    }
+    if let Some(config) = prometheus {
+        let listener = PrometheusListener::bind(config, spool.clone(), clock).with_context(place)?;
+        tell("Prometheus remote write", &listener.addresses());
+        listening.spawn(listener.serve(stopped.clone()));
+    }
+    if let Some(config) = mqtt {
+        let (notice, report, random) = (Notice(tell_mqtt), Report(tell_mqtt_lost), edge::entropy()?);
+        let subscriber = MqttSubscriber::new(config, spool.clone(), clock, notice, report, random);
+        listening.spawn(subscriber.with_context(place)?.serve(stopped.clone()));
+    }
+    if let Some(config) = syslog {
+        let (report, random) = (Report(tell_syslog_lost), edge::entropy()?);
+        let listener = SyslogListener::bind(config, spool.clone(), clock, report, random).await;
+        let listener = listener.with_context(place)?;
+        tell("syslog", &listener.addresses());
+        listening.spawn(listener.serve(stopped.clone()));
+    }
+    if let Some(asked) = metrics {
+        let names = config.tenants().map(|name| (TenantId::of_name(name), name.to_owned())).collect();
+        let listener = MetricsListener::bind(asked, spool.clone(), names).with_context(place)?;
+        tell("questions about the spool", &listener.addresses());
+        listening.spawn(listener.serve(stopped.clone()));
+    }
+    Ok(listening)
 }
 
 async fn tell_end(work: impl Future<Output = Result<()>>) {

@@ -7,6 +7,7 @@ use common::id::TenantId;
 use common::units::Timestamp;
 
 use crate::config::NodeConfig;
+use ingest::adapt::Pins;
 use ingest::directory::Follower;
 use ingest::follow::Follow;
 use ingest::host::Sampler;
@@ -45,6 +46,7 @@ enum Open {
 /// The spool, read on as it grows; of each entry one is passed on. Records are in memory only, so its cursor
 /// stands before the oldest entry that still has one there: a node that starts again reads from it.
 struct Spooled {
+    pins: Pins,
     reader: Reader,
     unique: Unique,
     cursor: Cursor,
@@ -81,13 +83,13 @@ impl Telemetry {
         })
     }
 
-    /// Reads what is pushed as well.
+    /// Reads what is pushed as well, mail as its mailboxes are pinned.
     ///
     /// # Errors
     ///
     /// [`SpoolError`] names the file.
-    pub fn follow_spool(&mut self, spool: &TenantSpool) -> Result<(), SpoolError> {
-        self.sources.push(Open::Spool(Box::new(Spooled::open(spool)?)));
+    pub fn follow_spool(&mut self, spool: &TenantSpool, pins: Pins) -> Result<(), SpoolError> {
+        self.sources.push(Open::Spool(Box::new(Spooled::open(spool, pins)?)));
         Ok(())
     }
 
@@ -194,13 +196,13 @@ fn next_due(now: Timestamp, every_micros: u64) -> Timestamp {
 }
 
 impl Spooled {
-    fn open(spool: &TenantSpool) -> Result<Self, SpoolError> {
+    fn open(spool: &TenantSpool, pins: Pins) -> Result<Self, SpoolError> {
         let cursor = spool.cursor(CONSUMER)?;
         let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
         // What was sent twice around a restart lies close together.
         let before = Position { segment: cursor.position().segment.saturating_sub(1), ..Position::default() };
         unique.meet(&mut spool.reader(before), cursor.position())?;
-        Ok(Self { reader: spool.reader(cursor.position()), unique, cursor, held: VecDeque::new() })
+        Ok(Self { pins, reader: spool.reader(cursor.position()), unique, cursor, held: VecDeque::new() })
     }
 
     /// Reads on, when so many records were added from the start on.
@@ -216,7 +218,7 @@ impl Spooled {
                 }
             };
             if self.unique.insert(entry.id) {
-                let read = intake::read(&entry);
+                let read = intake::read(&entry, &self.pins);
                 found.records.extend(read.records);
                 found.refused.extend(read.rejects);
             }

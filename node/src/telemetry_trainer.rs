@@ -51,7 +51,9 @@ impl TelemetryTrainer {
         }
         let preparation = Preparation { stride, ..self.preparation };
         let (records, notes) = telemetry.records();
-        notes.iter().for_each(|note| tracing::info!("{note}"));
+        for note in notes {
+            tracing::info!("{note}");
+        }
         let history = History::prepare(task, records, &preparation).map_err(|error| error.to_string())?;
         let history = Arc::new(history);
         self.prepared = Some((version, task.clone(), stride, Arc::clone(&history)));

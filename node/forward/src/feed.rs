@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use common::id::{NodeId, TenantId};
 use common::units::{Millis, Timestamp};
+use ingest::adapt::Pins;
 use ingest::spool::{Cursor, Entry, Position, Reader, Spool, SpoolError, TenantSpool};
 
 use crate::limits::{BATCH_BYTES, BATCH_PARTS_MAX, ROUTED_BYTES_MAX};
@@ -37,9 +38,16 @@ pub struct Batch {
 /// All that is to be forwarded.
 #[derive(Debug)]
 pub struct Feeds {
-    routes: Routes,
+    how: How,
     tenants: BTreeMap<TenantId, Tenant>,
     notes: Vec<String>,
+}
+
+/// How an entry is read and split.
+#[derive(Debug)]
+struct How {
+    routes: Routes,
+    pins: Pins,
 }
 
 #[derive(Debug)]
@@ -73,16 +81,16 @@ struct Feed {
 }
 
 impl Feeds {
-    /// Goes on where the cursors stand. When the routes are others than before, what was meant for a node that is
-    /// not there any more is read again by the rest.
+    /// Goes on where the cursors stand; mail is read as its mailboxes are pinned. When the routes are others than
+    /// before, what was meant for a node that is not there any more is read again by the rest.
     ///
     /// # Errors
     ///
     /// [`SpoolError`] names the file.
-    pub fn open(spool: &Spool, routes: Routes) -> Result<Self, SpoolError> {
+    pub fn open(spool: &Spool, routes: Routes, pins: Pins) -> Result<Self, SpoolError> {
         let open = |tenant| Ok((tenant, Tenant::open(spool.tenant(tenant)?, &routes.nodes(tenant))?));
         let tenants = routes.tenants().map(open).collect::<Result<_, SpoolError>>()?;
-        Ok(Self { routes, tenants, notes: Vec::new() })
+        Ok(Self { how: How { routes, pins }, tenants, notes: Vec::new() })
     }
 
     /// The logs that are read.
@@ -109,10 +117,10 @@ impl Feeds {
         node: NodeId,
         now: Timestamp,
     ) -> Result<Option<Batch>, SpoolError> {
-        let Self { routes, tenants, notes } = self;
+        let Self { how, tenants, notes } = self;
         let Some(tenant) = tenants.get_mut(&tenant) else { return Ok(None) };
         let Some(mut feed) = tenant.nodes.remove(&node) else { return Ok(None) };
-        let batch = tenant.fill(&mut feed, node, routes, notes).and_then(|()| feed.take(now));
+        let batch = tenant.fill(&mut feed, node, how, notes).and_then(|()| feed.take(now));
         tenant.nodes.insert(node, feed);
         batch
     }
@@ -169,11 +177,11 @@ impl Tenant {
         &mut self,
         feed: &mut Feed,
         node: NodeId,
-        routes: &Routes,
+        how: &How,
         notes: &mut Vec<String>,
     ) -> Result<(), SpoolError> {
         while feed.queued_bytes() < BATCH_BYTES && feed.queue.len() < BATCH_PARTS_MAX {
-            let Some(routed) = self.routed(feed.at, routes, notes)? else { return Ok(()) };
+            let Some(routed) = self.routed(feed.at, how, notes)? else { return Ok(()) };
             feed.at = routed.mark.position;
             let parts = routed.parts.get(&node).map_or(&[][..], Vec::as_slice);
             feed.queue.extend(parts.iter().map(|part| (Some(part.clone()), None)));
@@ -190,7 +198,7 @@ impl Tenant {
     fn routed(
         &mut self,
         at: Position,
-        routes: &Routes,
+        how: &How,
         notes: &mut Vec<String>,
     ) -> Result<Option<&Routed>, SpoolError> {
         if !self.routed.contains_key(&at) {
@@ -207,7 +215,7 @@ impl Tenant {
                     Err(error) => return Err(error),
                 }
             };
-            let shares = share(&entry, routes);
+            let shares = share(&entry, &how.routes, &how.pins);
             let mark = Mark { position: self.reader.position(), received: entry.received };
             if mark.position > self.told {
                 self.told = mark.position;

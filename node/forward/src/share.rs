@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::id::NodeId;
+use ingest::adapt::Pins;
 use ingest::forwarded;
 use ingest::record::{Origin, TelemetryRecord};
 use ingest::spool::{Entry, EntryId, Kind};
@@ -21,10 +22,10 @@ pub(crate) struct Shares {
     pub(crate) rejects: Vec<IngestError>,
 }
 
-/// Reads an entry and splits its records. The same entry and routes give the same parts, always; but for times
+/// Reads an entry and splits its records. The same entry, routes and pins give the same parts, always; but for times
 /// that it does not say, so does the same mail that another bridge accepted, and its parts have the same ids.
-pub(crate) fn share(entry: &Entry, routes: &Routes) -> Shares {
-    let read = intake::read(entry);
+pub(crate) fn share(entry: &Entry, routes: &Routes, pins: &Pins) -> Shares {
+    let read = intake::read(entry, pins);
     let mut owned: BTreeMap<NodeId, Vec<TelemetryRecord>> = BTreeMap::new();
     // Records of one source stand together, most of the time.
     let mut last: Option<(NodeId, Arc<Origin>)> = None;
@@ -42,17 +43,8 @@ pub(crate) fn share(entry: &Entry, routes: &Routes) -> Shares {
 }
 
 fn parts(entry: &Entry, node: NodeId, records: &[TelemetryRecord]) -> Vec<Entry> {
-    let mut parts = Vec::new();
-    let (mut from, mut bytes) = (0, 0);
-    for (index, record) in records.iter().enumerate() {
-        if bytes > 0 && bytes + forwarded::bytes_of(record) > PART_BYTES {
-            parts.push(part(entry, node, parts.len() as u32, &records[from..index]));
-            (from, bytes) = (index, 0);
-        }
-        bytes += forwarded::bytes_of(record);
-    }
-    parts.push(part(entry, node, parts.len() as u32, &records[from..]));
-    parts
+    let pieces = forwarded::pieces(records, PART_BYTES).into_iter();
+    (0..).zip(pieces).map(|(number, records)| part(entry, node, number, records)).collect()
 }
 
 /// What makes a part is the entry, the node, its number, and of which sources it has records: under other routes

@@ -9,7 +9,8 @@
 //! reports look. A unit that is written behind a number (`3.5 GB`, `12 %`) stays in the metric's name
 //! (`disk.used[GB]`): the same name never changes its unit. Numbers are as given, nothing is converted.
 //! Where a report says no host, the source is the sender; where it says no time, the time is the receipt.
-//! Times without an offset are UTC.
+//! Times without an offset are UTC. A mailbox may be pinned to a format or a layout ([`Pin`]): then nothing is
+//! guessed, and of a mail with attachments only they are read, not the words around them.
 
 mod entity;
 mod fields;
@@ -22,10 +23,12 @@ mod mail;
 mod nagios;
 mod number;
 mod pairs;
+mod pin;
 mod readings;
 mod records;
 mod reject;
 mod separated;
+mod shape;
 mod snmptrap;
 mod syslog;
 mod tree;
@@ -35,11 +38,13 @@ mod zabbix;
 
 use std::borrow::Cow;
 use std::char::DecodeUtf16Error;
+use std::fmt;
 
 use common::model::MetricName;
 use common::units::Timestamp;
 
-pub use self::mail::{read_mail, read_mail_by};
+pub use self::mail::{read_mail, read_saved_mail};
+pub use self::pin::{Pin, Pins, addressed, split_addressed};
 pub use self::records::records;
 pub use self::reject::{Fault, Place, Reject};
 
@@ -61,6 +66,8 @@ pub struct Part<'a> {
     pub sender: &'a str,
     /// The mail's subject.
     pub subject: &'a str,
+    /// The name of the field that is the time, where a configuration says it.
+    pub time_column: Option<&'a str>,
 }
 
 /// One source's values at one time; becomes a [`TelemetryRecord`](crate::record::TelemetryRecord).
@@ -112,27 +119,46 @@ pub fn recognise(part: &Part<'_>) -> Option<&'static Adapter> {
     ADAPTERS.iter().find(|adapter| (adapter.looks_like)(part))
 }
 
-/// Reads a part with the adapter of this name, or with the first that recognises it.
+/// Reads a part with what is pinned, or with the first adapter that recognises it.
 ///
 /// # Errors
 ///
 /// A [`Reject`] that says why none of the part is used.
-pub fn read_part(part: &Part<'_>, pinned: Option<&str>) -> Result<Vec<Reading>, Reject> {
+pub fn read_part(part: &Part<'_>, pinned: Option<&Pin>) -> Result<Vec<Reading>, Reject> {
     if part.bytes.len() > ADAPT_PART_BYTES_MAX {
         return Err(part.reject(Fault::PartTooLarge));
     }
     if part.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(part.reject(Fault::Empty));
     }
-    let adapter = if let Some(name) = pinned {
-        let named = ADAPTERS.iter().find(|adapter| adapter.name == name);
-        named.ok_or_else(|| part.reject(Fault::NoAdapter(Shown::of(name))))?
-    } else {
-        // What is no text at all gets a better reason than "not recognised".
-        part.text()?;
-        recognise(part).ok_or_else(|| part.reject(Fault::NotRecognised))?
-    };
+    if let Some(pin) = pinned {
+        return pin.read(part);
+    }
+    // What is no text at all gets a better reason than "not recognised".
+    part.text()?;
+    let adapter = recognise(part).ok_or_else(|| part.reject(Fault::NotRecognised))?;
     (adapter.read)(part)
+}
+
+impl Adapter {
+    /// The adapter of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ADAPTERS.iter().find(|adapter| adapter.name == name)
+    }
+}
+
+impl PartialEq for Adapter {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Adapter {}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Part<'_> {

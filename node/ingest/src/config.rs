@@ -28,7 +28,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSource {
-    /// The file; a name that ends in `.eml` is a mail that carries CSV.
+    /// The file; a name that ends in `.eml` is a mail, whose parts may be of any format that is known.
     pub path: PathBuf,
     /// The column that holds the time: Unix seconds or milliseconds, or RFC 3339. Without it, the
     /// time of a row is its number times `interval_s`.
@@ -39,9 +39,10 @@ pub struct CsvSource {
     pub interval_s: Interval,
 }
 
-/// A directory of CSV files, JSON lines (`*.jsonl`, `*.ndjson`), both plain or gzip, and mails (`*.eml`). New files, appended lines and rotation
-/// are noticed. Sub-directories, names that begin with a dot, and names that end in `~`, `.tmp` or
-/// `.part` are left alone, so that a file can be written under such a name and renamed when it is whole.
+/// A directory of CSV files, JSON lines (`*.jsonl`, `*.ndjson`), both plain or gzip, and mails (`*.eml`) in any
+/// format that [`adapt`](crate::adapt) knows. New files, appended lines and rotation are noticed. Sub-directories,
+/// names that begin with a dot, and names that end in `~`, `.tmp` or `.part` are left alone, so that a file can be
+/// written under such a name and renamed when it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectorySource {
@@ -50,7 +51,8 @@ pub struct DirectorySource {
     /// As for a CSV file; the same for all files.
     #[serde(default)]
     pub timestamp_column: Option<String>,
-    /// As for a CSV file; the rows of each file are counted from zero.
+    /// As for a CSV file; the rows of each file are counted from zero. What a mail holds without a time has the
+    /// mail's.
     #[serde(default)]
     pub interval_s: Interval,
 }

@@ -4,9 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{
-    COLUMNS_MAX, CSV_PARTS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX,
-};
+use super::limits::{COLUMNS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX};
 
 /// A source, or a file of it, that cannot be used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,13 +84,21 @@ pub enum IngestError {
         /// What is wrong with it, or with this build.
         reason: String,
     },
-    /// A mail that holds no telemetry that can be read.
+    /// A mail that is not read at all.
     #[error("{file}: {fault}")]
     Mail {
         /// The file.
         file: String,
         /// Why it is refused.
         fault: MailFault,
+    },
+    /// What of a mail is not used.
+    #[error("{file}: {reason}")]
+    MailPart {
+        /// The file.
+        file: String,
+        /// Which part, and what is wrong with it.
+        reason: String,
     },
     /// A part of what was pushed that holds nothing readable.
     #[error("{kind} of {source_name} received at {received_ms} ms: {reason}")]
@@ -385,18 +391,12 @@ pub enum ImportFault {
 /// Why a mail is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailFault {
-    /// No part of it is CSV.
-    #[error("this mail holds no CSV, neither as its text nor as an attachment")]
-    NoCsv,
     /// Over the limit of size.
     #[error("this mail is larger than {MAIL_BYTES_MAX} bytes")]
     TooLarge,
     /// A part that does not end, or whose encoding is broken.
     #[error("attachment {0} is cut short or wrongly encoded")]
     Broken(Shown),
-    /// More CSV parts than are read from one mail.
-    #[error("this mail holds more than {CSV_PARTS_MAX} CSV attachments")]
-    TooManyParts,
     /// Forwarded messages are not looked into.
     #[error("this mail holds another message, which is not read")]
     Nested,

@@ -1,7 +1,8 @@
-//! One whole file: CSV or JSON lines, plain or gzip, or a mail with CSV in it.
+//! One whole file: CSV or JSON lines, plain or gzip, Parquet, or a mail.
+
+mod mail;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use common::id::TenantId;
@@ -11,15 +12,15 @@ use super::content::{Content, io_error};
 use super::error::IngestError;
 use super::limits::UNPACKED_BYTES_MAX;
 use super::lines::Syntax;
-use super::{Format, Ingested, columnar, mail};
+use super::{Format, Ingested, columnar};
 
 /// Reads all records of a CSV file, plain or gzip, of JSON lines (named `*.jsonl` or `*.ndjson`, and `.gz`), of
-/// Parquet (named `*.parquet`), or of a mail (named `*.eml`) that carries CSV.
+/// Parquet (named `*.parquet`), or of a mail (named `*.eml`) in any format that [`adapt`](crate::adapt) knows.
 ///
 /// # Errors
 ///
 /// [`IngestError`] when the file as a whole cannot be used; then nothing of it is in `out`.
-/// Rows that had to be left out are reported in `out`.
+/// Rows, and parts of a mail, that had to be left out are reported in `out`.
 pub fn read_file(
     path: &Path,
     tenant: TenantId,
@@ -45,7 +46,7 @@ pub(super) fn read_file_as(
     if syntax.is_none() && columnar::is_parquet(path) {
         columnar::read(&name, file, tenant, format, required, &mut own)?;
     } else if syntax.is_none() && is_mail(path) {
-        mail::read(&name, file, tenant, format, required, &mut own)?;
+        mail::read(&name, &file, tenant, format, required, &mut own)?;
     } else {
         let syntax = syntax.unwrap_or_else(|| Syntax::of_name(&name));
         let content = Content::new(&name, file, UNPACKED_BYTES_MAX)?;
@@ -53,20 +54,6 @@ pub(super) fn read_file_as(
     }
     out.absorb(own);
     Ok(())
-}
-
-/// Reads CSV, plain or gzip, from a stream that errors and records call `name`.
-pub(super) fn read_stream(
-    name: &str,
-    stream: impl Read,
-    unpacked_bytes_max: u64,
-    tenant: TenantId,
-    format: &Format,
-    required: Option<&[MetricName]>,
-    out: &mut Ingested,
-) -> Result<(), IngestError> {
-    let content = Content::new(name, stream, unpacked_bytes_max)?;
-    Syntax::Csv.decoder(name, tenant, format, required).decode_all(name, content, out)
 }
 
 /// Whether a file of this name is read as a mail.

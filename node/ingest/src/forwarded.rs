@@ -47,8 +47,25 @@ pub fn encode(records: &[TelemetryRecord]) -> Vec<u8> {
     out
 }
 
-/// About how many bytes a record takes when it is the first of its group: for cutting a batch.
-pub fn bytes_of(record: &TelemetryRecord) -> usize {
+/// Cuts records into pieces of about so many bytes, when they are encoded, or of one record.
+pub fn pieces(records: &[TelemetryRecord], bytes: usize) -> Vec<&[TelemetryRecord]> {
+    let (mut pieces, mut from, mut filled) = (Vec::new(), 0, 0);
+    for (index, record) in records.iter().enumerate() {
+        let more = bytes_of(record);
+        if filled > 0 && filled + more > bytes {
+            pieces.push(&records[from..index]);
+            (from, filled) = (index, 0);
+        }
+        filled += more;
+    }
+    if from < records.len() {
+        pieces.push(&records[from..]);
+    }
+    pieces
+}
+
+/// About how many bytes a record takes when it is the first of its group.
+fn bytes_of(record: &TelemetryRecord) -> usize {
     let metrics: usize = record.metrics.iter().map(|metric| metric.len() + 8).sum();
     let labels: usize = record.origin.labels.iter().map(|(label, value)| label.len() + value.len() + 8).sum();
     64 + record.source().len() + labels + metrics

@@ -11,6 +11,7 @@
 //! makes its records, its lines of the exceptions log and its [`State`] durable together. After a kill the
 //! import goes on from the last state: the rows before it are not read again, those behind it are.
 
+mod entries;
 mod exceptions;
 mod guess;
 mod join;
@@ -26,6 +27,7 @@ use std::path::Path;
 use common::id::TenantId;
 use common::model::MetricName;
 
+pub use self::entries::entries;
 pub use self::exceptions::Exceptions;
 pub use self::state::State;
 pub use self::summary::Summary;
@@ -74,6 +76,18 @@ impl<'a> Import<'a> {
     pub fn new(tenant: TenantId, format: &'a Format) -> Self {
         let range_bytes = NonZeroU64::new(IMPORT_RANGE_BYTES).unwrap_or(NonZeroU64::MIN);
         Self { tenant, format, required: None, workers: NonZeroUsize::MIN, range_bytes }
+    }
+
+    /// By what an import of the file at `path` is known: its size, both its ends, and how its rows are read.
+    ///
+    /// # Errors
+    ///
+    /// [`IngestError::Io`].
+    pub fn identity(&self, path: &Path) -> Result<String, IngestError> {
+        let name = shown(path);
+        let file = File::open(path).map_err(|error| io_error(&name, &error))?;
+        let identity = file.bytes().and_then(|bytes| state::identity(self, &file, bytes));
+        identity.map_err(|error| io_error(&name, &error))
     }
 
     /// Imports the file at `path`, all of it or what is left after `from`, and returns the last state.

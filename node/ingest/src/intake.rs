@@ -1,6 +1,8 @@
 //! From what was accepted to records: the bytes of an entry, read by what they are.
 
-use crate::error::IngestError;
+use crate::adapt::{self, Pin, Pins};
+use crate::error::{IngestError, Shown};
+use crate::forwarded;
 use crate::gathered::Outcome;
 use crate::limits::ENTRY_BODY_BYTES_MAX;
 use crate::mqtt;
@@ -9,7 +11,6 @@ use crate::prometheus::WriteRequest;
 use crate::record::TelemetryRecord;
 use crate::spool::{Entry, Kind};
 use crate::syslog;
-use crate::{adapt, forwarded};
 
 /// What an entry gave.
 #[derive(Debug, Default)]
@@ -20,14 +21,18 @@ pub struct Read {
     pub rejects: Vec<IngestError>,
 }
 
-/// Reads an entry. The same entry gives the same records, always.
-pub fn read(entry: &Entry) -> Read {
+/// Reads an entry. The same entry and pins give the same records, always. A mail whose mailbox has no pin any
+/// more is read by its content.
+pub fn read(entry: &Entry, pins: &Pins) -> Read {
     match entry.kind {
-        Kind::Mail => {
-            let outcome = adapt::read_mail(&entry.body, entry.received, None);
-            let rejects = outcome.rejects.iter().map(|reject| unread(entry, reject)).collect();
-            Read { records: adapt::records(entry.tenant, outcome.readings), rejects }
-        }
+        Kind::Mail => read_mail(entry, &entry.body, None, ""),
+        Kind::PinnedMail => match adapt::split_addressed(&entry.body) {
+            Some((mailbox, mail)) => {
+                let to = format!("to {}: ", Shown::of(mailbox));
+                read_mail(entry, mail, pins.of(mailbox), &to)
+            }
+            None => unreadable(entry, &"it does not begin with a mailbox"),
+        },
         Kind::Records => match forwarded::decode(&entry.body, entry.tenant) {
             Ok(records) => Read { records, rejects: Vec::new() },
             Err(fault) => Read { records: Vec::new(), rejects: vec![unread(entry, &fault)] },
@@ -48,6 +53,12 @@ pub fn read(entry: &Entry) -> Read {
             Err(fault) => unreadable(entry, &fault),
         },
     }
+}
+
+fn read_mail(entry: &Entry, mail: &[u8], pin: Option<&Pin>, to: &str) -> Read {
+    let outcome = adapt::read_mail(mail, entry.received, pin);
+    let rejects = outcome.rejects.iter().map(|reject| unread(entry, &format!("{to}{reject}"))).collect();
+    Read { records: adapt::records(entry.tenant, outcome.readings), rejects }
 }
 
 fn read_otlp(entry: &Entry, signal: Signal) -> Read {

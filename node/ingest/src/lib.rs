@@ -3,9 +3,8 @@
 //!
 //! ```text
 //! bytes > content (gzip?) > csv::Decoder > TelemetryRecord      decided without I/O; the edge opens files
-//!         mail (attachments) ┘
 //! bytes > content (gzip?) > jsonl::Decoder > TelemetryRecord    likewise
-//! mail of a legacy system > adapt::read_mail > adapt::Reading > TelemetryRecord      decided without I/O
+//! mail, pushed or in a file > adapt > adapt::Reading > TelemetryRecord               likewise
 //! large file > import::Import > ranges in parallel > batches, in order, each with the state to resume from
 //! listing > follow::Follow > reads to do                        decided without I/O
 //! bytes > smtp::Session > replies, whole mails                   decided without I/O; the edge owns sockets
@@ -36,7 +35,6 @@ pub mod labels;
 pub mod limits;
 mod lines;
 pub mod listen;
-mod mail;
 pub mod mqtt;
 pub mod otlp;
 pub mod prometheus;

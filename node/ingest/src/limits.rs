@@ -29,12 +29,6 @@ pub const FILES_MAX: usize = 10_000;
 /// Bytes in one mail: what mail servers commonly let through, less than which they refuse attachments.
 pub const MAIL_BYTES_MAX: u64 = 32 << 20;
 
-/// Bytes that a gzip attachment may unpack to: against compression bombs by mail.
-pub const ATTACHMENT_UNPACKED_BYTES_MAX: u64 = 256 << 20;
-
-/// CSV parts of one mail.
-pub const CSV_PARTS_MAX: usize = 64;
-
 /// Places in a mail where a boundary could be (two hyphens): bounds the parts its parser makes.
 pub const MAIL_HYPHENS_MAX: usize = 1 << 16;
 
@@ -192,6 +186,10 @@ pub const IMPORT_RANGE_BYTES: u64 = 8 << 20;
 
 /// Rows that are handed over at once: ten megabytes at most with their overhead, however short the rows.
 pub const IMPORT_BATCH_ROWS: usize = 1 << 16;
+
+/// Bytes of one entry of the spool that an import makes, about: small beside the room for entries that wait for
+/// the disk, so that a batch need not wait for itself.
+pub const IMPORT_ENTRY_BYTES: usize = 1 << 20;
 
 /// Bytes at each end of a large file by which it is known again.
 pub const IMPORT_IDENTITY_BYTES: u64 = 64 * 1024;

@@ -107,3 +107,26 @@ impl Lines<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RowFault;
+    use crate::record::TENANT;
+
+    #[test]
+    fn a_line_of_a_hundred_megabytes_takes_no_memory_and_costs_itself_only() {
+        for (syntax, first, last) in
+            [(Syntax::Csv, "a\n1\n", "3\n"), (Syntax::JsonLines, "{\"a\":1}\n", "{\"a\":3}\n")]
+        {
+            let huge = std::io::repeat(b'x').take(100 << 20);
+            let text = first.as_bytes().chain(huge).chain(&b"\n"[..]).chain(last.as_bytes());
+            let (mut out, format) = (Ingested::default(), Format::default());
+            syntax.decoder("a", TENANT, &format, None).decode_all("a", text, &mut out).unwrap();
+            let found: Vec<_> =
+                out.records.iter().map(|record| (record.at.millis(), record.values[0])).collect();
+            assert_eq!(found, [(0, 1.0), (120_000, 3.0)], "{syntax:?}");
+            assert_eq!((out.rejected_count, &out.rejected[0].fault), (1, &RowFault::TooLong));
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod connections;
 mod door;
 mod http;
 mod losses;
+pub mod metrics;
 pub mod mqtt;
 pub mod otlp;
 pub mod prometheus;
@@ -19,11 +20,12 @@ mod tls;
 pub use self::access::TokenConfig;
 pub use self::http::HttpConfig;
 pub use self::losses::{Lost, Report};
-pub use self::tls::{TlsConfig, TlsError};
+pub use self::tls::{SubjectName, SubjectNameError, TlsConfig, TlsError};
 
 pub(crate) use self::tls::client as tls_client;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use common::units::Timestamp;
 use tokio::net::{TcpListener, TcpSocket};
@@ -49,6 +51,14 @@ pub enum ListenError {
     /// Its accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] smtp::AccountsError),
+    /// The file of a layout cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A key of the configuration has a value that cannot be.
     #[error("`{key}` {problem}")]
     Config {

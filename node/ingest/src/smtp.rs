@@ -57,8 +57,8 @@ pub enum Event<'a> {
     Bytes(&'a [u8]),
     /// The handshake asked for by [`Effect::StartTls`] is done.
     TlsStarted {
-        /// The name in the client's certificate, if it has one and it was verified.
-        client_name: Option<&'a str>,
+        /// The client's certificate, if it has one; it was verified.
+        certificate: Option<Certificate>,
     },
     /// Whether the name and password of [`Effect::Authenticate`] are right.
     Authenticated(bool),
@@ -118,6 +118,20 @@ pub struct Recipient {
     pub token_verified: bool,
 }
 
+/// What a verified certificate says of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// It has a name that is listed.
+    Listed {
+        /// That name.
+        name: String,
+        /// The tenants whose telemetry it may bring.
+        tenants: Vec<String>,
+    },
+    /// None of its names is listed.
+    Unlisted,
+}
+
 /// Why a peer may send to mailboxes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Rights {
@@ -126,8 +140,8 @@ pub enum Rights {
     None,
     /// Its network is trusted.
     Network,
-    /// Its certificate was verified, and has this name.
-    Certificate(String),
+    /// Its certificate was verified: it may send to the mailboxes of its tenants, or not at all.
+    Certificate(Certificate),
     /// It authenticated with this name.
     Login(String),
 }

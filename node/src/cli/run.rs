@@ -41,7 +41,8 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         }
         if let Some(intake) = &intake {
             let spool = intake.spool().tenant(TenantId::of_name(&folder.config.tenant))?;
-            telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool)?;
+            let pins = intake.pins().clone();
+            telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool, pins)?;
         }
         let looking = tokio::spawn(look_every(Arc::clone(&telemetry), every));
         let ended = driver::run(folder, trainer).await;

@@ -17,7 +17,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let Some(intake) = Intake::start(dir, &config, Role::Bridge).await? else {
             bail!(
-                "{}: no [smtp], [otlp] or [syslog]: there is nothing to listen for",
+                "{}: no section such as [smtp] or [otlp]: there is nothing to listen for",
                 dir.join("node.toml").display()
             );
         };

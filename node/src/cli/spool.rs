@@ -7,13 +7,14 @@ use clap::{Args, Subcommand};
 use common::id::TenantId;
 use common::units::Timestamp;
 use edge::{Format, json_line, print_lines};
+use ingest::adapt::Pins;
 use ingest::limits::ENTRY_IDS_KEPT;
 use ingest::record::TelemetryRecord;
 use ingest::spool::{self, Lag, Position, Reader, SpoolKey, Standing, Unique, tenant_dir};
 use serde::Serialize;
 
 use crate::folder::{Folder, spool_key};
-use crate::intake::spool_dir;
+use crate::intake::{self, spool_dir};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -53,11 +54,11 @@ struct Stands<'s> {
     bytes: u64,
     files: usize,
     newest_ms: u64,
-    consumers: Vec<Behind>,
+    consumers: Vec<Lagging>,
 }
 
 #[derive(Serialize)]
-struct Behind {
+struct Lagging {
     consumer: String,
     /// Still to be read.
     bytes: u64,
@@ -67,21 +68,22 @@ struct Behind {
 
 pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
     // The folder has a configuration, or it is not a node's.
-    let own = Folder::config(dir)?.tenant;
+    let config = Folder::config(dir)?;
+    let (own, pins) = (&config.tenant, intake::pins(&config)?);
     let spool = spool_dir(dir);
     let tenants = if spool.is_dir() { spool::tenants(&spool)? } else { Vec::new() };
     for tenant in tenants {
         // An id cannot be turned into a name, but for the one name that we know.
-        let name = if tenant == TenantId::of_name(&own) { own.clone() } else { tenant.to_string() };
+        let name = if tenant == TenantId::of_name(own) { own.clone() } else { tenant.to_string() };
         match options.command {
-            Command::Records { format } => records(dir, tenant, &name, format)?,
+            Command::Records { format } => records(dir, tenant, &name, &pins, format)?,
             Command::Status { format } => status(&spool, tenant, &name, format)?,
         }
     }
     Ok(())
 }
 
-fn records(dir: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
+fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, format: Format) -> Result<()> {
     let key = SpoolKey { key: spool_key(dir, &mut edge::entropy()?)?, tenant };
     let mut reader = Reader::offline(&tenant_dir(&spool_dir(dir), tenant), key, Position::default());
     let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
@@ -97,7 +99,7 @@ fn records(dir: &Path, tenant: TenantId, name: &str, format: Format) -> Result<(
         if !unique.insert(entry.id) {
             continue;
         }
-        let read = ingest::intake::read(&entry);
+        let read = ingest::intake::read(&entry, pins);
         read.rejects.iter().for_each(|reject| eprintln!("node: {reject}"));
         let lines: Result<Vec<String>> =
             read.records.iter().map(|record| line(name, record, format)).collect();
@@ -107,19 +109,19 @@ fn records(dir: &Path, tenant: TenantId, name: &str, format: Format) -> Result<(
 
 fn status(spool: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
     let Standing { bytes, segments, newest, lags } = spool::standing(spool, tenant)?;
-    let behind = |(consumer, lag): (&String, &Lag)| Behind {
+    let behind = |(consumer, lag): (&String, &Lag)| Lagging {
         consumer: consumer.clone(),
         bytes: lag.bytes,
         behind_ms: lag.behind.map(|behind| behind.0),
     };
-    let consumers: Vec<Behind> = lags.iter().map(behind).collect();
+    let consumers: Vec<Lagging> = lags.iter().map(behind).collect();
     let stands = Stands { tenant: name, bytes, files: segments, newest_ms: newest.millis(), consumers };
     if format == Format::Json {
         print_lines(&[json_line(&stands)?]);
         return Ok(());
     }
     let mut lines = vec![format!("{name}: {bytes} bytes in {segments} files")];
-    for Behind { consumer, bytes, behind_ms } in &stands.consumers {
+    for Lagging { consumer, bytes, behind_ms } in &stands.consumers {
         let behind =
             behind_ms.map_or("nothing read yet".to_owned(), |behind_ms| format!("{behind_ms} ms behind"));
         lines.push(format!("  {consumer}: {bytes} bytes to read, {behind}"));

@@ -239,8 +239,9 @@ impl Participant {
                     Fetched::Complete => self.begin(now, out),
                 }
             }
-            Stage::Training(work, _) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
-            Stage::Uploading(work, _) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
+            Stage::Training(work, _) | Stage::Uploading(work, _) if work.model == blob => {
+                out.push(work.receipt(node, Status::Complete));
+            }
             _ => match &mut self.fetched {
                 Some(work) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
                 _ => self.keep_for_later(blob, index, sealed),

@@ -150,19 +150,26 @@ pub(super) fn put(
     part: &Part<'_>,
     out: &mut Readings<'_, '_>,
 ) -> Result<(), Fault> {
+    // Where the configuration names the time, nothing else is one.
+    let told = part.time_column.filter(|column| fields.iter().any(|field| field.name == *column));
+    let role_of = |field: &Field<'_>| match (told, field.role) {
+        (Some(column), _) if field.name == column => Role::Time,
+        (Some(_), Role::Time | Role::Date) => Role::Plain,
+        (_, role) => role,
+    };
     let text_of = |role| {
-        let found = fields.iter().find(|field| field.role == role && !field.text.trim().is_empty());
+        let found = fields.iter().find(|field| role_of(field) == role && !field.text.trim().is_empty());
         found.map(|field| field.text.trim())
     };
     let at = time_of(text_of(Role::Date), text_of(Role::Time), part)?;
     // `time=0.02` in a log line is how long something took.
     let duration = at.is_none();
-    let labels = fields.iter().filter(|field| field.role == Role::Label).map(|field| field.text.trim());
+    let labels = fields.iter().filter(|field| role_of(field) == Role::Label).map(|field| field.text.trim());
     let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
     let label = labels.join(".");
     let mut values = Values::default();
     for field in fields {
-        let measured = match field.role {
+        let measured = match role_of(field) {
             Role::Source | Role::Date | Role::Unit | Role::Label => false,
             Role::Time => duration,
             Role::Value | Role::Plain => true,

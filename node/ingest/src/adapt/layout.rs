@@ -39,6 +39,7 @@ pub struct LayoutConfig {
 /// A column of a layout. Its name says what it is, as in all formats: `host`, `time` and `metric` are not
 /// values, a number in any other column is one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -47,8 +48,10 @@ pub struct Column {
     /// Its bytes.
     pub length: usize,
     /// How it is written.
-    #[serde(flatten)]
     pub kind: Kind,
+    /// Digits behind the point of a packed, zoned or binary number, where the point is not written.
+    #[serde(default)]
+    pub scale: u8,
 }
 
 /// A layout that holds: every column is inside the record and has a length that its kind can have.
@@ -72,6 +75,9 @@ pub enum LayoutError {
     /// A length that the kind cannot have.
     #[error("column {0} has a length that its kind cannot have")]
     Length(Shown),
+    /// A scale that the kind cannot have.
+    #[error("column {0} has a scale that its kind cannot have")]
+    Scale(Shown),
     /// A record without bytes, or with too many.
     #[error("a record can have 1 to {LINE_BYTES_MAX} bytes")]
     RecordBytes,
@@ -98,6 +104,9 @@ impl TryFrom<LayoutConfig> for Layout {
             let end = end.filter(|end| *end <= record_bytes).ok_or_else(|| LayoutError::Outside(name()))?;
             if !column.kind.can_have(column.length) {
                 return Err(LayoutError::Length(name()));
+            }
+            if usize::from(column.scale) > column.kind.digits_max(column.length) {
+                return Err(LayoutError::Scale(name()));
             }
             if config.record_bytes.is_none() && !column.kind.is_text() {
                 return Err(LayoutError::BinaryInLines(name()));
@@ -167,7 +176,8 @@ impl Layout {
         let start = (column.start - 1).min(record.len());
         let end = (start + column.length).min(record.len());
         let bytes = &record[start..end];
-        column.kind.decode(bytes, self.config.code_page, part.received).ok_or_else(|| Fault::NotANumber {
+        let decoded = column.kind.decode(bytes, column.scale, self.config.code_page, part.received);
+        decoded.ok_or_else(|| Fault::NotANumber {
             column: Shown::of(&column.name),
             cell: Shown::of(&self.config.code_page.text(bytes)),
         })

@@ -1,28 +1,54 @@
 //! Walks a mail (RFC 5322, RFC 2045): body and attachments, unpacked, each to its adapter.
 
-use common::units::Timestamp;
-use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use std::borrow::Cow;
 
+use common::units::Timestamp;
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use super::shape::check_shape;
 use super::unpack::{Budget, Unpacked, unpack};
-use super::{Fault, Outcome, Part, Place, Reading, Reject, read_part};
+use super::{Fault, Outcome, Part, Pin, Place, Reading, Reject, read_part};
 use crate::error::Shown;
 use crate::limits::{
     ADAPT_MULTIPART_DEPTH_MAX, ADAPT_PACK_DEPTH_MAX, ADAPT_PARTS_MAX, ADAPT_READINGS_MAX, ADAPT_VALUES_MAX,
 };
-use crate::mail::check_shape;
+use crate::time;
 
 /// Reads a part, whatever it takes for it.
-type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
+pub(super) type Reader<'r> = &'r dyn Fn(&Part<'_>) -> Result<Vec<Reading>, Reject>;
 
-/// Reads all parts of a mail with the adapter that is pinned, or with those that recognise them.
-///
-/// Of alternatives of one content (`multipart/alternative`) the first that can be read counts.
-pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&str>) -> Outcome {
-    read_mail_by(bytes, received, &|part| read_part(part, pinned))
+/// What is known of a mail beside its bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    /// When it came.
+    pub(super) received: Timestamp,
+    /// Whether its own date comes before that.
+    pub(super) is_saved: bool,
+    pub(super) pinned: Option<&'k Pin>,
+    pub(super) time_column: Option<&'k str>,
 }
 
-/// As [`read_mail`], with a reader that is given: a [`layout`](super::layout), for reports of fixed width.
-pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Outcome {
+/// Reads all parts of a mail with what is pinned, or with the adapters that recognise them.
+///
+/// Of alternatives of one content (`multipart/alternative`) the first that can be read counts. With a pin, the
+/// text around attachments is no report, and is not read.
+pub fn read_mail(bytes: &[u8], received: Timestamp, pinned: Option<&Pin>) -> Outcome {
+    let known = Known { received, is_saved: false, pinned, time_column: None };
+    read_mail_by(bytes, known, &|part| read_part(part, pinned))
+}
+
+/// Reads a mail that was kept in a file, with the adapters that recognise its parts. It came when its header says
+/// (`Date`: RFC 5322, section 3.6.1), or else when the file was written. The time of a value is the field of
+/// the name `time_column` where there is one, whatever else looks like a time.
+pub fn read_saved_mail(bytes: &[u8], written: Timestamp, time_column: Option<&str>) -> Outcome {
+    let known = Known { received: written, is_saved: true, pinned: None, time_column };
+    read_mail_by(bytes, known, &|part| read_part(part, None))
+}
+
+/// Reads all parts of a mail with this reader.
+pub(super) fn read_mail_by(bytes: &[u8], known: Known<'_>, reader: Reader<'_>) -> Outcome {
     let refused = |fault| {
         let reject = Reject { part: Shown::of("mail"), place: Place::Whole, fault };
         Outcome { readings: Vec::new(), rejects: vec![reject] }
@@ -37,16 +63,22 @@ pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Ou
         .with_mime_headers()
         .header_address(HeaderName::From)
         .header_text(HeaderName::Subject)
+        .header_text(HeaderName::Date)
         .default_header_ignore();
     let Some(message) = parser.parse(bytes) else { return refused(Fault::Broken) };
     if message.parts.len() > ADAPT_PARTS_MAX {
         return refused(Fault::TooManyParts);
     }
     let sender = message.from().and_then(|from| from.first()).and_then(|address| address.address());
+    let Known { received, is_saved, pinned, time_column } = known;
+    let date = message.header(HeaderName::Date).filter(|_| is_saved).and_then(|date| date.as_text());
     let mut walk = Walk {
         message: &message,
         reader,
-        received,
+        skips_words: pinned.is_some() && message.parts.iter().any(is_attached),
+        takes_raw: pinned.is_some_and(Pin::counts_bytes),
+        received: date.and_then(|date| time::parse_written(date, received)).unwrap_or(received),
+        time_column,
         sender: sender.unwrap_or("unknown"),
         subject: message.subject().unwrap_or_default(),
         budget: Budget::default(),
@@ -61,7 +93,12 @@ pub fn read_mail_by(bytes: &[u8], received: Timestamp, reader: Reader<'_>) -> Ou
 struct Walk<'m> {
     message: &'m Message<'m>,
     reader: Reader<'m>,
+    /// Whether what stands beside attachments is left alone.
+    skips_words: bool,
+    /// Whether bytes are taken as they were sent.
+    takes_raw: bool,
     received: Timestamp,
+    time_column: Option<&'m str>,
     sender: &'m str,
     subject: &'m str,
     budget: Budget,
@@ -89,7 +126,12 @@ impl Walk<'_> {
                 }
             }
             PartType::Message(_) => self.reject(&name, Fault::Unsupported("a message in this mail")),
+            _ if self.skips_words && !is_attached(part) => (),
             _ if part.is_encoding_problem => self.reject(&name, Fault::Broken),
+            _ if self.takes_raw => match as_sent(message, part) {
+                Some(bytes) => self.content(&name, &media_type(part), &bytes, 0),
+                None => self.reject(&name, Fault::Broken),
+            },
             _ => self.content(&name, &media_type(part), part.contents(), 0),
         }
     }
@@ -143,6 +185,7 @@ impl Walk<'_> {
             received: self.received,
             sender: self.sender,
             subject: self.subject,
+            time_column: self.time_column,
         };
         match (self.reader)(&part) {
             Ok(readings) => {
@@ -162,6 +205,27 @@ impl Walk<'_> {
 
     fn reject(&mut self, name: &str, fault: Fault) {
         self.out.rejects.push(Reject { part: Shown::of(name), place: Place::Whole, fault });
+    }
+}
+
+/// Whether a part is more than words between people, or the picture of a signature.
+fn is_attached(part: &MessagePart<'_>) -> bool {
+    let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
+    let is_picture = part.content_type().is_some_and(|declared| declared.ctype() == "image");
+    !part.is_multipart() && !is_picture && (!is_text || part.attachment_name().is_some())
+}
+
+/// The bytes of a part before its charset is looked at: what is declared as text was turned into UTF-8, and
+/// EBCDIC is lost by that.
+fn as_sent<'m>(message: &'m Message<'_>, part: &'m MessagePart<'_>) -> Option<Cow<'m, [u8]>> {
+    if !matches!(part.body, PartType::Text(_) | PartType::Html(_)) {
+        return Some(Cow::Borrowed(part.contents()));
+    }
+    let sent = message.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
+    match part.encoding {
+        Encoding::None => Some(Cow::Borrowed(sent)),
+        Encoding::Base64 => base64_decode(sent).map(Cow::Owned),
+        Encoding::QuotedPrintable => quoted_printable_decode(sent).map(Cow::Owned),
     }
 }
 

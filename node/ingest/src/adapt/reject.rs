@@ -54,9 +54,6 @@ pub enum Fault {
     /// No adapter recognises it.
     #[error("no known format")]
     NotRecognised,
-    /// The configuration names an adapter that is not there.
-    #[error("there is no adapter {0}")]
-    NoAdapter(Shown),
     /// Bytes that are not text, or not in the charset that is declared.
     #[error("this is no text in its charset")]
     NotText,

@@ -22,7 +22,9 @@ pub(super) fn looks_like(part: &Part<'_>) -> bool {
     let head = part.head();
     let mut lines = head.lines().filter(|line| is_row(line));
     let (Some(header), Some(row)) = (lines.next(), lines.next()) else { return false };
-    let Some(separator) = separator(header) else { return false };
+    let Some(separator) = separator(header) else {
+        return is_declared(part) && is_name(header.trim()) && quantity(row.trim(), Comma::Never).is_some();
+    };
     let (Some(names), Some(cells)) = (cells(header, separator), cells(row, separator)) else { return false };
     let comma = comma(separator);
     names.len() == cells.len()
@@ -36,9 +38,12 @@ pub(super) fn read(part: &Part<'_>) -> Result<Vec<Reading>, Reject> {
     let mut rows = lines.into_iter().filter(|(_, line)| is_row(line));
     let (number, header) = rows.next().ok_or_else(|| part.reject(Fault::Empty))?;
     let refuse = |number, fault| part.reject_at(Place::Line(number), fault);
-    let separator = separator(header).ok_or_else(|| refuse(number, Fault::NoHeader))?;
+    let only_column = separator(header).is_none() && is_declared(part);
+    let separator = separator(header).or(only_column.then_some(','));
+    let separator = separator.ok_or_else(|| refuse(number, Fault::NoHeader))?;
     let names = cells(header, separator).ok_or_else(|| refuse(number, Fault::OpenQuote))?;
-    let table = Table::new(&names, comma(separator)).map_err(|fault| refuse(number, fault))?;
+    let table = if only_column { Table::of_one(&names) } else { Table::new(&names, comma(separator)) };
+    let table = table.map_err(|fault| refuse(number, fault))?;
     let mut out = Readings::new(part);
     for (number, line) in rows {
         let cells = cells(line, separator).ok_or_else(|| refuse(number, Fault::OpenQuote))?;
@@ -80,6 +85,16 @@ impl<'n> Table<'n> {
         Ok(Self { names, comma })
     }
 
+    /// A table of one column, which only a declared type tells from a line of text.
+    fn of_one(names: &[Cow<'n, str>]) -> Result<Self, Fault> {
+        match names {
+            [name] if is_name(name) => {
+                Ok(Self { names: vec![(role(name), name.clone())], comma: Comma::Never })
+            }
+            _ => Err(Fault::NoHeader),
+        }
+    }
+
     /// Reads one row; `context` holds for all rows, where they do not say otherwise.
     pub(super) fn row(
         &self,
@@ -111,12 +126,21 @@ fn separator(header: &str) -> Option<char> {
 /// None is a number, and they are short: prose is not a header. The first may be empty: what stands below
 /// it says what the rows are about.
 fn are_names(names: &[Cow<'_, str>]) -> bool {
-    let is_name = |name: &Cow<'_, str>| {
-        !name.is_empty() && name.len() <= NAME_BYTES_MAX && quantity(name, Comma::Prose).is_none()
-    };
     names.len() > 1
-        && names.iter().skip(1).all(is_name)
+        && names.iter().skip(1).all(|name| is_name(name))
         && names.iter().take(1).all(|name| name.is_empty() || is_name(name))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && quantity(name, Comma::Prose).is_none()
+}
+
+/// Whether its type or its name says CSV.
+fn is_declared(part: &Part<'_>) -> bool {
+    let name = part.name.unwrap_or_default().to_ascii_lowercase();
+    let is_type =
+        ["text/csv", "application/csv"].iter().any(|known| part.media_type.eq_ignore_ascii_case(known));
+    is_type || [".csv", ".csv.gz"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// The cells of a line, without blanks around them; `None` when a quotation mark is not closed.
@@ -161,7 +185,34 @@ fn cells(line: &str, separator: char) -> Option<Vec<Cow<'_, str>>> {
 
 #[cfg(test)]
 mod tests {
+    use common::units::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn one_column_is_read_where_it_is_declared() {
+        let part = |name, media_type| Part {
+            name,
+            media_type,
+            bytes: b"cpu\n1\n2\n",
+            received: Timestamp(7),
+            sender: "a@example.com",
+            subject: "",
+            time_column: None,
+        };
+        for declared in [part(None, "Text/CSV"), part(Some("report.CSV.gz"), "application/octet-stream")] {
+            assert!(looks_like(&declared));
+            let readings = read(&declared).unwrap();
+            let values: Vec<f32> = readings.iter().map(|reading| reading.values[0].1).collect();
+            assert_eq!(values, [1.0, 2.0]);
+        }
+        let text = part(Some("notes.txt"), "text/plain");
+        assert!(!looks_like(&text));
+        assert_eq!(
+            read(&text).unwrap_err().to_string(),
+            "`notes.txt`: line 1: the first line must name the columns"
+        );
+    }
 
     #[test]
     fn quoted_cells_hold_separators_and_marks() {

@@ -71,7 +71,15 @@ fn folder() -> PathBuf {
 
 fn part(bytes: &[u8]) -> Part<'_> {
     let (sender, subject) = ("monitor@example.com", "");
-    Part { name: None, media_type: "text/plain", bytes, received: RECEIVED, sender, subject }
+    Part {
+        name: None,
+        media_type: "text/plain",
+        bytes,
+        received: RECEIVED,
+        sender,
+        subject,
+        time_column: None,
+    }
 }
 
 /// Reads a file of the corpus: as a mail, or by its layout.
@@ -124,8 +132,9 @@ fn every_format_is_recognised_by_its_own_adapter_alone() {
     for (name, bytes) in corpus() {
         let format = name.split('-').next().unwrap();
         let Some(own) = ADAPTERS.iter().find(|adapter| adapter.name == format) else { continue };
+        let known = mail::Known { received: RECEIVED, is_saved: false, pinned: None, time_column: None };
         let found = std::cell::RefCell::new(BTreeSet::new());
-        read_mail_by(&bytes, RECEIVED, &|part| {
+        mail::read_mail_by(&bytes, known, &|part| {
             found.borrow_mut().extend(recognise(part).map(|adapter| adapter.name));
             Err(part.reject(Fault::NotRecognised))
         });
@@ -138,10 +147,11 @@ fn every_format_is_recognised_by_its_own_adapter_alone() {
 #[test]
 fn a_pinned_adapter_reads_whatever_the_content_looks_like() {
     let text = part(b"cpu = 5");
-    assert_eq!(read_part(&text, None).unwrap(), read_part(&text, Some("pairs")).unwrap());
-    let error = |pinned| read_part(&text, Some(pinned)).unwrap_err().to_string();
-    assert_eq!(error("separated"), "`text`: line 1: the first line must name the columns");
-    assert_eq!(error("cobol"), "`text`: there is no adapter `cobol`");
+    let pinned = |name| read_part(&text, Some(&Pin::Format(Adapter::named(name).unwrap())));
+    assert_eq!(read_part(&text, None), pinned("pairs"));
+    let error = pinned("separated").unwrap_err().to_string();
+    assert_eq!(error, "`text`: line 1: the first line must name the columns");
+    assert_eq!(Adapter::named("cobol"), None);
     assert_eq!(read_part(&part(b"Good morning"), None).unwrap_err().to_string(), "`text`: no known format");
 }
 
@@ -244,5 +254,15 @@ fn a_configuration_that_is_no_layout_is_refused_with_the_column() {
         assert_eq!(layout(&column, fixed), LayoutError::Outside(Shown::of("n")));
     }
     assert_eq!(layout(&binary.replace('4', "3"), fixed), LayoutError::Length(Shown::of("n")));
+    let scaled = |kind: &str, scale: u8| {
+        let column = format!("{{ name = \"n\", start = 1, length = 2, kind = \"{kind}\", scale = {scale} }}");
+        layout(&column, fixed)
+    };
+    for (kind, scale) in [("binary", 19), ("number", 1), ("packed_decimal", 4), ("zoned_decimal", 3)] {
+        assert_eq!(scaled(kind, scale), LayoutError::Scale(Shown::of("n")), "{kind}");
+    }
+    let misspelt = binary.replace("kind", "scal = 1, kind");
+    let misspelt = format!("code_page = \"ascii\"\ncolumns = [{misspelt}]");
+    assert!(toml::from_str::<Layout>(&misspelt).unwrap_err().to_string().contains("unknown field `scal`"));
     assert_eq!(layout(binary, "record_bytes = 0"), LayoutError::RecordBytes);
 }

@@ -123,7 +123,15 @@ mod tests {
     fn names(text: &str) -> Vec<String> {
         let (received, sender, subject) = (Timestamp(0), "a@example.com", "");
         let bytes = text.as_bytes();
-        let part = Part { name: None, media_type: "application/json", bytes, received, sender, subject };
+        let part = Part {
+            name: None,
+            media_type: "application/json",
+            bytes,
+            received,
+            sender,
+            subject,
+            time_column: None,
+        };
         let readings = json::read(&part).unwrap();
         let names = |reading: Reading| reading.values.into_iter().map(|(name, _)| name.to_string());
         readings.into_iter().flat_map(names).collect()

@@ -1,16 +1,15 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::Ingested;
 use super::*;
-use crate::Ingested;
 use crate::error::LineHash;
-use crate::lines::Syntax;
 use crate::record::TENANT;
 
 /// Decodes one text as a whole.
 fn whole(text: &[u8], format: &Format, required: Option<&[MetricName]>) -> Result<Ingested, IngestError> {
     let mut out = Ingested::default();
-    Syntax::Csv.decoder("a.csv", TENANT, format, required).decode_all("a.csv", text, &mut out).map(|()| out)
+    Decoder::new("a.csv", TENANT, format, required).finish(text, &mut out).map(|()| out)
 }
 
 fn rows(text: &str) -> Vec<Vec<f32>> {

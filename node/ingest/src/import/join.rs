@@ -36,9 +36,11 @@ struct Part {
 
 type Parts = Receiver<Result<Part, IngestError>>;
 
-/// The ranges that a file is cut into.
+/// The ranges that are left of those that a file is cut into. The cuts are the same wherever an import goes on,
+/// and so are its batches.
 #[derive(Clone, Copy)]
 struct Cuts {
+    /// Where the first one begins now.
     begin: u64,
     range_bytes: u64,
     file_bytes: u64,
@@ -46,12 +48,13 @@ struct Cuts {
 
 impl Cuts {
     fn count(self) -> u64 {
-        (self.file_bytes - self.begin).div_ceil(self.range_bytes)
+        self.file_bytes.div_ceil(self.range_bytes).saturating_sub(self.begin / self.range_bytes)
     }
 
-    /// Where range `index` begins; at or after its last one, the end of the file.
+    /// Where range `index` of them begins; at or after its last one, the end of the file.
     fn cut(self, index: u64) -> u64 {
-        index.saturating_mul(self.range_bytes).saturating_add(self.begin).min(self.file_bytes)
+        let number = (self.begin / self.range_bytes).saturating_add(index);
+        number.saturating_mul(self.range_bytes).clamp(self.begin, self.file_bytes)
     }
 }
 

@@ -73,6 +73,11 @@ impl State {
         self.is_finished
     }
 
+    /// By what the import is known.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     pub(super) fn is_of(&self, identity: &str) -> bool {
         self.identity == identity
     }

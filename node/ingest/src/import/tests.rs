@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use common::units::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -11,6 +12,7 @@ use crate::csv::{Decoder, Full, Rows};
 use crate::error::{LineHash, Reason, RowBytes};
 use crate::limits::LINE_BYTES_MAX;
 use crate::record::TENANT;
+use crate::spool::{Entry, Unique};
 
 /// What a sink kept.
 #[derive(Clone, Debug, Default)]
@@ -210,7 +212,45 @@ fn an_import_killed_at_any_batch_goes_on_from_there() {
         let from = kept.states.last().cloned();
         let end = import.run_on("a.csv", &text, from, kept.sink()).unwrap();
         assert_eq!((end, kept.rows()), (state.clone(), whole.rows()), "killed at batch {kill}");
+        assert_eq!(kept.states, whole.states, "the batches are the same as without a kill");
         assert_eq!(kept.exceptions, whole.exceptions);
+    }
+}
+
+#[test]
+fn entries_that_are_stored_twice_around_a_kill_are_read_once() {
+    let (text, _) = telemetry(60);
+    let (text, format) = (text.into_bytes(), Format::default());
+    let mut whole = Vec::new();
+    let keep_all = |batch: Batch| {
+        whole.extend(entries(&batch, Timestamp(1)));
+        Ok::<(), IngestError>(())
+    };
+    import(&format, 1, 100).run_on("a.csv", &text, None, keep_all).unwrap();
+    assert!(whole.len() > 20);
+    for kill in 0..20 {
+        let (mut stored, mut unique) = (Vec::new(), Unique::remembering(1000));
+        let (mut batches, mut state) = (0, None);
+        let import = import(&format, 1 + kill % 3, 100);
+        let store = |batch: Batch| {
+            stored.extend(entries(&batch, Timestamp(2)));
+            if batches == kill {
+                return Err(IngestError::Spool { reason: "killed before the state was kept".into() });
+            }
+            (batches, state) = (batches + 1, Some(batch.state));
+            Ok(())
+        };
+        let killed = import.run_on("a.csv", &text, None, store);
+        assert!(killed.is_err());
+        let store = |batch: Batch| {
+            stored.extend(entries(&batch, Timestamp(3)));
+            Ok::<(), IngestError>(())
+        };
+        import.run_on("a.csv", &text, state, store).unwrap();
+        assert!(stored.len() > whole.len());
+        stored.retain(|entry| unique.insert(entry.id));
+        let bodies = |entries: &[Entry]| entries.iter().map(|entry| entry.body.clone()).collect::<Vec<_>>();
+        assert_eq!(bodies(&stored), bodies(&whole), "killed at batch {kill}");
     }
 }
 

@@ -1,10 +1,7 @@
-use std::io::Read;
-
 use proptest::prelude::*;
 
+use super::super::Ingested;
 use super::*;
-use crate::Ingested;
-use crate::lines::Syntax;
 use crate::record::TENANT;
 
 fn timed() -> Format {
@@ -14,8 +11,9 @@ fn timed() -> Format {
 fn decode(text: &[u8], format: &Format, required: Option<&[MetricName]>) -> Ingested {
     let mut out = Ingested::default();
     // What was decoded before an error is told as well.
-    let _ =
-        Syntax::JsonLines.decoder("a.jsonl", TENANT, format, required).decode_all("a.jsonl", text, &mut out);
+    let mut decoder = Decoder::new("a.jsonl", TENANT, format, required);
+    let used = decoder.decode(text, &mut out).unwrap_or_default();
+    let _ = decoder.finish(&text[used..], &mut out);
     out
 }
 
@@ -95,19 +93,6 @@ fn a_bad_line_is_left_out_and_told() {
     }
     let found = decode(b"\xff\n", &timed(), None);
     assert!(found.rejected[0].to_string().contains("not UTF-8"));
-}
-
-#[test]
-fn a_line_of_a_hundred_megabytes_takes_no_memory_and_costs_itself_only() {
-    let huge = std::io::repeat(b'x').take(100 << 20);
-    let text = (&b"{\"a\":1}\n"[..]).chain(huge).chain(&b"\n{\"a\":3}\n"[..]);
-    let (mut out, format) = (Ingested::default(), Format::default());
-    Syntax::JsonLines
-        .decoder("a.jsonl", TENANT, &format, None)
-        .decode_all("a.jsonl", text, &mut out)
-        .unwrap();
-    assert_eq!(lines(&out), ["a.jsonl 0 a=1", "a.jsonl 120000 a=3"]);
-    assert_eq!((out.rejected_count, out.rejected[0].line), (1, 2));
 }
 
 #[test]

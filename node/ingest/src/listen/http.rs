@@ -22,7 +22,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -153,7 +153,7 @@ impl<P: Protocol> HttpListener<P> {
     }
 }
 
-async fn converse<P: Protocol>(guest: Guest, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+async fn converse<P: Protocol>(guest: Guest, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
     let peer = Peer { address: guest.address, has_certificate: guest.has_certificate };
     let timeout = shared.timeout;
     let serve = service_fn(move |request: Request<Incoming>| {
@@ -164,6 +164,14 @@ async fn converse<P: Protocol>(guest: Guest, shared: Arc<Shared>, mut stop: watc
             Ok::<_, Infallible>(P::answer(&head.headers, outcome))
         }
     });
+    talk(guest, timeout, stop, serve).await;
+}
+
+/// Answers the requests of one connection until `stop` turns true; a request's head may take `timeout` to come.
+pub(super) async fn talk<S>(guest: Guest, timeout: Duration, mut stop: watch::Receiver<bool>, serve: S)
+where
+    S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
+{
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(HEADER_BYTES_MAX);
     let talk = async {

@@ -3,8 +3,11 @@
 //! A mail is answered with 250 when the spool has it for each of its tenants, and not before.
 
 mod accounts;
+mod certificates;
 mod config;
+mod mailboxes;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,14 +22,18 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::accounts::{Accounts, AccountsError};
+pub use self::certificates::CertificateConfig;
 pub use self::config::SmtpConfig;
+pub use self::mailboxes::MailboxConfig;
 
+use self::certificates::Certificates;
 use self::config::Networks;
 use super::connections::Connections;
 use super::door;
 use super::rate::Rates;
-use super::{Clock, ListenError, listen_on};
-use crate::smtp::{Effect, Event, Mail, Peer, Policy, Protocol, Refusal, Session, TlsMode};
+use super::{Clock, ListenError, listen_on, tls};
+use crate::adapt::{Pins, addressed};
+use crate::smtp::{Effect, Event, Mail, Peer, Policy, Protocol, Recipient, Refusal, Session, TlsMode};
 use crate::spool::{self, Entry, EntryId, Kind, Spool};
 
 /// The longest session, however busy: a sender that drips bytes holds its connection no longer.
@@ -47,7 +54,9 @@ struct Shared {
     spool: Spool,
     clock: Clock,
     networks: Networks,
+    pins: Pins,
     accounts: Accounts,
+    certificates: Certificates,
     tls: Option<TlsAcceptor>,
     connections: Connections,
     rates: Mutex<Rates>,
@@ -80,7 +89,9 @@ impl SmtpBridge {
             spool,
             clock,
             networks: config.networks(),
+            pins: config.pins()?,
             accounts: Accounts::read(config.accounts.as_deref())?,
+            certificates: Certificates(config.certificates.clone()),
             tls,
             connections: Connections::new(config.connections_max, config.connections_per_source_max),
             rates: Mutex::new(Rates::new(config.mails_per_minute)),
@@ -144,8 +155,9 @@ async fn converse(
     let Some(acceptor) = &shared.tls else { return Ok(()) };
     let handshake = tokio::time::timeout(shared.timeout, acceptor.accept(stream)).await;
     let mut stream = handshake.map_err(std::io::Error::other)??;
-    let client = stream.get_ref().1.peer_certificates().map(|_| "certificate");
-    talk.session.step(Event::TlsStarted { client_name: client }, &mut talk.out);
+    let chain = stream.get_ref().1.peer_certificates();
+    let certificate = chain.map(|chain| shared.certificates.judge(tls::names_of(chain)));
+    talk.session.step(Event::TlsStarted { certificate }, &mut talk.out);
     talk.run(&mut stream).await?;
     stream.shutdown().await
 }
@@ -249,26 +261,39 @@ impl Talk<'_> {
         if !admitted {
             return Err(Refusal::Unavailable);
         }
-        let body = Bytes::from(mail.bytes);
-        let mut tenants: Vec<&str> =
-            mail.recipients.iter().map(|recipient| recipient.tenant.as_str()).collect();
-        tenants.sort_unstable();
-        tenants.dedup();
+        let plain = Bytes::from(mail.bytes);
         let source = shorten(&mail.sender);
-        for tenant in tenants {
+        for (tenant, mailbox) in tenants(&mail.recipients, &self.shared.pins) {
             let tenant = TenantId::of_name(tenant);
+            let (kind, body) = match mailbox {
+                None => (Kind::Mail, plain.clone()),
+                Some(mailbox) => (Kind::PinnedMail, addressed(mailbox, &plain).into()),
+            };
             let entry = Entry {
-                id: EntryId::of_content(tenant, Kind::Mail, source, &body),
+                id: EntryId::of_content(tenant, kind, source, &body),
                 tenant,
-                kind: Kind::Mail,
+                kind,
                 received: now,
                 source: source.try_into().map_err(|_| Refusal::Unavailable)?,
-                body: body.clone(),
+                body,
             };
             self.shared.spool.store(entry).await.map_err(|error| refusal(&error))?;
         }
         Ok(())
     }
+}
+
+/// Whose a mail is, each with the mailbox whose pin tells how it is read. A tenant's mail counts once: of several
+/// mailboxes with a pin, the first by name is taken, in whatever order the envelope names them.
+fn tenants<'m>(recipients: &'m [Recipient], pins: &Pins) -> BTreeMap<&'m str, Option<&'m str>> {
+    let mut tenants = BTreeMap::new();
+    for Recipient { local_part, tenant, token_verified } in recipients {
+        // With a token the local part is a tenant's name, which a mailbox may have too.
+        let is_pinned = !token_verified && pins.of(local_part).is_some();
+        let mailbox: &mut Option<&str> = tenants.entry(tenant.as_str()).or_default();
+        *mailbox = mailbox.iter().copied().chain(is_pinned.then_some(local_part.as_str())).min();
+    }
+    tenants
 }
 
 /// As much of an address as an entry keeps.

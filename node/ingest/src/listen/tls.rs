@@ -1,15 +1,19 @@
 //! TLS for listeners: a certificate, its key, and whom to believe among clients.
 
+use std::fmt;
 use std::io::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
+
+use crate::error::Shown;
 
 /// `[...tls]` of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +26,38 @@ pub struct TlsConfig {
     /// Those who sign the certificates of clients, in PEM. Without it, no client is asked for one.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
+}
+
+/// A name that a certificate has (subjectAltName): of a host, or an address. A common name does not count; a
+/// certificate with a wildcard has all the names that this covers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SubjectName(ServerName<'static>);
+
+/// What cannot be the name of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not the name of a host, and no address")]
+pub struct SubjectNameError(Shown);
+
+impl TryFrom<String> for SubjectName {
+    type Error = SubjectNameError;
+
+    fn try_from(name: String) -> Result<Self, SubjectNameError> {
+        let fault = SubjectNameError(Shown::of(&name));
+        ServerName::try_from(name).map(Self).map_err(|_| fault)
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_str())
+    }
+}
+
+/// Tells which names a peer has, by the first certificate of its chain, which was verified (RFC 9525, section 6).
+pub(super) fn names_of(chain: &[CertificateDer<'_>]) -> impl Fn(&SubjectName) -> bool {
+    let own = chain.first().and_then(|own| ParsedCertificate::try_from(own).ok());
+    move |SubjectName(name)| own.as_ref().is_some_and(|own| verify_server_name(own, name).is_ok())
 }
 
 /// A file of a TLS configuration that cannot be used.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-use super::Recipient;
 use super::address::Address;
+use super::{Certificate, Recipient, Rights};
 use crate::limits::{MAIL_BYTES_MAX, SMTP_COMMANDS_MAX, SMTP_ERRORS_MAX, SMTP_RECIPIENTS_MAX};
 
 /// The rules of one listener; shared by its sessions.
@@ -29,7 +29,8 @@ pub struct Policy {
     pub commands_max: u32,
     /// Refused commands after which a session ends.
     pub errors_max: u32,
-    /// Addresses for peers with rights: any such peer may send to any of them. RFC 5321, section 4.5.1, asks
+    /// Addresses for peers with rights: any such peer may send to any of them, but one with a certificate only to
+    /// those of its tenants. RFC 5321, section 4.5.1, asks
     /// for a `postmaster`; it is there only if it is listed.
     pub mailboxes: Vec<Mailbox>,
     /// Addresses `tenant+token` for devices that cannot authenticate.
@@ -91,6 +92,17 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Rights {
+    /// Whether they let a peer send to a mailbox.
+    fn open(&self, mailbox: &Mailbox) -> bool {
+        match self {
+            Self::None | Self::Certificate(Certificate::Unlisted) => false,
+            Self::Network | Self::Login(_) => true,
+            Self::Certificate(Certificate::Listed { tenants, .. }) => tenants.contains(&mailbox.tenant),
+        }
+    }
+}
+
 impl Policy {
     /// A listener for SMTP in the clear, without a single address.
     pub fn new(hostname: &str) -> Self {
@@ -110,13 +122,13 @@ impl Policy {
     }
 
     /// Who gets mail to `address`. Its domain does not matter: this server sends nothing on.
-    pub(super) fn recipient(&self, address: &Address<'_>, may_send: bool) -> Option<Recipient> {
+    pub(super) fn recipient(&self, address: &Address<'_>, rights: &Rights) -> Option<Recipient> {
         let local_part = address.local_part;
         // Routing that hides in a local part ("%-hack", bang path, quoted address): never a mailbox here.
         if local_part.contains(['%', '!', '"', '@']) {
             return None;
         }
-        let mut mailboxes = self.mailboxes.iter().filter(|_| may_send);
+        let mut mailboxes = self.mailboxes.iter().filter(|mailbox| rights.open(mailbox));
         if let Some(listed) = mailboxes.find(|listed| listed.local_part.eq_ignore_ascii_case(local_part)) {
             let (local_part, tenant) = (listed.local_part.clone(), listed.tenant.clone());
             return Some(Recipient { local_part, tenant, token_verified: false });

@@ -65,6 +65,7 @@ replies! {
     WRONG_CREDENTIALS = 535 "5.7.8" "the name or the password is wrong";
     TLS_REQUIRED = 538 "5.7.11" "a password is taken under TLS only";
     BARE_NEWLINE_IN_CONTENT = 550 "5.6.11" "the content holds a bare CR or LF";
+    CERTIFICATE_NOT_LISTED = 550 "5.7.1" "no name of this certificate is listed here; log in, or come without it";
     NO_RELAYING = 550 "5.7.1" "not an address of this server, or not open to this sender";
     TOO_LARGE = 552 "5.3.4" "the mail is too large";
     UTF8_NOT_DECLARED = 553 "5.6.7" "such an address needs SMTPUTF8 in the MAIL command";

@@ -22,7 +22,7 @@ use super::reply::{
     SHUTTING_DOWN, TIMED_OUT, TOO_LARGE, TOO_MANY_ERRORS, TOO_MUCH_AHEAD, WRONG_CREDENTIALS, plain_line,
     stored_line,
 };
-use super::{Effect, Event, Mail, Peer, Policy, Protocol, Refusal, Rights, TlsMode};
+use super::{Certificate, Effect, Event, Mail, Peer, Policy, Protocol, Refusal, Rights, TlsMode};
 use crate::limits::{SMTP_AUTH_BYTES_MAX, SMTP_COMMAND_BYTES_MAX, SMTP_HELD_BYTES_MAX};
 
 /// The receiving side of one connection.
@@ -95,7 +95,7 @@ impl Session {
             (_, State::Closed) => (),
             (Event::Connected, State::New) => self.connected(out),
             (Event::Bytes(bytes), _) => self.feed(bytes, out),
-            (Event::TlsStarted { client_name }, State::Handshake) => self.tls_started(client_name, out),
+            (Event::TlsStarted { certificate }, State::Handshake) => self.tls_started(certificate, out),
             (Event::Authenticated(is_right), State::Authenticating { .. }) => {
                 self.authenticated(is_right, out);
             }
@@ -194,12 +194,13 @@ impl Session {
     }
 
     /// RFC 3207, section 4.2: what the client said before is forgotten.
-    fn tls_started(&mut self, client_name: Option<&str>, out: &mut Vec<Effect>) {
+    fn tls_started(&mut self, certificate: Option<Certificate>, out: &mut Vec<Effect>) {
         self.is_encrypted = true;
         self.hello = None;
         self.transaction = None;
-        if let Some(name) = client_name {
-            self.rights = Rights::Certificate(name.to_owned());
+        // One that is shown has to be listed, whoever shows it.
+        if let Some(certificate) = certificate {
+            self.rights = Rights::Certificate(certificate);
         }
         if self.policy.tls == TlsMode::Implicit {
             self.greet(out);

@@ -62,7 +62,8 @@ fn play(policy: Policy, peer: Peer, script: &str) -> String {
 fn event(text: &str) -> Event<'_> {
     let named = [
         ("connected", Event::Connected),
-        ("tls", Event::TlsStarted { client_name: None }),
+        ("tls", Event::TlsStarted { certificate: None }),
+        ("tls unlisted", Event::TlsStarted { certificate: Some(Certificate::Unlisted) }),
         ("right", Event::Authenticated(true)),
         ("wrong", Event::Authenticated(false)),
         ("stored", Event::Stored(Ok(()))),
@@ -72,8 +73,9 @@ fn event(text: &str) -> Event<'_> {
         ("shutting down", Event::ShuttingDown),
         ("eof", Event::Eof),
     ];
-    if let Some(name) = text.strip_prefix("tls ") {
-        return Event::TlsStarted { client_name: Some(name) };
+    if let Some((tenant, name)) = text.strip_prefix("tls of ").and_then(|of| of.split_once(' ')) {
+        let listed = Certificate::Listed { name: name.into(), tenants: vec![tenant.into()] };
+        return Event::TlsStarted { certificate: Some(listed) };
     }
     if let Some(reason) = text.strip_prefix("rejected ") {
         return Event::Stored(Err(Refusal::Rejected(reason.into())));

@@ -49,15 +49,17 @@ pub enum Kind {
     PrometheusWrite,
     /// An MQTT message: its topic, the metric that the topic names, its payload, parted by zero bytes.
     Mqtt,
+    /// A mail to a mailbox with a pin: the mailbox, a zero byte, the mail.
+    PinnedMail,
 }
 
-common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Mqtt = 6, Records = 7 });
+common::wire_tags!(Kind { Mail = 0, OtlpMetrics = 1, OtlpLogs = 2, OtlpTraces = 3, Syslog = 4, PrometheusWrite = 5, Mqtt = 6, Records = 7, PinnedMail = 8 });
 
 impl Kind {
     /// What it is called in messages.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Mail => "mail",
+            Self::Mail | Self::PinnedMail => "mail",
             Self::OtlpMetrics => "OTLP metrics",
             Self::OtlpLogs => "OTLP logs",
             Self::OtlpTraces => "OTLP traces",

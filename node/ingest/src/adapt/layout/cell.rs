@@ -9,26 +9,18 @@ use crate::time;
 
 /// How a cell is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Text: a host, a label.
     Text,
     /// A number in digits, with its own point and sign before or behind it; blank for none.
     Number,
     /// `COMP-3`: two digits a byte, the last half a byte is the sign.
-    PackedDecimal {
-        /// Digits behind the point, which is not written.
-        #[serde(default)]
-        scale: u8,
-    },
+    PackedDecimal,
     /// `COMP`: a signed integer of 1, 2, 4 or 8 bytes, the highest first.
     Binary,
     /// `DISPLAY`: a digit a byte, the sign over the last one.
-    ZonedDecimal {
-        /// Digits behind the point, which is not written.
-        #[serde(default)]
-        scale: u8,
-    },
+    ZonedDecimal,
     /// `YYYYMMDD`, `YYYYMMDDhhmmss`, `YYYYDDD`, or any time in words.
     Date,
 }
@@ -39,27 +31,44 @@ impl Kind {
         match self {
             Self::Binary => matches!(length, 1 | 2 | 4 | 8),
             // 31 digits, as much as compilers allow.
-            Self::PackedDecimal { .. } => (1..=16).contains(&length),
-            Self::ZonedDecimal { .. } => (1..=31).contains(&length),
+            Self::PackedDecimal => (1..=16).contains(&length),
+            Self::ZonedDecimal => (1..=31).contains(&length),
             Self::Text | Self::Number | Self::Date => length > 0,
+        }
+    }
+
+    /// Digits of a cell, of which the last may stand behind a point that is not written; 0 where it is written.
+    pub(super) fn digits_max(self, length: usize) -> usize {
+        match self {
+            Self::PackedDecimal => 2 * length - 1,
+            Self::ZonedDecimal => length,
+            // As many as compilers allow.
+            Self::Binary => 18,
+            Self::Text | Self::Number | Self::Date => 0,
         }
     }
 
     /// Whether it is written in characters.
     pub(super) fn is_text(self) -> bool {
-        !matches!(self, Self::Binary | Self::PackedDecimal { .. })
+        !matches!(self, Self::Binary | Self::PackedDecimal)
     }
 
     /// The cell in the usual writing; empty for none, `None` when it is not of this kind.
-    pub(super) fn decode(self, bytes: &[u8], page: CodePage, received: Timestamp) -> Option<String> {
+    pub(super) fn decode(
+        self,
+        bytes: &[u8],
+        scale: u8,
+        page: CodePage,
+        received: Timestamp,
+    ) -> Option<String> {
         let text = page.text(bytes);
         match self {
             Self::Text => Some(text),
-            Self::Number | Self::ZonedDecimal { .. } | Self::Date if text.is_empty() => Some(text),
+            Self::Number | Self::ZonedDecimal | Self::Date if text.is_empty() => Some(text),
             Self::Number => trailing_sign(&text).map(|value| value.to_string()),
-            Self::Binary => binary(bytes).map(|value| value.to_string()),
-            Self::PackedDecimal { scale } => packed(bytes).map(|value| scaled(value, scale)),
-            Self::ZonedDecimal { scale } => zoned(&text).map(|value| scaled(value, scale)),
+            Self::Binary => binary(bytes).map(|value| scaled(i128::from(value), scale)),
+            Self::PackedDecimal => packed(bytes).map(|value| scaled(value, scale)),
+            Self::ZonedDecimal => zoned(&text).map(|value| scaled(value, scale)),
             // Microseconds, which every reader of times knows by their size.
             Self::Date => date(&text, received).map(|at| at.0.to_string()),
         }

@@ -4,6 +4,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
+use super::super::Adapter;
 use super::*;
 use crate::limits::ADAPT_UNPACKED_BYTES_MAX;
 
@@ -199,9 +200,44 @@ fn a_mail_that_is_cut_is_refused_where_it_is_cut() {
 
 #[test]
 fn the_sender_is_the_source_of_last_resort() {
-    let outcome = read_mail(&mail(&[CSV]), RECEIVED, Some("separated"));
+    let outcome =
+        read_mail(&mail(&[CSV]), RECEIVED, Some(&Pin::Format(Adapter::named("separated").unwrap())));
     assert_eq!(
         (outcome.readings[0].source.as_str(), outcome.readings[0].at),
         ("db-07@example.com", RECEIVED)
     );
+}
+
+#[test]
+fn a_layout_counts_the_bytes_that_were_sent_whatever_their_charset() {
+    let layout = "code_page = \"ascii\"\ncolumns = [\
+        { name = \"host\", start = 1, length = 6, kind = \"text\" },\
+        { name = \"cpu\", start = 7, length = 4, kind = \"number\" }]";
+    let pin = Pin::Layout(toml::from_str(layout).unwrap());
+    let head = "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: ";
+    let quoted = format!("{head}quoted-printable\r\n\r\nK=F6ln  12.5\r\nBonn  7\r\n");
+    let plain = [format!("{head}8bit\r\n\r\nK").as_bytes(), b"\xf6ln  12.5\r\nBonn  7\r\n"].concat();
+    for mail in [quoted.as_bytes(), &plain] {
+        let outcome = read_mail(mail, RECEIVED, Some(&pin));
+        assert_eq!(outcome.rejects, []);
+        let rows: Vec<(&str, f32)> =
+            outcome.readings.iter().map(|reading| (reading.source.as_str(), reading.values[0].1)).collect();
+        assert_eq!(rows, [("Köln", 12.5), ("Bonn", 7.0)]);
+    }
+}
+
+#[test]
+fn a_pin_reads_the_text_beside_a_picture_and_not_beside_a_report() {
+    let pin = Pin::Format(Adapter::named("pairs").unwrap());
+    let mail = |attached: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=\"cut\"\r\n\r\n--cut\r\n\r\ncpu = 5\r\n--cut\r\n{attached}\r\n--cut--\r\n"
+        )
+    };
+    let read = |attached: &str| {
+        let outcome = read_mail(mail(attached).as_bytes(), RECEIVED, Some(&pin));
+        outcome.readings.iter().map(|reading| reading.values[0].1).collect::<Vec<_>>()
+    };
+    assert_eq!(read("Content-Type: image/png; name=\"logo.png\"\r\n\r\nPNG"), [5.0]);
+    assert_eq!(read("Content-Type: text/plain; name=\"report.txt\"\r\n\r\ncpu = 6"), [6.0]);
 }

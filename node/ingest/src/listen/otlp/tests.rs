@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 
 use super::super::of_acme;
 use super::*;
+use crate::adapt::Pins;
+use crate::intake;
 use crate::spool::{self, Entry, EntryId, Position};
 
 /// A clock that goes on by a second each time it is asked.
@@ -112,8 +114,10 @@ async fn a_request_in_any_encoding_is_in_the_spool_as_protobuf_when_it_is_answer
     let (head, _) = listening.post("/v1/metrics", &packed, &gzip(&protobuf(3))).await;
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     let entries = listening.entries();
-    let values: Vec<f32> =
-        entries.iter().flat_map(|entry| crate::intake::read(entry).records[0].values.clone()).collect();
+    let values: Vec<f32> = entries
+        .iter()
+        .flat_map(|entry| intake::read(entry, &Pins::default()).records[0].values.clone())
+        .collect();
     assert_eq!(values, [1.0, 2.0, 3.0]);
     assert_eq!(entries[0].body, protobuf(1));
     assert!(entries.iter().all(|entry| &*entry.source == "rack-1" && entry.kind == Kind::OtlpMetrics));

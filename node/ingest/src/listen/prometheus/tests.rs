@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::adapt::Pins;
+use crate::intake;
 use crate::spool::{self, Entry, Position, TenantSpool};
 
 /// A clock that goes on by a second each time it is asked.
@@ -103,7 +105,7 @@ async fn both_versions_are_in_the_spool_as_they_came_when_they_are_answered() {
     }
     let entries = listening.entries();
     assert_eq!((&entries[0].body[..], &entries[1].body[..]), (&one(1.0)[..], &two()[..]));
-    let records = entries.iter().flat_map(|entry| crate::intake::read(entry).records);
+    let records = entries.iter().flat_map(|entry| intake::read(entry, &Pins::default()).records);
     let read: Vec<(String, u64, Vec<f32>)> =
         records.map(|record| (record.source().to_owned(), record.at.millis(), record.values)).collect();
     assert_eq!(read, [("a".into(), 1000, vec![1.0]), ("a".into(), 1, vec![2.0, 1.5, 3.0])]);

@@ -1,6 +1,6 @@
 //! `[smtp]` in a node's configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use super::super::access::TokenConfig;
 use super::super::{ListenError, TlsConfig, connections_max, connections_per_source_max, require};
+use super::certificates::CertificateConfig;
+use super::mailboxes::MailboxConfig;
+use crate::adapt::Pins;
 use crate::limits::MAIL_BYTES_MAX;
 use crate::smtp::{Mailbox, Policy, Token};
 
@@ -30,12 +33,15 @@ pub struct SmtpConfig {
     /// Certificate and key.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
-    /// Local parts, and the tenant whose telemetry they take.
+    /// Local parts, the tenant whose telemetry they take, and how it is read.
     #[serde(default)]
-    pub mailboxes: BTreeMap<String, String>,
+    pub mailboxes: BTreeMap<String, MailboxConfig>,
     /// Tokens for devices that cannot authenticate: they write to `tenant+token@`.
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
+    /// Clients that may write to mailboxes, by the names of their certificates.
+    #[serde(rename = "certificate", default)]
+    pub certificates: Vec<CertificateConfig>,
     /// Networks whose peers may write to mailboxes without authentication.
     #[serde(default)]
     pub trusted_networks: Vec<IpNet>,
@@ -82,8 +88,23 @@ const fn timeout_s() -> u64 {
 }
 
 impl SmtpConfig {
+    /// How the mail to its mailboxes is read, where it is not told by content; files of layouts are read now.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] names the file that is no layout.
+    pub fn pins(&self) -> Result<Pins, ListenError> {
+        let pin = |(local_part, mailbox): (&String, &MailboxConfig)| {
+            mailbox.pin().transpose().map(|pin| Ok((local_part.clone(), pin?)))
+        };
+        self.mailboxes.iter().filter_map(pin).collect()
+    }
+
     pub(super) fn check(&self) -> Result<(), ListenError> {
         let nowhere = self.listen.is_empty() && self.listen_tls.is_empty() && self.listen_lmtp.is_empty();
+        let has_client_ca = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let local_parts: BTreeSet<String> =
+            self.mailboxes.keys().map(|local_part| local_part.to_ascii_lowercase()).collect();
         require(&[
             (!nowhere, "smtp.listen", "is empty, and so are `listen_tls` and `listen_lmtp`"),
             (self.listen_tls.is_empty() || self.tls.is_some(), "smtp.listen_tls", "needs [smtp.tls]"),
@@ -91,6 +112,16 @@ impl SmtpConfig {
                 !(self.mailboxes.is_empty() && self.tokens.is_empty()),
                 "smtp.mailboxes",
                 "is empty, and there is no token: no mail could be accepted",
+            ),
+            (
+                self.certificates.is_empty() || has_client_ca,
+                "smtp.certificate",
+                "needs `client_ca` in [smtp.tls]",
+            ),
+            (
+                !self.certificates.is_empty() || !has_client_ca,
+                "smtp.tls.client_ca",
+                "needs [[smtp.certificate]]: whose telemetry do its clients bring?",
             ),
             (self.accounts.is_none() || self.tls.is_some(), "smtp.accounts", "needs [smtp.tls]"),
             (
@@ -100,14 +131,26 @@ impl SmtpConfig {
             ),
             (self.mails_per_minute > 0, "smtp.mails_per_minute", "is 0"),
             (self.timeout_s > 0, "smtp.timeout_s", "is 0"),
+            (
+                self.mailboxes.len() == local_parts.len(),
+                "smtp.mailboxes",
+                "has two that differ only in upper and lower case",
+            ),
         ])?;
+        let of_nobody = |certificate: &&CertificateConfig| {
+            self.mailboxes.values().all(|mailbox| mailbox.tenant != certificate.tenant)
+        };
+        if let Some(CertificateConfig { name, tenant }) = self.certificates.iter().find(of_nobody) {
+            let problem = format!("of `{name}`: no mailbox takes telemetry of tenant `{tenant}`");
+            return Err(ListenError::Config { key: "smtp.certificate".to_owned(), problem });
+        }
         TokenConfig::check("smtp.tokens", &self.tokens)
     }
 
     pub(super) fn policy(&self) -> Policy {
-        let mailbox = |(local_part, tenant): (&String, &String)| Mailbox {
+        let mailbox = |(local_part, mailbox): (&String, &MailboxConfig)| Mailbox {
             local_part: local_part.clone(),
-            tenant: tenant.clone(),
+            tenant: mailbox.tenant.clone(),
         };
         let token = |token: &TokenConfig| Some(Token { tenant: token.tenant.clone(), hash: token.hash()? });
         Policy {

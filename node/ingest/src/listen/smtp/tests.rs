@@ -1,14 +1,19 @@
+mod certificates;
+mod pins;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::crypto::bulk::InputKey;
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::super::of_acme;
 use super::*;
@@ -20,10 +25,14 @@ fn clock() -> Timestamp {
     Timestamp(TIME.fetch_add(1, Ordering::Relaxed) * 1_000_000)
 }
 
+/// A certificate with its key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// A bridge on loopback with a spool of its own.
 struct Bridge {
     folder: TempDir,
     spool: Spool,
+    pins: Pins,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
@@ -31,13 +40,17 @@ struct Bridge {
 
 impl Bridge {
     fn start(config: &str, bytes_max: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), config, "", bytes_max)
+    }
+
+    /// A bridge with more about TLS.
+    fn start_in(folder: TempDir, config: &str, tls: &str, bytes_max: u64) -> Self {
         let certificate = rcgen::generate_simple_self_signed(vec!["bridge.example.com".to_owned()]).unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("cert.pem"), certificate.cert.pem()).unwrap();
         std::fs::write(at("key.pem"), certificate.signing_key.serialize_pem()).unwrap();
         let config = format!(
-            "hostname = \"bridge.example.com\"\nlisten = [\"127.0.0.1:0\"]\n{config}\n[tls]\ncertificate = {:?}\nkey = {:?}\n",
+            "hostname = \"bridge.example.com\"\nlisten = [\"127.0.0.1:0\"]\n{config}\n[tls]\n{tls}\ncertificate = {:?}\nkey = {:?}\n",
             at("cert.pem"),
             at("key.pem")
         );
@@ -49,11 +62,33 @@ impl Bridge {
         let address = bridge.addresses()[0];
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(bridge.serve(stopped));
-        Self { folder, spool, address, stop, serving }
+        Self { folder, spool, pins: config.pins().unwrap(), address, stop, serving }
     }
 
     async fn connect(&self) -> Client<TcpStream> {
         Client::new(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// A client that has begun TLS, and shows a certificate if it has one.
+    async fn connect_tls(&self, identity: Option<Identity>) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let mut client = self.connect().await;
+        client.reply().await;
+        client.say("EHLO ups").await;
+        assert!(client.say("STARTTLS").await.starts_with("220"));
+        let mut roots = RootCertStore::empty();
+        let pem = std::fs::read(self.folder.path().join("cert.pem")).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots);
+        let config = match identity {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+        };
+        let name = ServerName::try_from("bridge.example.com").unwrap();
+        let stream = client.stream.into_inner();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(Client::new)
     }
 
     /// The bodies of the mails in the spool.
@@ -152,22 +187,7 @@ async fn after_starttls_a_token_opens_its_tenant_and_a_wrong_password_nothing() 
         ),
         1 << 30,
     );
-    let mut client = bridge.connect().await;
-    client.reply().await;
-    client.say("EHLO ups").await;
-    assert!(client.say("STARTTLS").await.starts_with("220"));
-    let mut roots = RootCertStore::empty();
-    let pem = std::fs::read(bridge.folder.path().join("cert.pem")).unwrap();
-    roots
-        .add(<CertificateDer<'_> as rustls::pki_types::pem::PemObject>::from_pem_slice(&pem).unwrap())
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let name = ServerName::try_from("bridge.example.com").unwrap();
-    let stream = client.stream.into_inner();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    let mut client = Client::new(stream);
+    let mut client = bridge.connect_tls(None).await.unwrap();
     let hello = client.say("EHLO ups").await;
     assert!(hello.contains("AUTH PLAIN LOGIN") && !hello.contains("STARTTLS"), "{hello}");
     // "\0ups\0wrong"
@@ -223,6 +243,8 @@ fn a_configuration_that_could_never_accept_is_refused_by_key() {
     assert!(fault(token).contains("of tenant `acme`: `blake3` is not 64 hex digits"));
     let tls = "listen_tls = [\"127.0.0.1:1\"]\nmailboxes = { a = \"b\" }";
     assert!(fault(tls).contains("needs [smtp.tls]"));
+    let twice = "listen = [\"127.0.0.1:1\"]\nmailboxes = { a = \"b\", A = \"b\" }";
+    assert!(fault(twice).contains("has two that differ only in upper and lower case"));
 }
 
 #[tokio::test]

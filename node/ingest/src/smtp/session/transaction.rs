@@ -5,11 +5,11 @@ use super::super::command::Hello;
 use super::super::content::{Content, ContentFault};
 use super::super::parameters::{self, Body, Parameters};
 use super::super::reply::{
-    AUTH_REQUIRED, CHUNK_TAKEN, CHUNKS_BEGUN, HELLO_FIRST, MAIL_ALREADY, MAIL_FIRST, NO_RELAYING,
-    RECIPIENT_FIRST, RECIPIENT_TAKEN, Reply, SENDER_TAKEN, TOO_LARGE, TOO_MANY_RECIPIENTS, UNKNOWN_PARAMETER,
-    UTF8_NOT_DECLARED,
+    AUTH_REQUIRED, CERTIFICATE_NOT_LISTED, CHUNK_TAKEN, CHUNKS_BEGUN, HELLO_FIRST, MAIL_ALREADY, MAIL_FIRST,
+    NO_RELAYING, RECIPIENT_FIRST, RECIPIENT_TAKEN, Reply, SENDER_TAKEN, TOO_LARGE, TOO_MANY_RECIPIENTS,
+    UNKNOWN_PARAMETER, UTF8_NOT_DECLARED,
 };
-use super::super::{Effect, Recipient, Rights};
+use super::super::{Certificate, Effect, Recipient, Rights};
 use super::{Session, State};
 
 /// What MAIL began.
@@ -38,8 +38,10 @@ impl Session {
         if self.transaction.is_some() {
             return Err(MAIL_ALREADY);
         }
-        if self.policy.auth_required && self.rights == Rights::None {
-            return Err(AUTH_REQUIRED);
+        match self.rights {
+            Rights::Certificate(Certificate::Unlisted) => return Err(CERTIFICATE_NOT_LISTED),
+            Rights::None if self.policy.auth_required => return Err(AUTH_REQUIRED),
+            _ => (),
         }
         if hello == Hello::Helo && !parameters.is_empty() {
             return Err(UNKNOWN_PARAMETER);
@@ -78,8 +80,7 @@ impl Session {
         if transaction.recipients.len() >= self.policy.recipients_max {
             return Err(TOO_MANY_RECIPIENTS);
         }
-        let may_send = self.rights != Rights::None;
-        transaction.recipients.push(self.policy.recipient(address, may_send).ok_or(NO_RELAYING)?);
+        transaction.recipients.push(self.policy.recipient(address, &self.rights).ok_or(NO_RELAYING)?);
         Ok(RECIPIENT_TAKEN)
     }
 

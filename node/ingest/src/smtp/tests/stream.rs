@@ -84,7 +84,7 @@ pub(super) fn play_stream(
     let message_bytes_max = policy.message_bytes_max;
     let mut edge = Edge { session, played: Played::default(), waiting: None, delay, message_bytes_max };
     edge.tell(Event::Connected);
-    edge.tell(Event::TlsStarted { client_name: None });
+    edge.tell(Event::TlsStarted { certificate: None });
     let mut cuts = cuts.iter().cycle();
     for part in parts {
         let mut rest = *part;
@@ -95,7 +95,7 @@ pub(super) fn play_stream(
             rest = &rest[cut..];
         }
         edge.answer(true);
-        edge.tell(Event::TlsStarted { client_name: None });
+        edge.tell(Event::TlsStarted { certificate: None });
     }
     edge.tell(Event::Eof);
     assert!(edge.played.replies.lines().all(is_reply), "{}", edge.played.replies);

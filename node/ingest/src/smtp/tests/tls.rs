@@ -80,7 +80,7 @@ fn nothing_is_said_in_the_clear_where_tls_is_awaited() {
 }
 
 #[test]
-fn a_verified_certificate_gives_the_right_to_send() {
+fn a_listed_certificate_gives_the_right_to_send_to_mailboxes_of_its_tenant() {
     check(
         tls_policy(),
         STRANGER,
@@ -89,7 +89,7 @@ fn a_verified_certificate_gives_the_right_to_send() {
         C: STARTTLS
         S: 220 2.0.0 go ahead with TLS
         ! tls
-        E: tls probe.example.com
+        E: tls of acme probe.example.com
         C: HELO c
         S: 250 mx.example.com
         C: MAIL FROM:<>
@@ -99,8 +99,38 @@ fn a_verified_certificate_gives_the_right_to_send() {
         C: DATA
         S: 354 end with a dot on a line of its own
         C: .
-        ! store <> Certificate("probe.example.com") Metrics/acme/listed ""
+        ! store <> Certificate(Listed { name: "probe.example.com", tenants: ["acme"] }) Metrics/acme/listed ""
         "#,
+    );
+    check_after(
+        "E: connected\nC: STARTTLS\nE: tls of other probe.example.com\nC: HELO c\n",
+        tls_policy(),
+        TRUSTED,
+        "C: MAIL FROM:<>
+        S: 250 2.1.0 sender accepted
+        C: RCPT TO:<metrics@example.com>
+        S: 550 5.7.1 not an address of this server, or not open to this sender
+        C: RCPT TO:<acme+s3cret@example.com>
+        S: 250 2.1.5 recipient accepted",
+    );
+}
+
+#[test]
+fn a_certificate_that_is_not_listed_may_send_nothing_before_it_logs_in() {
+    check_after(
+        "E: connected\nC: STARTTLS\nE: tls unlisted\nC: EHLO c\n",
+        tls_policy(),
+        TRUSTED,
+        r"C: MAIL FROM:<>
+        S: 550 5.7.1 no name of this certificate is listed here; log in, or come without it
+        C: AUTH PLAIN AG4AcA==
+        ! authenticate n p
+        E: right
+        S: 235 2.7.0 authenticated
+        C: MAIL FROM:<>
+        S: 250 2.1.0 sender accepted
+        C: RCPT TO:<metrics@example.com>
+        S: 250 2.1.5 recipient accepted",
     );
 }
 

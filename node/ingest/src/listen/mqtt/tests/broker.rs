@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::adapt::Pins;
+use crate::intake;
 use crate::listen::TlsConfig;
 use crate::spool::{self, Entry, Kind, Position};
 
@@ -154,12 +156,12 @@ async fn a_message_is_in_the_spool_when_it_is_acknowledged() {
     }
     let entries = world.entries();
     assert!(entries.iter().all(|entry| entry.kind == Kind::Mqtt));
-    let record = &crate::intake::read(&entries[0]).records[0];
+    let record = &intake::read(&entries[0], &Pins::default()).records[0];
     assert_eq!(
         (record.source(), record.metrics[0].as_str(), &record.values[..]),
         ("rack-1", "temp", &[21.5][..])
     );
-    let record = &crate::intake::read(&entries[98]).records[0];
+    let record = &intake::read(&entries[98], &Pins::default()).records[0];
     assert_eq!(
         (record.source(), record.at, &record.values[..]),
         ("rack-2", Timestamp(5_000_000), &[1.0][..])
@@ -200,7 +202,7 @@ async fn what_can_never_be_read_is_acknowledged_left_out_and_told() {
     for id in 1..=4 {
         assert_eq!(acknowledged(&mut stream).await, id);
     }
-    let read = crate::intake::read(&world.entries()[0]);
+    let read = intake::read(&world.entries()[0], &Pins::default());
     assert_eq!(
         (world.entries().len(), read.records.len()),
         (1, 0),
@@ -228,7 +230,7 @@ async fn what_was_retained_is_read_only_if_it_tells_its_time() {
     }
     let entries = world.entries();
     assert_eq!(entries.len(), 1);
-    assert_eq!(crate::intake::read(&entries[0]).records[0].at, Timestamp(1_700_000_000_000_000));
+    assert_eq!(intake::read(&entries[0], &Pins::default()).records[0].at, Timestamp(1_700_000_000_000_000));
     world.stop(&mut stream).await;
     assert!(told("1 messages were lost, the latest of topic `all/rack-1`: it was retained"));
 }
