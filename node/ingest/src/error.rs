@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{COLUMNS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX};
+use super::limits::{
+    COLUMNS_MAX, LINE_BYTES_MAX, MAIL_BYTES_MAX, MAIL_HEADER_BYTES_MAX, MAIL_HYPHENS_MAX, MAIL_MULTIPARTS_MAX,
+};
 
 /// A source, or a file of it, that cannot be used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -402,7 +404,8 @@ pub enum MailFault {
     Nested,
     /// A shape that only an attack has.
     #[error(
-        "this mail has more than {MAIL_HYPHENS_MAX} boundaries or a header over {MAIL_HEADER_BYTES_MAX} bytes"
+        "this mail has more than {MAIL_HYPHENS_MAX} boundaries, more than {MAIL_MULTIPARTS_MAX} multiparts, or a \
+         header over {MAIL_HEADER_BYTES_MAX} bytes"
     )]
     Unreasonable,
 }

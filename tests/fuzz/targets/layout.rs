@@ -33,8 +33,15 @@ const COLUMNS: [(&str, usize, usize, Kind); 6] = [
 
 fn read(config: LayoutConfig, bytes: &[u8]) {
     let Ok(layout) = Layout::try_from(config) else { return };
-    let (received, sender) = (Timestamp(1_400_100_000_000_000), "monitor@example.com");
-    let part = Part { name: None, media_type: "text/plain", bytes, received, sender, subject: "" };
+    let part = Part {
+        name: None,
+        media_type: "text/plain",
+        bytes,
+        received: Timestamp(1_400_100_000_000_000),
+        sender: "monitor@example.com",
+        subject: "",
+        time_column: None,
+    };
     if let Ok(readings) = layout::read(&layout, &part) {
         assert!(readings.iter().flat_map(|reading| &reading.values).all(|(_, value)| value.is_finite()));
     }

@@ -11,6 +11,7 @@ const RECEIVED: Timestamp = Timestamp(1_400_100_000_000_000);
 fuzz_target!(|data: &[u8]| {
     let outcome = adapt::read_mail(data, RECEIVED, None);
     assert_eq!(adapt::read_mail(data, RECEIVED, None), outcome);
+    adapt::read_saved_mail(data, RECEIVED, Some("time"));
     for reject in &outcome.rejects {
         let told = reject.to_string();
         assert!(told.len() < 1000 && !told.contains(char::is_control), "{told:?}");

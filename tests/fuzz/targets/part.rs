@@ -2,7 +2,7 @@
 #![no_main]
 
 use common::units::Timestamp;
-use ingest::adapt::{self, ADAPTERS, Part};
+use ingest::adapt::{self, ADAPTERS, Part, Pin};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,11 +13,12 @@ fuzz_target!(|data: &[u8]| {
         received: Timestamp(1_400_100_000_000_000),
         sender: "monitor@example.com",
         subject: "Problem: disk",
+        time_column: None,
     };
     let chosen = adapt::recognise(&part).map(|adapter| adapter.name);
     let read = adapt::read_part(&part, None);
     for adapter in &ADAPTERS {
-        let pinned = adapt::read_part(&part, Some(adapter.name));
+        let pinned = adapt::read_part(&part, Some(&Pin::Format(adapter)));
         if let Ok(readings) = &pinned {
             assert!(!readings.is_empty());
             let values = || readings.iter().flat_map(|reading| &reading.values);

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use ingest::smtp::{
-    Effect, Event, Mail, Mailbox, Peer, Policy, Protocol, Refusal, Rights, Session, TlsMode, Token,
+    Certificate, Effect, Event, Mail, Mailbox, Peer, Policy, Protocol, Refusal, Rights, Session, TlsMode,
+    Token,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -66,11 +67,13 @@ impl Edge {
     }
 }
 
-fn play(policy: &Arc<Policy>, peer: Peer, stream: &[u8], cuts: &[usize], delay: usize) -> Played {
-    let session = Session::new(Arc::clone(policy), peer);
+fn play(rules: &Rules, stream: &[u8], cuts: &[usize], delay: usize) -> Played {
+    let Rules { policy, peer, certificate } = rules;
+    let certificate = certificate.as_ref();
+    let session = Session::new(Arc::clone(policy), *peer);
     let mut edge = Edge { session, played: Played::default(), waiting: None, delay };
     edge.tell(Event::Connected);
-    edge.tell(Event::TlsStarted { client_name: None });
+    edge.tell(Event::TlsStarted { certificate: certificate.cloned() });
     let mut cuts = cuts.iter().cycle();
     for part in stream.split(|&byte| byte == 0xff) {
         let mut rest = part;
@@ -81,13 +84,20 @@ fn play(policy: &Arc<Policy>, peer: Peer, stream: &[u8], cuts: &[usize], delay: 
             rest = &rest[cut..];
         }
         edge.answer(true);
-        edge.tell(Event::TlsStarted { client_name: None });
+        edge.tell(Event::TlsStarted { certificate: certificate.cloned() });
     }
     edge.tell(Event::Eof);
     edge.played
 }
 
-fn rules(chosen: u8) -> (Arc<Policy>, Peer) {
+/// What a session goes by.
+struct Rules {
+    policy: Arc<Policy>,
+    peer: Peer,
+    certificate: Option<Certificate>,
+}
+
+fn rules(chosen: u8) -> Rules {
     let bit = |number: u8| chosen >> number & 1 == 1;
     let policy = Policy {
         protocol: if bit(0) { Protocol::Lmtp } else { Protocol::Smtp },
@@ -100,7 +110,10 @@ fn rules(chosen: u8) -> (Arc<Policy>, Peer) {
         tokens: vec![Token { tenant: "acme".into(), hash: *blake3::hash(b"s3cret").as_bytes() }],
         ..Policy::new("mx.example.com")
     };
-    (Arc::new(policy), Peer { is_trusted: bit(3), sends_bare_newlines: bit(4) })
+    let peer = Peer { is_trusted: bit(3), sends_bare_newlines: bit(4) };
+    let listed = Certificate::Listed { name: "c".into(), tenants: vec!["other".into()] };
+    let certificate = if bit(6) { Some(listed) } else { bit(7).then_some(Certificate::Unlisted) };
+    Rules { policy: Arc::new(policy), peer, certificate }
 }
 
 /// `250 text` or `250-text`, line by line.
@@ -115,15 +128,16 @@ fn are_replies(replies: &[u8]) -> bool {
 
 fuzz_target!(|data: &[u8]| {
     let Some((&chosen, stream)) = data.split_first() else { return };
-    let (policy, peer) = rules(chosen);
-    let whole = play(&policy, peer, stream, &[], 0);
+    let rules = rules(chosen);
+    let whole = play(&rules, stream, &[], 0);
     let cuts: Vec<usize> = stream.iter().take(16).map(|byte| usize::from(*byte % 40)).collect();
-    assert_eq!(play(&policy, peer, stream, &cuts, usize::from(chosen >> 6)), whole);
-    assert_eq!(play(&policy, peer, stream, &[1], 0), whole);
+    assert_eq!(play(&rules, stream, &cuts, stream.len() % 4), whole);
+    assert_eq!(play(&rules, stream, &[1], 0), whole);
     assert!(are_replies(&whole.replies), "{}", whole.replies.escape_ascii());
     for mail in &whole.mails {
-        assert!(mail.bytes.len() <= policy.message_bytes_max && !mail.recipients.is_empty());
-        let may_send = mail.rights != Rights::None;
+        assert!(mail.bytes.len() <= rules.policy.message_bytes_max && !mail.recipients.is_empty());
+        // The certificate's tenant is another.
+        let may_send = matches!(mail.rights, Rights::Network | Rights::Login(_));
         assert!(mail.recipients.iter().all(|to| to.tenant == "acme" && (to.token_verified || may_send)));
     }
 });
