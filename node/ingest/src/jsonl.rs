@@ -85,12 +85,14 @@ impl<'a> Decoder<'a> {
         Ok(used)
     }
 
-    /// Decodes the last line, which needs no line break.
+    /// Decodes the last lines; the last one needs no line break.
     ///
     /// # Errors
     ///
     /// As [`Decoder::decode`], and [`IngestError::Empty`] when there was nothing.
     pub fn finish(&mut self, rest: &[u8], out: &mut impl Rows) -> Result<(), IngestError> {
+        let used = self.decode(rest, out)?;
+        let rest = &rest[used..];
         if !rest.is_empty() {
             self.line(rest, 0, out)?;
             self.advance(rest);

@@ -73,7 +73,7 @@ impl Lines<'_> {
         }
     }
 
-    /// Decodes the last line, which needs no line break.
+    /// Decodes the last lines; the last one needs no line break.
     fn finish(&mut self, rest: &[u8], out: &mut Ingested) -> Result<(), IngestError> {
         match self {
             Self::Csv(decoder) => decoder.finish(rest, out),

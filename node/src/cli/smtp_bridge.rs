@@ -1,6 +1,8 @@
 //! `node smtp-bridge`.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,7 +13,8 @@ use crate::intake::{Intake, Role};
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
     let config = Folder::config(dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -29,4 +32,11 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
         intake.stop().await;
         Ok(())
     })
+}
+
+/// Threads that serve connections. On two cores one is enough: the other core has the spool's writer and those
+/// who decode, and a second thread only adds a hand-over to each mail (`cargo bench-ingest`).
+fn workers() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (cores / 2).clamp(1, 2)
 }

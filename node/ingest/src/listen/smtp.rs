@@ -181,7 +181,7 @@ struct Talk<'s> {
 impl Talk<'_> {
     /// Talks until the end, or until TLS is to be started.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<Ended> {
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = Vec::with_capacity(READ_BYTES);
         let mut replies = Vec::new();
         let mut is_stopping = false;
         loop {
@@ -193,10 +193,14 @@ impl Talk<'_> {
             if !replies.is_empty() {
                 self.send(stream, &mut replies).await?;
             }
+            buffer.clear();
             let event = tokio::select! {
-                read = tokio::time::timeout(self.shared.timeout, stream.read(&mut buffer)) => match read {
+                read = tokio::time::timeout(self.shared.timeout, stream.read_buf(&mut buffer)) => match read {
                     Ok(Ok(0)) => Event::Eof,
-                    Ok(read) => Event::Bytes(&buffer[..read?]),
+                    Ok(read) => {
+                        read?;
+                        Event::Bytes(&buffer)
+                    }
                     Err(_) => Event::TimedOut,
                 },
                 _ = self.stop.wait_for(|stop| *stop), if !is_stopping => {
