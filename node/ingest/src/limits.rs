@@ -33,7 +33,7 @@ pub const MAIL_BYTES_MAX: u64 = 32 << 20;
 pub const MAIL_HYPHENS_MAX: usize = 1 << 16;
 
 /// Multiparts of a mail. Its parser looks for the boundary of each, and where it is missing to the end of the mail:
-/// thousands of them in a large mail would take it half an hour.
+/// thousands of them in a large mail would take it many minutes.
 pub const MAIL_MULTIPARTS_MAX: usize = 64;
 
 /// Bytes in one header block of a mail: parsing header parameters takes time that grows with the square

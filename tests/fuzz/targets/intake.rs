@@ -26,7 +26,7 @@ const KINDS: [Kind; 9] = [
 
 /// A mailbox for a format, and one for a layout.
 static PINS: LazyLock<Pins> = LazyLock::new(|| {
-    let column = |name: &str, start, kind| Column { name: name.to_owned(), start, length: 4, kind };
+    let column = |name: &str, start, kind| Column { name: name.to_owned(), start, length: 4, kind, scale: 0 };
     let config = LayoutConfig {
         code_page: CodePage::Cp037,
         record_bytes: Some(8),

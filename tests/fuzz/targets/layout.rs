@@ -8,27 +8,19 @@ use libfuzzer_sys::fuzz_target;
 
 const PAGES: [CodePage; 3] = [CodePage::Ascii, CodePage::Cp037, CodePage::Cp1047];
 
-const KINDS: [Kind; 8] = [
-    Kind::Text,
-    Kind::Number,
-    Kind::Date,
-    Kind::Binary,
-    Kind::PackedDecimal { scale: 2 },
-    Kind::PackedDecimal { scale: 255 },
-    Kind::ZonedDecimal { scale: 1 },
-    Kind::ZonedDecimal { scale: 0 },
-];
+const KINDS: [Kind; 6] =
+    [Kind::Text, Kind::Number, Kind::Date, Kind::Binary, Kind::PackedDecimal, Kind::ZonedDecimal];
 
 const NAMES: [&str; 8] = ["host", "time", "date", "metric", "value", "cpu", "jobs", ""];
 
 /// A column of the report in the corpus.
-const COLUMNS: [(&str, usize, usize, Kind); 6] = [
-    ("host", 1, 12, Kind::Text),
-    ("day", 13, 8, Kind::Date),
-    ("mips", 21, 4, Kind::PackedDecimal { scale: 2 }),
-    ("balance", 25, 6, Kind::ZonedDecimal { scale: 1 }),
-    ("jobs", 31, 4, Kind::Binary),
-    ("cpu", 35, 8, Kind::Number),
+const COLUMNS: [(&str, usize, usize, Kind, u8); 6] = [
+    ("host", 1, 12, Kind::Text, 0),
+    ("day", 13, 8, Kind::Date, 0),
+    ("mips", 21, 4, Kind::PackedDecimal, 2),
+    ("balance", 25, 6, Kind::ZonedDecimal, 1),
+    ("jobs", 31, 4, Kind::Binary, 0),
+    ("cpu", 35, 8, Kind::Number, 0),
 ];
 
 fn read(config: LayoutConfig, bytes: &[u8]) {
@@ -48,11 +40,12 @@ fn read(config: LayoutConfig, bytes: &[u8]) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let column = |&(name, start, length, kind): &(&str, usize, usize, Kind)| Column {
+    let column = |&(name, start, length, kind, scale): &(&str, usize, usize, Kind, u8)| Column {
         name: name.to_owned(),
         start,
         length,
         kind,
+        scale,
     };
     for code_page in PAGES {
         let of = |record_bytes, columns| LayoutConfig {
@@ -63,8 +56,8 @@ fuzz_target!(|data: &[u8]| {
             columns,
         };
         read(of(Some(42), COLUMNS.iter().map(column).collect()), data);
-        let texts =
-            COLUMNS.iter().filter(|(.., kind)| !matches!(kind, Kind::PackedDecimal { .. } | Kind::Binary));
+        let is_text = |kind: Kind| !matches!(kind, Kind::PackedDecimal | Kind::Binary);
+        let texts = COLUMNS.iter().filter(|(.., kind, _)| is_text(*kind));
         read(of(None, texts.map(column).collect()), data);
     }
     let Some((&[page, record, count], rest)) = data.split_first_chunk() else { return };
@@ -73,7 +66,8 @@ fuzz_target!(|data: &[u8]| {
         name: NAMES[usize::from(told[0] % 8)].to_owned(),
         start: usize::from(told[1]),
         length: usize::from(told[2]),
-        kind: KINDS[usize::from(told[3] % 8)],
+        kind: KINDS[usize::from(told[3] % 6)],
+        scale: told[3] / 6,
     });
     let config = LayoutConfig {
         code_page: PAGES[usize::from(page % 3)],
