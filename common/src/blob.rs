@@ -6,6 +6,8 @@
 mod have;
 mod incoming;
 mod outgoing;
+mod sent;
+mod window;
 
 pub use have::{Gaps, Have};
 pub use incoming::{Arrival, Incoming};
@@ -13,14 +15,34 @@ pub use outgoing::{Outgoing, Send};
 
 use crate::units::Millis;
 
-/// A receiver of an unfinished blob that gets no chunk for this long says so in a receipt.
-/// Doubled with each receipt that stays without an answer, up to [`STALL_MAX`].
-pub const STALL: Millis = Millis(40);
+/// How a transfer stands at its receiver, and how much more may come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many chunks may be unconfirmed.
+    pub window: u32,
+    /// Nothing came for a while: chunks after the last that arrived are lost too.
+    pub stalled: bool,
+    /// What is here.
+    pub gaps: Gaps,
+}
+
+crate::wire_fields!(Standing { window, stalled, gaps });
+
+/// Two receipts that only name gaps are at least this far apart.
+pub const RECEIPT_PACE: Millis = Millis(1);
+
+/// A receiver of an unfinished blob that gets no chunk says so in a receipt after four times the usual pause
+/// between two chunks, but not sooner than this. Doubled with each receipt that stays without an answer, up
+/// to [`STALL_MAX`].
+pub const STALL: Millis = Millis(5);
+
+/// The wait for the first chunk, before any pause is known.
+pub const STALL_FIRST: Millis = Millis(40);
 
 /// The longest wait between two receipts of a stalled transfer.
 pub const STALL_MAX: Millis = Millis(500);
 
-/// A reader that a sender has not heard for this long no longer holds the window back.
+/// A reader that a sender has not heard for this long, or for four round trips, no longer holds the window back.
 pub const LAG: Millis = Millis(100);
 
 /// A chunk is not repeated to the same reader sooner than this: its receipt may be on the way.

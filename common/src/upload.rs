@@ -64,9 +64,9 @@ impl Upload {
                 self.offer_at = now + OFFER_MAX;
                 None
             }
-            Status::Open { window, stalled, gaps } => {
+            Status::Open(standing) => {
                 self.opened = true;
-                self.outgoing.on_receipt(self.to, &gaps, stalled, window, now);
+                self.outgoing.on_receipt(self.to, &standing, now);
                 None
             }
             Status::Complete => Some(Ended::Delivered),

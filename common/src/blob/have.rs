@@ -50,6 +50,11 @@ impl Have {
         self.count
     }
 
+    /// One past the highest chunk that is here.
+    pub fn front(&self) -> u32 {
+        self.front
+    }
+
     /// Whether all are here.
     pub fn is_complete(&self) -> bool {
         self.count as usize == self.arrived.len()
@@ -88,6 +93,13 @@ impl Gaps {
     /// Everything before `front` is here.
     pub fn none_before(front: u32) -> Self {
         Self { front, missing: List::default() }
+    }
+
+    /// Whether a receipt that says this says that the chunk is here.
+    pub fn tells(&self, index: u32) -> bool {
+        let after = self.missing.partition_point(|&(start, _)| start <= index);
+        let before = after.checked_sub(1).map(|gap| self.missing[gap]);
+        index < self.front && before.is_none_or(|(_, end)| index >= end)
     }
 
     /// The missing chunks before the front, in order.
@@ -170,6 +182,7 @@ mod tests {
             let missing: Vec<u32> = gaps.missing().collect();
             for index in 0..60 {
                 let told = index < gaps.front && !missing.contains(&index);
+                prop_assert_eq!(gaps.tells(index), told);
                 prop_assert_eq!(told, have.contains(index));
             }
         }

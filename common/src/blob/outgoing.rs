@@ -1,21 +1,27 @@
 //! The sender's side: what to send next, and to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Gaps, LAG, PROBE, PROBE_MAX, REPEAT};
+use super::sent::{Newest, RoundTrip, Sent, Way};
+use super::{Gaps, LAG, PROBE, PROBE_MAX, Standing};
 use crate::id::NodeId;
 use crate::units::{Millis, Timestamp};
 
 /// A blob on its way to one or more readers.
 ///
 /// Fresh chunks go out once, in order, while no reader that keeps up is further behind than its
-/// window. What a reader misses is sent to it alone. A reader that falls silent for [`LAG`] stops
-/// holding the others back, and catches up by repairs when it speaks again. One that stays silent after
-/// the last chunk is sent that chunk again now and then: its last receipt may have been lost.
+/// window. A chunk is lost to a reader when one that was sent later the same way has arrived there, or when
+/// its receipt is overdue by the round trips so far. What a reader lost is sent to it alone; what many lost, to
+/// all at once. A reader that falls silent for [`LAG`] stops holding the others back, and catches up by repairs
+/// when it speaks again. One that stays silent after the last chunk is sent that chunk again now and then:
+/// its last receipt may have been lost.
 #[derive(Debug)]
 pub struct Outgoing {
     chunks: u32,
-    cursor: u32,
+    /// The last time that each chunk went to all; as many as went out so far.
+    sent: Vec<Sent>,
+    /// Chunks sent so far, repeated ones too.
+    count: u64,
     readers: BTreeMap<NodeId, Progress>,
     /// The reader whose repairs were served last, so that all take turns.
     served: Option<NodeId>,
@@ -35,11 +41,14 @@ pub enum Send {
 #[derive(Debug)]
 struct Progress {
     window: u32,
-    front: u32,
+    gaps: Gaps,
     heard: Timestamp,
     complete: bool,
-    repairs: Vec<u32>,
-    sent: BTreeMap<u32, Timestamp>,
+    repairs: BTreeSet<u32>,
+    /// Repairs that went to this reader alone and are not confirmed.
+    alone: BTreeMap<u32, Sent>,
+    newest: Newest,
+    trip: RoundTrip,
     probe: Timestamp,
     probe_after: Millis,
 }
@@ -48,39 +57,14 @@ impl Outgoing {
     /// A transfer of `chunks` chunks; each reader lets `window` of them be unconfirmed at first.
     /// An upload starts with a window of zero: the receiver's grant opens it.
     pub fn new(chunks: u32, readers: impl IntoIterator<Item = NodeId>, window: u32, now: Timestamp) -> Self {
-        let progress = || Progress {
-            window,
-            front: 0,
-            heard: now,
-            complete: false,
-            repairs: Vec::new(),
-            sent: BTreeMap::new(),
-            probe: now + PROBE,
-            probe_after: PROBE,
-        };
-        let readers = readers.into_iter().map(|reader| (reader, progress())).collect();
-        Self { chunks, cursor: 0, readers, served: None, moved: now }
+        let readers = readers.into_iter().map(|reader| (reader, Progress::new(window, now))).collect();
+        Self { chunks, sent: Vec::new(), count: 0, readers, served: None, moved: now }
     }
 
     /// Takes what a reader says it has. Readers that are not of this transfer are ignored.
-    ///
-    /// `stalled` says that it waits in vain: then chunks behind its front that were sent are lost too.
-    pub fn on_receipt(&mut self, reader: NodeId, gaps: &Gaps, stalled: bool, window: u32, now: Timestamp) {
-        let (cursor, chunks) = (self.cursor, self.chunks);
+    pub fn on_receipt(&mut self, reader: NodeId, standing: &Standing, now: Timestamp) {
         let Some(progress) = self.readers.get_mut(&reader) else { return };
-        progress.heard = now;
-        progress.probe_after = PROBE;
-        progress.probe = now + PROBE;
-        progress.window = window;
-        progress.front = gaps.front.min(chunks);
-        let behind = if stalled { progress.front..cursor } else { 0..0 };
-        let lost = gaps.missing().filter(|&index| index < cursor).chain(behind);
-        progress.repairs = lost
-            .filter(|index| progress.sent.get(index).is_none_or(|&sent| now >= sent + REPEAT))
-            .take(window as usize)
-            .collect();
-        progress.repairs.reverse();
-        progress.sent.retain(|_, sent| now < *sent + REPEAT);
+        progress.take(standing, &self.sent, now);
         self.moved = self.moved.max(now);
     }
 
@@ -88,7 +72,8 @@ impl Outgoing {
     pub fn on_complete(&mut self, reader: NodeId) {
         if let Some(progress) = self.readers.get_mut(&reader) {
             progress.complete = true;
-            progress.repairs = Vec::new();
+            progress.repairs.clear();
+            progress.alone.clear();
         }
     }
 
@@ -104,66 +89,163 @@ impl Outgoing {
 
     /// The next chunk to send at `now`; `None` until a receipt or [`Self::next_wake`].
     pub fn next(&mut self, now: Timestamp) -> Option<Send> {
-        if let Some(repair) = self.next_repair(now) {
-            return Some(repair);
+        if self.cursor() < self.chunks && self.window_open(now) {
+            return Some(self.fresh(now));
         }
-        let open = self.readers.values().any(|progress| progress.window > 0);
-        if self.cursor == self.chunks {
-            return self.next_probe(now);
-        }
-        if !open || !self.window_open(now) {
-            return None;
-        }
-        let index = self.cursor;
-        self.cursor += 1;
-        self.moved = now;
-        match self.readers.first_key_value() {
-            Some((&only, _)) if self.readers.len() == 1 => Some(Send::To(only, index)),
-            _ => Some(Send::ToAll(index)),
-        }
+        self.next_repair(now).or_else(|| self.next_probe(now))
     }
 
     /// When there may be something to send without a receipt: to go on without a reader that lags, or
     /// to ask a silent one.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let mut open = self.readers.values().filter(|progress| !progress.complete && progress.window > 0);
-        if self.cursor == self.chunks {
-            open.map(|progress| progress.probe).min()
-        } else {
-            open.next().map(|_| self.moved + LAG)
+        let open = self.readers.values().filter(|progress| !progress.complete && progress.window > 0);
+        if self.cursor() == self.chunks {
+            return open.map(|progress| progress.probe).min();
         }
+        // An only reader is never left behind: what it says next moves the window.
+        let many = self.readers.len() > 1;
+        open.filter(|progress| many && progress.is_full(self.cursor()))
+            .map(|progress| self.moved + progress.lag())
+            .min()
+    }
+
+    fn cursor(&self) -> u32 {
+        self.sent.len() as u32
+    }
+
+    fn note(&mut self, way: Way, now: Timestamp) -> Sent {
+        self.count += 1;
+        Sent { number: self.count, at: now, way }
+    }
+
+    fn fresh(&mut self, now: Timestamp) -> Send {
+        let index = self.cursor();
+        self.moved = now;
+        // All chunks of an only reader are directed: to it they all come the same way.
+        let only = if self.readers.len() == 1 { self.readers.keys().next().copied() } else { None };
+        let sent = self.note(only.map_or(Way::All, |_| Way::One), now);
+        self.sent.push(sent);
+        only.map_or(Send::ToAll(index), |only| Send::To(only, index))
+    }
+
+    fn window_open(&self, now: Timestamp) -> bool {
+        if self.readers.values().all(|progress| progress.window == 0) {
+            return false;
+        }
+        let mut behind = self.readers.values().filter(|progress| !progress.complete);
+        behind.all(|progress| {
+            let silent = now >= self.moved + progress.lag() && self.readers.len() > 1;
+            !progress.is_full(self.cursor()) || silent
+        })
+    }
+
+    fn next_repair(&mut self, now: Timestamp) -> Option<Send> {
+        let needs = |(_, progress): &(&NodeId, &Progress)| !progress.repairs.is_empty();
+        let served = self.served.unwrap_or_default();
+        let after = (std::ops::Bound::Excluded(served), std::ops::Bound::Unbounded);
+        let reader = match self.readers.range(after).find(needs) {
+            Some((reader, _)) => *reader,
+            None => *self.readers.iter().find(needs)?.0,
+        };
+        self.served = Some(reader);
+        let index = *self.readers.get(&reader)?.repairs.first()?;
+        let wanting = self.readers.values().filter(|progress| progress.repairs.contains(&index)).count();
+        if wanting >= 2 && wanting * MANY >= self.readers.len() {
+            let sent = self.note(Way::All, now);
+            self.sent[index as usize] = sent;
+            for progress in self.readers.values_mut() {
+                progress.repairs.remove(&index);
+                progress.alone.remove(&index);
+            }
+            return Some(Send::ToAll(index));
+        }
+        let sent = self.note(Way::One, now);
+        let progress = self.readers.get_mut(&reader)?;
+        progress.repairs.remove(&index);
+        progress.alone.insert(index, sent);
+        Some(Send::To(reader, index))
     }
 
     fn next_probe(&mut self, now: Timestamp) -> Option<Send> {
+        if self.cursor() < self.chunks {
+            return None;
+        }
         let silent = |progress: &Progress| !progress.complete && progress.window > 0 && now >= progress.probe;
         let (reader, progress) = self.readers.iter_mut().find(|(_, progress)| silent(progress))?;
         progress.probe_after = Millis(progress.probe_after.0 * 2).min(PROBE_MAX);
         progress.probe = now + progress.probe_after;
         Some(Send::To(*reader, self.chunks - 1))
     }
+}
 
-    fn window_open(&self, now: Timestamp) -> bool {
-        let mut keeping_up = self.readers.values().filter(|progress| !progress.complete);
-        keeping_up.all(|progress| {
-            let unconfirmed = self.cursor.saturating_sub(progress.front);
-            let silent = now >= progress.heard.max(self.moved) + LAG && self.readers.len() > 1;
-            unconfirmed < progress.window || silent
-        })
+/// A chunk goes to all again when at least two readers, and one of so many, lost it: it costs the others the
+/// work of taking it in vain.
+const MANY: usize = 8;
+
+impl Progress {
+    fn new(window: u32, now: Timestamp) -> Self {
+        Self {
+            window,
+            gaps: Gaps::default(),
+            heard: now,
+            complete: false,
+            repairs: BTreeSet::new(),
+            alone: BTreeMap::new(),
+            newest: Newest::default(),
+            trip: RoundTrip::default(),
+            probe: now + PROBE,
+            probe_after: PROBE,
+        }
     }
 
-    fn next_repair(&mut self, now: Timestamp) -> Option<Send> {
-        let needs = |(_, progress): &(&NodeId, &mut Progress)| !progress.repairs.is_empty();
-        let served = self.served.unwrap_or_default();
-        let after = (std::ops::Bound::Excluded(served), std::ops::Bound::Unbounded);
-        let reader = match self.readers.range_mut(after).find(needs) {
-            Some((reader, _)) => *reader,
-            None => *self.readers.iter_mut().find(needs)?.0,
+    fn is_full(&self, cursor: u32) -> bool {
+        cursor.saturating_sub(self.gaps.front) >= self.window
+    }
+
+    fn lag(&self) -> Millis {
+        LAG.max(Millis(self.trip.overdue().0 * 4))
+    }
+
+    /// `sent` is the last time that each chunk went to all.
+    fn take(&mut self, standing: &Standing, sent: &[Sent], now: Timestamp) {
+        self.heard = now;
+        self.probe_after = PROBE;
+        self.probe = now + PROBE.max(self.lag());
+        self.window = standing.window;
+        let cursor = sent.len() as u32;
+        let mut gaps = standing.gaps.clone();
+        gaps.front = gaps.front.min(cursor);
+        self.confirm(&gaps, sent, now);
+        let overdue = self.trip.overdue();
+        let lost = |index: &u32| {
+            let last = self.alone.get(index).copied().unwrap_or(sent[*index as usize]);
+            self.newest.is_past(last) || now >= last.at + overdue
         };
-        self.served = Some(reader);
-        let progress = self.readers.get_mut(&reader)?;
-        let index = progress.repairs.pop()?;
-        progress.sent.insert(index, now);
-        Some(Send::To(reader, index))
+        let behind = if standing.stalled { gaps.front..cursor } else { 0..0 };
+        let missing = gaps.missing().take_while(|index| *index < cursor);
+        self.repairs = missing.filter(lost).chain(behind.filter(lost)).take(self.window as usize).collect();
+        self.gaps = gaps;
+    }
+
+    /// Notes what this receipt is the first to confirm.
+    fn confirm(&mut self, gaps: &Gaps, sent: &[Sent], now: Timestamp) {
+        let was_missing = self.gaps.missing().filter(|index| *index < gaps.front);
+        let fresh = was_missing.chain(self.gaps.front..gaps.front).filter(|index| gaps.tells(*index));
+        let mut latest: Option<Sent> = None;
+        let mut newest = self.newest;
+        for index in fresh.collect::<Vec<_>>() {
+            let at_all = sent[index as usize];
+            let alone = self.alone.remove(&index);
+            // The second copy cannot have come sooner than anything ever did.
+            let confirmed =
+                alone.filter(|alone| self.trip.fits(now.micros_since(alone.at))).unwrap_or(at_all);
+            latest = latest.filter(|latest| latest.number > confirmed.number).or(Some(confirmed));
+            newest.note(confirmed);
+        }
+        if let Some(latest) = latest.filter(|latest| !self.newest.is_past(*latest)) {
+            self.trip.note(now.micros_since(latest.at));
+        }
+        self.newest = newest;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The only acknowledgement that counts: what of a blob has arrived, and how much more may come.
 
-use crate::blob::Gaps;
+use crate::blob::Standing;
 use crate::crypto::PairKey;
 use crate::id::{BlobId, NodeId};
 use crate::wire::{self, Input, Wire, WireError};
@@ -22,14 +22,7 @@ pub enum Status {
     /// The offer is known; its turn will come.
     Queued,
     /// Send on.
-    Open {
-        /// How many chunks may be unconfirmed.
-        window: u32,
-        /// Nothing came for a while: chunks after the last that arrived are lost too.
-        stalled: bool,
-        /// What is here.
-        gaps: Gaps,
-    },
+    Open(Standing),
     /// All is here, and its hash is the signed one.
     Complete,
     /// It is not wanted; the reason is in the event stream.
@@ -62,11 +55,9 @@ impl Wire for Status {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Queued => out.push(1),
-            Self::Open { window, stalled, gaps } => {
+            Self::Open(standing) => {
                 out.push(2);
-                window.put(out);
-                stalled.put(out);
-                gaps.put(out);
+                standing.put(out);
             }
             Self::Complete => out.push(3),
             Self::Refused => out.push(4),
@@ -76,11 +67,7 @@ impl Wire for Status {
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
         match u8::take(input)? {
             1 => Ok(Self::Queued),
-            2 => Ok(Self::Open {
-                window: Wire::take(input)?,
-                stalled: Wire::take(input)?,
-                gaps: Wire::take(input)?,
-            }),
+            2 => Wire::take(input).map(Self::Open),
             3 => Ok(Self::Complete),
             4 => Ok(Self::Refused),
             tag => Err(input.error(wire::Fault::Unknown(u64::from(tag)))),

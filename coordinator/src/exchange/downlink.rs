@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::blob::{Outgoing, Send};
+use common::blob::{Outgoing, Send, Standing};
 use common::crypto::Sealed;
 use common::id::{BlobId, NodeId};
 use common::message::receipt::{Receipt, Status};
@@ -55,8 +55,9 @@ impl Downlink {
                 self.outgoing.on_complete(node);
                 true
             }
-            Status::Open { window, stalled, gaps } => {
-                self.outgoing.on_receipt(node, &gaps, stalled, window.min(window_max), now);
+            Status::Open(standing) => {
+                let window = standing.window.min(window_max);
+                self.outgoing.on_receipt(node, &Standing { window, ..standing }, now);
                 false
             }
             Status::Queued | Status::Refused => false,

@@ -9,10 +9,13 @@ use common::crypto::{
 use common::id::{BlobId, EpochId, NodeId};
 use common::limits::OFFER_INDEX;
 use common::message::receipt::{Receipt, Status};
-use common::units::Timestamp;
+use common::units::{Millis, Timestamp};
 use common::wire;
 
 use super::{Dispatch, Epoch};
+
+/// An upload of which no chunk came for this long does not keep the next one waiting.
+const SLOW: Millis = Millis(20);
 
 /// All uploads of one epoch.
 #[derive(Debug)]
@@ -115,8 +118,8 @@ impl Uplink {
             return self.on_chunk(epoch, blob, index, bytes, now, out);
         }
         if let Some((node, incoming)) = self.active.get(&blob) {
-            let status = Status::Open { window: self.window, stalled: true, gaps: incoming.gaps() };
-            self.receipt(epoch, *node, blob, status, out);
+            let (node, status) = (*node, Status::Open(incoming.standing(false)));
+            self.receipt(epoch, node, blob, status, out);
             return Ok(Step::Quiet);
         }
         if let Some((_, node, _)) = self.queue.iter().find(|(queued, ..)| *queued == blob) {
@@ -185,14 +188,13 @@ impl Uplink {
         let Some((node, incoming)) = self.active.get_mut(&blob) else { return Ok(Step::Quiet) };
         let node = *node;
         match incoming.on_chunk(index, sealed, now) {
-            Ok(Arrival::Stored { receipt_due: true }) => {
-                let status = Status::Open { window: self.window, stalled: false, gaps: incoming.gaps() };
-                self.receipt(epoch, node, blob, status, out);
+            Ok(Arrival::Stored(Some(standing))) => {
+                self.receipt(epoch, node, blob, Status::Open(standing), out);
                 self.grant(epoch, now, out);
                 Ok(Step::Quiet)
             }
             // A chunk that does not open is asked for again; anyone may have written it.
-            Ok(Arrival::Stored { .. } | Arrival::Duplicate) | Err(_) => Ok(Step::Quiet),
+            Ok(Arrival::Stored(None) | Arrival::Duplicate) | Err(_) => Ok(Step::Quiet),
             Ok(Arrival::Complete) => {
                 let Some((_, incoming)) = self.active.remove(&blob) else { return Ok(Step::Quiet) };
                 match incoming.finish() {
@@ -231,17 +233,17 @@ impl Uplink {
         self.grant(epoch, now, out);
     }
 
-    /// Receipts for uploads that stall.
+    /// Receipts that are due without a chunk. What became slow no longer keeps the next from its turn.
     pub fn on_tick(&mut self, epoch: &Epoch, now: Timestamp, out: &mut Vec<Dispatch>) {
-        let window = self.window;
-        let stalled = |(blob, (node, incoming)): (&BlobId, &mut (NodeId, Incoming))| {
-            let status = || Status::Open { window, stalled: true, gaps: incoming.gaps() };
-            let status = status();
-            incoming.is_stalled(now).then_some((*blob, *node, status))
+        let due = |(blob, (node, incoming)): (&BlobId, &mut (NodeId, Incoming))| {
+            incoming.on_tick(now).map(|standing| (*blob, *node, standing))
         };
-        let due: Vec<_> = self.active.iter_mut().filter_map(stalled).collect();
-        for (blob, node, status) in due {
-            self.receipt(epoch, node, blob, status, out);
+        let due: Vec<_> = self.active.iter_mut().filter_map(due).collect();
+        if !due.is_empty() {
+            self.grant(epoch, now, out);
+        }
+        for (blob, node, standing) in due {
+            self.receipt(epoch, node, blob, Status::Open(standing), out);
         }
     }
 
@@ -268,19 +270,36 @@ impl Uplink {
 
     /// Opens as many queued uploads as the budget allows, in the order of their offers.
     fn grant(&mut self, epoch: &Epoch, now: Timestamp, out: &mut Vec<Dispatch>) {
-        while let Some((blob, node, _)) = self.queue.front() {
-            let (blob, node) = (*blob, *node);
-            let left = |(_, incoming): &(NodeId, Incoming)| incoming.progress().1 - incoming.progress().0;
-            let coming: u64 = self.active.values().map(left).sum();
-            if !self.active.is_empty() && coming + self.update_bytes > self.budget {
-                return;
-            }
-            let Some((.., opener)) = self.queue.pop_front() else { return };
+        while !self.queue.is_empty() && self.has_room(now) {
+            let Some((blob, node, opener)) = self.queue.pop_front() else { return };
             let incoming = Incoming::new(opener, self.buffers.pop().unwrap_or_default(), self.window, now);
-            let status = Status::Open { window: self.window, stalled: false, gaps: incoming.gaps() };
             self.active.insert(blob, (node, incoming));
+            self.share_window();
+            let Some((_, incoming)) = self.active.get(&blob) else { return };
+            let status = Status::Open(incoming.standing(false));
             self.receipt(epoch, node, blob, status, out);
         }
+        self.share_window();
+    }
+
+    /// Whether one more upload may begin. Those that move may together have the budget still to come, those
+    /// that are slow as much again: they keep nobody from its turn, but they take memory.
+    fn has_room(&self, now: Timestamp) -> bool {
+        let left = |incoming: &Incoming| incoming.progress().1 - incoming.progress().0;
+        let is_slow = |incoming: &&Incoming| now >= incoming.last_arrival() + SLOW;
+        let (slow, quick): (Vec<_>, Vec<_>) =
+            self.active.values().map(|(_, incoming)| incoming).partition(is_slow);
+        let fits = |uploads: &[&Incoming]| {
+            let coming: u64 = uploads.iter().map(|incoming| left(incoming)).sum();
+            uploads.is_empty() || coming + self.update_bytes <= self.budget
+        };
+        fits(&quick) && (slow.len() <= 1 || fits(&slow[1..]))
+    }
+
+    /// The receive buffer is shared: all uploads together have one window on its way.
+    fn share_window(&mut self) {
+        let share = (self.window / self.active.len().max(1) as u32).max(1);
+        self.active.values_mut().for_each(|(_, incoming)| incoming.limit_window(share));
     }
 
     fn end(&mut self, epoch: &Epoch, node: NodeId, blob: BlobId, status: Status, out: &mut Vec<Dispatch>) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::blob::{Arrival, Incoming};
+use common::blob::{Arrival, Incoming, Standing};
 use common::crypto::{Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, PairKey, Recipient};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
@@ -205,10 +205,10 @@ impl Inbox {
         let bridge =
             self.transfers.iter().find(|(_, transfer)| transfer.blob == blob).map(|(bridge, _)| *bridge);
         match bridge {
-            Some(bridge) if index == OFFER_INDEX => self.answer(bridge, true, out),
+            Some(bridge) if index == OFFER_INDEX => self.answer(bridge, out),
             Some(bridge) => self.on_chunk(bridge, index, bytes, now, out),
             None if index == OFFER_INDEX => match self.admit(bytes, now) {
-                Ok(bridge) => self.answer(bridge, false, out),
+                Ok(bridge) => self.answer(bridge, out),
                 Err(reason) => ignored("record_chunk", &reason, out),
             },
             None => (),
@@ -236,7 +236,7 @@ impl Inbox {
                 if self.keyring.package() != before {
                     self.hello_at = now;
                 }
-                self.answer(bridge, false, out);
+                self.answer(bridge, out);
             }
             Err(refusal) => self.refuse(bridge, refusal.to_string(), out),
         }
@@ -255,13 +255,13 @@ impl Inbox {
         if now >= self.hello_at {
             self.hello(now, out);
         }
-        let stalled = |(bridge, transfer): (&NodeId, &mut Transfer)| match &mut transfer.stage {
-            Stage::Receiving(incoming) => incoming.is_stalled(now).then_some(*bridge),
+        let due = |(bridge, transfer): (&NodeId, &mut Transfer)| match &mut transfer.stage {
+            Stage::Receiving(incoming) => incoming.on_tick(now).map(|standing| (*bridge, standing)),
             Stage::Storing | Stage::Ended(_) => None,
         };
-        let stalled: Vec<NodeId> = self.transfers.iter_mut().filter_map(stalled).collect();
-        for bridge in stalled {
-            self.answer(bridge, true, out);
+        let due: Vec<(NodeId, Standing)> = self.transfers.iter_mut().filter_map(due).collect();
+        for (bridge, standing) in due {
+            self.receipt(bridge, Status::Open(standing), out);
         }
     }
 
@@ -313,12 +313,12 @@ impl Inbox {
     fn on_chunk(&mut self, bridge: NodeId, index: u32, sealed: &[u8], now: Timestamp, out: &mut Vec<Output>) {
         let Some(transfer) = self.transfers.get_mut(&bridge) else { return };
         let Stage::Receiving(incoming) = &mut transfer.stage else {
-            return self.answer(bridge, false, out);
+            return self.answer(bridge, out);
         };
         match incoming.on_chunk(index, sealed, now) {
-            Ok(Arrival::Stored { receipt_due: true }) => self.answer(bridge, false, out),
+            Ok(Arrival::Stored(Some(standing))) => self.receipt(bridge, Status::Open(standing), out),
             // A chunk that does not open is asked for again; anyone may have written it.
-            Ok(Arrival::Stored { .. } | Arrival::Duplicate) | Err(_) => (),
+            Ok(Arrival::Stored(None) | Arrival::Duplicate) | Err(_) => (),
             Ok(Arrival::Complete) => self.arrived(bridge, out),
         }
     }
@@ -350,20 +350,23 @@ impl Inbox {
         if let Some(transfer) = self.transfers.get_mut(&bridge) {
             transfer.stage = Stage::Ended(Status::Refused);
         }
-        self.answer(bridge, false, out);
+        self.answer(bridge, out);
     }
 
     /// Tells a bridge how its blob stands.
-    fn answer(&mut self, bridge: NodeId, stalled: bool, out: &mut Vec<Output>) {
+    fn answer(&mut self, bridge: NodeId, out: &mut Vec<Output>) {
+        let status = match self.transfers.get(&bridge).map(|transfer| &transfer.stage) {
+            Some(Stage::Receiving(incoming)) => Status::Open(incoming.standing(false)),
+            Some(Stage::Storing) => Status::Queued,
+            Some(Stage::Ended(status)) => status.clone(),
+            None => return,
+        };
+        self.receipt(bridge, status, out);
+    }
+
+    fn receipt(&mut self, bridge: NodeId, status: Status, out: &mut Vec<Output>) {
         let Some(transfer) = self.transfers.get(&bridge) else { return };
         let Some(link) = self.links.get(&bridge) else { return };
-        let status = match &transfer.stage {
-            Stage::Receiving(incoming) => {
-                Status::Open { window: self.setup.window, stalled, gaps: incoming.gaps() }
-            }
-            Stage::Storing => Status::Queued,
-            Stage::Ended(status) => status.clone(),
-        };
         self.receipts += 1;
         let receipt = Receipt { blob: transfer.blob, seq: self.receipts, status };
         let bytes = receipt.seal(self.setup.identity.node_id(), &transfer.pair);

@@ -1,6 +1,6 @@
 //! Fetching: receive the sealed model of an announcement, chunk by chunk.
 
-use common::blob::{Arrival, Incoming};
+use common::blob::{Arrival, Incoming, Standing};
 use common::crypto::{KeyPackage, PairKey};
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId};
 use common::message::receipt::{Receipt, Status};
@@ -42,7 +42,6 @@ impl Work {
 pub(super) struct Fetching {
     pub(super) work: Work,
     pub(super) incoming: Incoming,
-    pub(super) window: u32,
 }
 
 /// What a chunk of the model did.
@@ -58,20 +57,18 @@ impl Fetching {
     pub(super) fn on_chunk(&mut self, node: NodeId, index: u32, sealed: &[u8], now: Timestamp) -> Fetched {
         match self.incoming.on_chunk(index, sealed, now) {
             Ok(Arrival::Complete) => Fetched::Complete,
-            Ok(Arrival::Stored { receipt_due: true }) => Fetched::Waiting(Some(self.receipt(node, false))),
-            Ok(Arrival::Stored { receipt_due: false } | Arrival::Duplicate) | Err(_) => {
-                Fetched::Waiting(None)
-            }
+            Ok(Arrival::Stored(due)) => Fetched::Waiting(due.map(|due| self.receipt(node, due))),
+            Ok(Arrival::Duplicate) | Err(_) => Fetched::Waiting(None),
         }
     }
 
-    /// A receipt of what is here, when nothing came for too long.
+    /// A receipt of what is here, when one is due without a chunk.
     pub(super) fn on_tick(&mut self, node: NodeId, now: Timestamp) -> Option<Output> {
-        self.incoming.is_stalled(now).then(|| self.receipt(node, true))
+        let due = self.incoming.on_tick(now)?;
+        Some(self.receipt(node, due))
     }
 
-    fn receipt(&mut self, node: NodeId, stalled: bool) -> Output {
-        let status = Status::Open { window: self.window, stalled, gaps: self.incoming.gaps() };
-        self.work.receipt(node, status)
+    fn receipt(&mut self, node: NodeId, standing: Standing) -> Output {
+        self.work.receipt(node, Status::Open(standing))
     }
 }

@@ -5,8 +5,19 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::blob::{Have, STALL};
-use crate::units::Millis;
+use crate::blob::{Have, REPEAT, STALL};
+
+fn standing(have: &Have, window: u32) -> Standing {
+    Standing { window, stalled: false, gaps: have.gaps() }
+}
+
+fn before(front: u32, window: u32) -> Standing {
+    Standing { window, stalled: false, gaps: Gaps::none_before(front) }
+}
+
+fn micros(after: u64) -> Timestamp {
+    Timestamp(after)
+}
 
 fn node(number: u8) -> NodeId {
     NodeId([number; 32])
@@ -18,34 +29,73 @@ fn drain(outgoing: &mut Outgoing, now: Timestamp) -> Vec<Send> {
 
 #[test]
 fn an_upload_sends_nothing_before_its_grant_and_a_window_after_it() {
-    let mut outgoing = Outgoing::new(10, [node(1)], 0, Timestamp(0));
-    assert_eq!(drain(&mut outgoing, Timestamp(0)), []);
-    outgoing.on_receipt(node(1), &Gaps::default(), false, 3, Timestamp(1));
-    assert_eq!(drain(&mut outgoing, Timestamp(1)), [0, 1, 2].map(|index| Send::To(node(1), index)));
+    let mut outgoing = Outgoing::new(10, [node(1)], 0, micros(0));
+    assert_eq!(drain(&mut outgoing, micros(0)), []);
+    outgoing.on_receipt(node(1), &before(0, 3), micros(1));
+    assert_eq!(drain(&mut outgoing, micros(1)), [0, 1, 2].map(|index| Send::To(node(1), index)));
 }
 
 #[test]
 fn a_model_goes_once_to_all_and_a_gap_to_the_one_that_has_it() {
-    let mut outgoing = Outgoing::new(3, [node(1), node(2)], 8, Timestamp(0));
-    assert_eq!(drain(&mut outgoing, Timestamp(0)), [0, 1, 2].map(Send::ToAll));
+    let mut outgoing = Outgoing::new(3, [node(1), node(2)], 8, micros(0));
+    assert_eq!(drain(&mut outgoing, micros(0)), [0, 1, 2].map(Send::ToAll));
     let mut have = Have::nothing_of(3);
     have.insert(0);
     have.insert(2);
-    outgoing.on_receipt(node(2), &have.gaps(), false, 8, Timestamp(1));
-    assert_eq!(drain(&mut outgoing, Timestamp(1)), [Send::To(node(2), 1)]);
-    outgoing.on_receipt(node(2), &have.gaps(), false, 8, Timestamp(2));
-    assert_eq!(drain(&mut outgoing, Timestamp(2)), [], "a repair on its way is not repeated at once");
+    // Chunk 2 was sent after chunk 1 and is there: chunk 1 is lost, and nobody waits for a clock.
+    outgoing.on_receipt(node(2), &standing(&have, 8), micros(300));
+    assert_eq!(drain(&mut outgoing, micros(300)), [Send::To(node(2), 1)]);
+    outgoing.on_receipt(node(2), &standing(&have, 8), micros(400));
+    assert_eq!(drain(&mut outgoing, micros(400)), [], "a repair on its way is not repeated");
+    let overdue = micros(400) + REPEAT;
+    outgoing.on_receipt(node(2), &standing(&have, 8), overdue);
+    assert_eq!(drain(&mut outgoing, overdue), [Send::To(node(2), 1)], "one that is overdue is");
+}
+
+#[test]
+fn a_repair_is_lost_when_a_later_repair_has_arrived() {
+    let mut outgoing = Outgoing::new(4, [node(1), node(2)], 8, micros(0));
+    drain(&mut outgoing, micros(0));
+    let mut have = Have::nothing_of(4);
+    have.insert(3);
+    outgoing.on_receipt(node(2), &standing(&have, 8), micros(300));
+    assert_eq!(drain(&mut outgoing, micros(300)), [0, 1, 2].map(|index| Send::To(node(2), index)));
+    have.insert(2);
+    outgoing.on_receipt(node(2), &standing(&have, 8), micros(700));
+    assert_eq!(drain(&mut outgoing, micros(700)), [0, 1].map(|index| Send::To(node(2), index)));
+}
+
+#[test]
+fn what_two_readers_lost_goes_to_all_once() {
+    let mut outgoing = Outgoing::new(3, [node(1), node(2), node(3)], 8, micros(0));
+    drain(&mut outgoing, micros(0));
+    let mut have = Have::nothing_of(3);
+    have.insert(2);
+    outgoing.on_receipt(node(1), &standing(&have, 8), micros(300));
+    have.insert(0);
+    outgoing.on_receipt(node(3), &standing(&have, 8), micros(310));
+    let sent = drain(&mut outgoing, micros(320));
+    assert_eq!(sent.iter().filter(|send| **send == Send::ToAll(1)).count(), 1);
+    assert_eq!(sent.iter().filter(|send| **send == Send::To(node(1), 0)).count(), 1);
+    assert_eq!(sent.len(), 2);
 }
 
 #[test]
 fn a_silent_reader_holds_the_others_back_only_for_the_lag() {
-    let mut outgoing = Outgoing::new(4, [node(1), node(2)], 2, Timestamp(0));
-    assert_eq!(drain(&mut outgoing, Timestamp(0)).len(), 2);
-    let have = Gaps::none_before(2);
-    outgoing.on_receipt(node(1), &have, false, 2, Timestamp(1));
-    assert_eq!(drain(&mut outgoing, Timestamp(1)), []);
+    let mut outgoing = Outgoing::new(4, [node(1), node(2)], 2, micros(0));
+    assert_eq!(drain(&mut outgoing, micros(0)).len(), 2);
+    outgoing.on_receipt(node(1), &before(2, 2), micros(1));
+    assert_eq!(drain(&mut outgoing, micros(1)), []);
     let later = outgoing.next_wake().unwrap();
     assert_eq!(outgoing.next(later), Some(Send::ToAll(2)));
+}
+
+#[test]
+fn a_receipt_for_more_than_was_sent_is_believed_no_further() {
+    let mut outgoing = Outgoing::new(9, [node(1)], 2, micros(0));
+    drain(&mut outgoing, micros(0));
+    outgoing.on_receipt(node(1), &before(u32::MAX, 2), micros(1));
+    assert_eq!(drain(&mut outgoing, micros(1)), [2, 3].map(|index| Send::To(node(1), index)));
 }
 
 /// Sends `chunks` to `readers` through a network that loses `loss_percent`; returns the milliseconds it took.
@@ -78,7 +128,10 @@ fn transfer(seed: u64, chunks: u32, readers: u8, loss_percent: u32) -> u64 {
             match (have.is_complete(), lost()) {
                 (_, true) => (),
                 (true, false) => outgoing.on_complete(*reader),
-                (false, false) => outgoing.on_receipt(*reader, &have.gaps(), now >= *arrival + STALL, 8, now),
+                (false, false) => {
+                    let stalled = now >= *arrival + STALL;
+                    outgoing.on_receipt(*reader, &Standing { stalled, ..standing(have, 8) }, now);
+                }
             }
         }
     }

@@ -41,7 +41,7 @@ impl Participant {
         let incoming = Incoming::new(opener, std::mem::take(&mut self.buffer), window, now);
         self.told.activity = Activity::Fetching;
         self.told.epoch = work.epoch;
-        self.stage = Stage::Fetching(Fetching { work, incoming, window });
+        self.stage = Stage::Fetching(Fetching { work, incoming });
         for (stashed, index, sealed) in std::mem::take(&mut self.stash) {
             if stashed == blob {
                 self.on_model_chunk(blob, index, &sealed, now, out);
