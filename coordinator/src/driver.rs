@@ -11,7 +11,7 @@ use anyhow::Result;
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
-use edge::{entropy, log_to_stderr, now};
+use edge::{entropy, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use tokio::signal::unix::{SignalKind, signal};
@@ -92,6 +92,10 @@ pub async fn serve(dir: &Path) -> Result<()> {
     let (outputs, fresh) = (VecDeque::new(), Vec::new());
     let mut driver = Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
     driver.resume();
+    // Only a process on this host has a tether; without any, ends are noticed by silence.
+    let (severed, mut ends) = mpsc::channel(64);
+    let tethers = tether::bind(driver.engine.id()).inspect_err(|error| tracing::warn!(%error, "no tethers"));
+    let tying = tethers.map(|tethers| tokio::spawn(tether::accept_all(tethers, severed)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
@@ -102,6 +106,10 @@ pub async fn serve(dir: &Path) -> Result<()> {
             _ = interrupt.recv() => break,
             Some(request) = requests.recv() => {
                 driver.on_request(request);
+                false
+            }
+            Some(presence) = ends.recv() => {
+                driver.on_severed(&presence);
                 false
             }
             sample = readers.next() => {
@@ -118,6 +126,9 @@ pub async fn serve(dir: &Path) -> Result<()> {
     }
     tracing::info!("stopping");
     answering.abort();
+    if let Ok(tying) = tying {
+        tying.abort();
+    }
     let _ = std::fs::remove_file(control::socket_path(dir));
     Ok(())
 }
@@ -148,6 +159,11 @@ impl Driver {
             Incoming::Update { blob, index, body } => self.engine.on_update(blob, index, &body, now(), out),
             Incoming::Nothing => (),
         }
+        self.carry_out();
+    }
+
+    fn on_severed(&mut self, presence: &[u8]) {
+        self.engine.on_severed(presence, now(), &mut self.fresh);
         self.carry_out();
     }
 

@@ -14,7 +14,7 @@ use common::crypto::{Identity, Label};
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::message::presence::{Activity, Address, Mailbox};
+use common::message::presence::{Activity, Address, Mailbox, SILENCE};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
@@ -121,6 +121,11 @@ impl Engine {
         self.active.as_ref().is_some_and(|active| !active.is_over())
     }
 
+    /// The coordinator's id.
+    pub fn id(&self) -> NodeId {
+        self.setup.identity.node_id()
+    }
+
     /// The nodes.
     pub fn members(&self) -> &Members {
         &self.members
@@ -144,15 +149,35 @@ impl Engine {
             Ok(told) => told,
             Err(error) => return out.push(Output::Note(format!("ignored presence: {error}"))),
         };
-        let (Told::Arrived(node) | Told::Returned(node) | Told::Goes(node)) = told else { return };
+        let node = match told {
+            Told::Stale => return,
+            Told::Left(node) => return self.lose(node, "it was stopped", now, out),
+            Told::Hangs(node) => {
+                return self.on_active(now, out, |active, context| active.on_hanging(node, context));
+            }
+            Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
+        };
         let arrived = told == Told::Arrived(node);
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
+            self.on_active(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
         }
         let Some(member) = self.members.present(node) else { return };
         let declined = (member.activity == Activity::Declining).then_some(member.epoch);
         self.on_active(now, out, |active, context| active.on_node(node, arrived, declined, context));
         self.greet(now, out);
+    }
+
+    /// The tether ended of a process of this host that had given this presence.
+    pub fn on_severed(&mut self, presence: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        if let Some(node) = self.members.on_severed(presence) {
+            self.lose(node, "its process ended", now, out);
+        }
+    }
+
+    fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
+        out.push(Output::Note(format!("node {} is away: {why}", self.members.name(node))));
+        self.on_active(now, out, |active, context| active.on_gone(node, why, context));
     }
 
     /// Takes a receipt that `node` wrote for a model, if it did.
@@ -203,8 +228,7 @@ impl Engine {
     /// Time has passed: hellos, silent nodes, stalled transfers, deadlines.
     pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         for node in self.members.on_tick(now) {
-            out.push(Output::Note(format!("node {} fell silent", self.members.name(node))));
-            self.on_active(now, out, |active, context| active.on_gone(node, context));
+            self.lose(node, &format!("not heard for {SILENCE}"), now, out);
         }
         self.greet(now, out);
         self.on_active(now, out, Active::on_tick);

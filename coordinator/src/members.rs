@@ -24,6 +24,8 @@ pub struct Members {
     sessions: BTreeMap<NodeId, (u64, u64)>,
     hello_at: Timestamp,
     hello_last: Timestamp,
+    /// Nobody is silent for too long before this.
+    silent_at: Timestamp,
     ticked: Timestamp,
 }
 
@@ -55,7 +57,11 @@ pub enum Told {
     Returned(NodeId),
     /// It was there already.
     Goes(NodeId),
-    /// Older than what is known.
+    /// Its trainer takes no step any more.
+    Hangs(NodeId),
+    /// Its process ends.
+    Left(NodeId),
+    /// Older than what is known, or nothing new.
     Stale,
 }
 
@@ -82,7 +88,8 @@ impl Members {
     /// Nobody is there yet.
     pub fn new(allowed: Known, now: Timestamp) -> Self {
         let (present, sessions) = Default::default();
-        Self { allowed, present, sessions, hello_at: now, hello_last: Timestamp::default(), ticked: now }
+        let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
+        Self { allowed, present, sessions, hello_at: now, hello_last, silent_at, ticked: now }
     }
 
     /// The key of an allowed node.
@@ -125,19 +132,35 @@ impl Members {
             return Ok(Told::Stale);
         }
         self.sessions.insert(node, (session, seq));
-        let told = match (known.is_some_and(|(known, _)| known == session), self.present.contains_key(&node))
-        {
-            (false, _) => Told::Arrived(node),
-            (true, false) => Told::Returned(node),
-            (true, true) => Told::Goes(node),
+        if activity == Activity::Leaving {
+            self.present.remove(&node);
+            return Ok(Told::Left(node));
+        }
+        let same = known.is_some_and(|(known, _)| known == session);
+        let before = self.present.get(&node).map(|member| member.activity);
+        let told = match (same, before, activity) {
+            (false, ..) => Told::Arrived(node),
+            (true, Some(Activity::Hanging), Activity::Hanging) => Told::Stale,
+            (true, _, Activity::Hanging) => Told::Hangs(node),
+            (true, None | Some(Activity::Hanging), _) => Told::Returned(node),
+            (true, Some(_), _) => Told::Goes(node),
         };
         let progress = progress.min(100);
         let member = Member { session, package, mailbox, activity, epoch, progress, heard: now };
         self.present.insert(node, member);
-        if told != Told::Goes(node) {
+        if before.is_none() || !same {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
         Ok(told)
+    }
+
+    /// The tether of a process ended that gave this presence: it is there no more. `None` when that is not
+    /// the node's hand, or a newer process is there.
+    pub fn on_severed(&mut self, bytes: &[u8]) -> Option<NodeId> {
+        let signed = Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node)).ok()?;
+        self.present.get(&signed.signer).filter(|member| member.session == signed.body.session)?;
+        self.present.remove(&signed.signer);
+        Some(signed.signer)
     }
 
     /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
@@ -156,12 +179,17 @@ impl Members {
         if held_up > HEARTBEAT {
             self.present.values_mut().for_each(|member| member.heard = now.min(member.heard + held_up));
         }
+        if now < self.silent_at {
+            return Vec::new();
+        }
         let silent = |member: &Member| now >= member.heard + SILENCE;
         let gone: Vec<NodeId> =
             self.present.iter().filter(|(_, member)| silent(member)).map(|(node, _)| *node).collect();
         for node in &gone {
             self.present.remove(node);
         }
+        let heard = self.present.values().map(|member| member.heard).min();
+        self.silent_at = heard.unwrap_or(now) + SILENCE;
         gone
     }
 
@@ -184,7 +212,6 @@ impl Members {
 
     /// When [`Self::on_tick`] or [`Self::hello`] is due next.
     pub fn next_wake(&self) -> Timestamp {
-        // The hello is due once a heartbeat: so often, too, silent nodes are looked for.
-        self.hello_at
+        self.hello_at.min(self.silent_at)
     }
 }

@@ -1,5 +1,7 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
+mod tie;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::folder::{Folder, Marks};
 use crate::participant::{Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
+use tie::Tie;
 
 /// A node that is not answered for this long joins the domain anew: a participant of RustDDS now and
 /// then never matches its peers. Doubled each time, up to [`REJOIN_MAX`].
@@ -65,6 +68,7 @@ enum Event {
     ModelChunk(Sample),
     Receipt(Sample),
     Report(Report),
+    Severed,
     Tick,
     Stop,
 }
@@ -77,7 +81,8 @@ enum Event {
 pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let Folder { config, identity, coordinator, mut marks, .. } = folder;
     let mut link = Link::join(&config.dds)?;
-    let (training, mut reports) = Training::start(trainer).context("cannot start a thread")?;
+    let (training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
+    let mut tie = Tie::to(coordinator.node_id());
     let setup = Setup {
         identity,
         coordinator,
@@ -115,22 +120,26 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             sample = link.hellos.next() => believe(sample).map_or(Event::Tick, Event::Hello),
             sample = link.receipts.next() => believe(sample).map_or(Event::Tick, Event::Receipt),
             sample = link.models.next() => believe(sample).map_or(Event::Tick, Event::ModelChunk),
-            report = reports.recv() => report.map_or(Event::Stop, Event::Report),
+            Some(report) = reports.recv() => Event::Report(report),
+            () = tie.severed() => Event::Severed,
             () = wake(participant.next_wake()) => Event::Tick,
         };
         let idle = matches!(event, Event::Tick);
         if matches!(event, Event::Stop) {
             tracing::info!("stopping");
             training.cancel();
-            return Ok(());
+            participant.on_leave(now(), &mut out);
+            return carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie);
         }
         take(event, &mut participant, &mut out);
+        participant.on_step(training.stepped(), now(), &mut out);
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
         if idle || now() >= ticked + TICK {
             ticked = now();
             participant.on_tick(ticked, &mut out);
         }
-        carry_out(&mut out, &participant, &link, &training, &mut marks)?;
+        carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie)?;
+        tie.keep(participant.unanswered_since().is_none()).await;
     }
 }
 
@@ -163,6 +172,7 @@ fn take(event: Event, participant: &mut Participant, out: &mut Vec<Output>) {
         Event::Report(Report::Declined(epoch, reason)) => participant.on_declined(epoch, &reason, now, out),
         Event::Report(Report::Kept(what)) => tracing::info!("{what}"),
         Event::Report(Report::NotKept(reason)) => tracing::error!("the model was not kept: {reason}"),
+        Event::Severed => participant.on_severed(now, out),
         Event::Tick | Event::Stop => (),
     }
 }
@@ -179,11 +189,15 @@ fn carry_out(
     link: &Link,
     training: &Training,
     marks: &mut Marks,
+    tie: &mut Tie,
 ) -> Result<()> {
     let node = participant.node();
     for output in out.drain(..) {
         let sent = match output {
-            Output::Presence(bytes) => link.presence.write(&node.0, &bytes),
+            Output::Presence(bytes) => {
+                tie.on_presence(&bytes);
+                link.presence.write(&node.0, &bytes)
+            }
             Output::Receipt { blob, bytes } => {
                 let to = ReaderAddress(participant.receipts_to());
                 link.model_receipts.write_to(to, &[blob.0, node.0].concat(), &bytes)

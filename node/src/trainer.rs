@@ -1,11 +1,13 @@
 //! Training beside the driver: a thread that takes one assignment after the other.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use common::id::EpochId;
+use common::units::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::participant::{Assignment, Trained};
@@ -56,26 +58,34 @@ pub struct Training {
     jobs: std::sync::mpsc::Sender<Job>,
     /// The epoch whose training is wanted; any other breaks off at its next step.
     wanted: Arc<AtomicU64>,
+    /// When the last step was taken, in microseconds since the Unix epoch.
+    stepped: Arc<AtomicU64>,
 }
 
 impl Training {
-    /// Starts the thread; reports come out of the receiver.
+    /// Starts the thread; reports come out of the receiver. `clock` tells when a step is taken.
     ///
     /// # Errors
     ///
     /// When the operating system has no thread to give.
-    pub fn start(mut trainer: impl Trainer) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+    pub fn start(
+        mut trainer: impl Trainer,
+        clock: fn() -> Timestamp,
+    ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (jobs, todo) = std::sync::mpsc::channel::<Job>();
         let (reports, heard) = mpsc::unbounded_channel();
         let wanted = Arc::new(AtomicU64::new(0));
-        let current = Arc::clone(&wanted);
+        let stepped = Arc::new(AtomicU64::new(0));
+        let (current, step) = (Arc::clone(&wanted), Arc::clone(&stepped));
         thread::Builder::new().name("training".into()).spawn(move || {
             for job in todo {
                 let report = match job {
-                    Job::Train(assignment) => train(&mut trainer, &assignment, &current, &reports),
-                    Job::Keep(assignment) => {
-                        Some(trainer.keep(&assignment).map_or_else(Report::NotKept, Report::Kept))
+                    Job::Train(assignment) => {
+                        let tell = |report| drop(reports.send(report));
+                        let on_step = || step.store(clock().0, Ordering::Relaxed);
+                        train(&mut trainer, &assignment, &current, tell, on_step)
                     }
+                    Job::Keep(assignment) => Some(keep(&mut trainer, &assignment)),
                 };
                 // Nobody listens any more when the driver has ended; then neither does the loop go on.
                 if report.is_some_and(|report| reports.send(report).is_err()) {
@@ -83,7 +93,12 @@ impl Training {
                 }
             }
         })?;
-        Ok((Self { jobs, wanted }, heard))
+        Ok((Self { jobs, wanted, stepped }, heard))
+    }
+
+    /// When the trainer took its last step.
+    pub fn stepped(&self) -> Timestamp {
+        Timestamp(self.stepped.load(Ordering::Relaxed))
     }
 
     /// Trains; what was asked before is not wanted any more.
@@ -107,7 +122,8 @@ fn train(
     trainer: &mut impl Trainer,
     assignment: &Assignment,
     wanted: &AtomicU64,
-    reports: &mpsc::UnboundedSender<Report>,
+    tell: impl Fn(Report),
+    on_step: impl Fn(),
 ) -> Option<Report> {
     let epoch = assignment.epoch;
     let is_wanted = || wanted.load(Ordering::Relaxed) == epoch.0;
@@ -116,15 +132,84 @@ fn train(
     }
     let mut told = 0;
     let mut progress = |percent: u8| {
+        on_step();
         if percent > told {
             told = percent;
-            let _ = reports.send(Report::Progress(epoch, percent));
+            tell(Report::Progress(epoch, percent));
         }
         if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    match trainer.train(assignment, &mut progress) {
+    match survive(|| trainer.train(assignment, &mut progress)) {
         Ok(trained) => Some(Report::Trained(trained)),
         Err(_) if !is_wanted() => None,
         Err(reason) => Some(Report::Declined(epoch, reason)),
+    }
+}
+
+fn keep(trainer: &mut impl Trainer, assignment: &Assignment) -> Report {
+    survive(|| trainer.keep(assignment)).map_or_else(Report::NotKept, Report::Kept)
+}
+
+/// A trainer that panics has failed this assignment; the node tells its coordinator so, and goes on.
+fn survive<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("the trainer panicked; the lines above say where".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::id::{RoundId, RunId};
+    use common::message::model::Plan;
+    use common::model::{ParameterVector, Task};
+
+    use super::*;
+
+    /// Panics at the first assignment, trains at the second.
+    struct Shaky(bool);
+
+    impl Trainer for Shaky {
+        fn train(
+            &mut self,
+            assignment: &Assignment,
+            progress: &mut dyn FnMut(u8) -> ControlFlow<()>,
+        ) -> Result<Trained, String> {
+            assert!(std::mem::replace(&mut self.0, true), "as asked");
+            let _ = progress(50);
+            let parameters = (*assignment.model).clone();
+            Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, loss: 0.0 })
+        }
+
+        fn keep(&mut self, _: &Assignment) -> Result<String, String> {
+            Ok("kept".to_owned())
+        }
+    }
+
+    fn assignment(epoch: u64) -> Assignment {
+        let task = Task::Flat { parameters: 3 };
+        let model = ParameterVector::new(Arc::new(task.schema().unwrap()), vec![0.0; 3]).unwrap();
+        let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed: 1, rounds: 1 };
+        Assignment {
+            run: RunId([1; 16]),
+            round: RoundId(1),
+            epoch: EpochId(epoch),
+            plan,
+            model: Arc::new(model),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_trainer_that_panics_is_reported_and_trains_the_next_time() {
+        let (training, mut reports) = Training::start(Shaky(false), || Timestamp(77)).unwrap();
+        training.train(assignment(1));
+        let report = reports.recv().await.unwrap();
+        assert!(
+            matches!(&report, Report::Declined(EpochId(1), why) if why.contains("panicked")),
+            "{report:?}"
+        );
+        assert_eq!(training.stepped(), Timestamp(0));
+        training.train(assignment(2));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Progress(EpochId(2), 50)));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Trained(_)));
+        assert_eq!(training.stepped(), Timestamp(77));
     }
 }

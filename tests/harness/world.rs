@@ -2,53 +2,25 @@
 //! delays, loses and repeats, the disk a map in memory. Nothing here sleeps and nothing is mocked: the
 //! bytes are the ones that DDS would carry.
 
+mod scene;
+
+pub use scene::{Network, Scene};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::crypto::Identity;
-use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
-use common::known::Peer;
-use common::message::model::Plan;
-use common::message::presence::{Address, Mailbox};
-use common::model::{ParameterVector, Task};
+use common::crypto::Label;
+use common::id::{BlobId, EpochId, ModelHash, NodeId, RunId};
+use common::message::Signed;
+use common::message::event::{Event, Fact};
+use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
-use coordinator::config::Transfer;
-use coordinator::engine::{End, Engine, Output as Said, Setup, Start};
-use coordinator::members::Members;
-use coordinator::round::{
-    CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RoundRecord, RunPosition,
-};
-use node::participant::{Assignment, Note, Output as Done, Participant, Setup as NodeSetup, Trained};
+use coordinator::engine::{End, Engine, Output as Said};
+use coordinator::round::RoundRecord;
+use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-
-/// How the network treats a datagram.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Network {
-    /// Chunks and receipts lost, in percent.
-    pub loss_percent: u32,
-    /// Sent twice, in percent.
-    pub twice_percent: u32,
-    /// The longest a datagram takes, in microseconds; each takes a random part of it, so they overtake.
-    pub delay_micros: u32,
-}
-
-/// What a world is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Scene {
-    /// Every choice of the network and of the keys.
-    pub seed: u64,
-    /// Nodes.
-    pub nodes: u8,
-    /// Parameters of the flat model.
-    pub parameters: u32,
-    /// Rounds of the run.
-    pub rounds: u32,
-    /// Updates without which a round fails.
-    pub minimum: u32,
-    /// How the network behaves.
-    pub network: Network,
-}
+use scene::Keys;
 
 /// A datagram or a call that will arrive.
 #[derive(Debug)]
@@ -83,6 +55,8 @@ pub struct World {
     pub nodes: Vec<Participant>,
     /// Which nodes are down.
     pub down: BTreeSet<usize>,
+    /// Nodes whose trainers take a first step and no second one.
+    pub hanging: BTreeSet<usize>,
     /// What each node adds to every parameter in a round.
     pub steps: Vec<f32>,
     /// Records that were committed.
@@ -97,6 +71,14 @@ pub struct World {
     pub kept: BTreeMap<usize, Vec<f32>>,
     /// Every byte that crossed the network, for looking into.
     pub wire: Vec<Vec<u8>>,
+    /// What watchers were told.
+    pub events: Vec<Fact>,
+    /// When each node's trainer took its last step.
+    stepped: Vec<Timestamp>,
+    /// Until when which nodes are stopped.
+    paused: BTreeMap<usize, Timestamp>,
+    marks: Vec<BTreeMap<RunId, EpochId>>,
+    keys: Keys,
     scene: Scene,
     random: ChaCha20Rng,
     arrivals: BTreeMap<(Timestamp, u64), Arrival>,
@@ -104,44 +86,28 @@ pub struct World {
     disk: BTreeMap<ModelHash, Vec<f32>>,
 }
 
-/// The tenant of all worlds.
-const TENANT: &str = "test";
-
 impl World {
     /// A fleet whose hellos are still to come, and a run that waits for it.
     pub fn new(scene: Scene) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(scene.seed);
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let coordinator = Identity::generate(&mut random);
-        let identities: Vec<Identity> = (0..scene.nodes).map(|_| Identity::generate(&mut random)).collect();
-        let allowed = identities.iter().enumerate().map(|(index, identity)| {
-            (identity.node_id(), Peer { name: format!("node-{index}"), key: *identity.public() })
-        });
-        let members = Members::new(allowed.collect(), now);
-        let public = *coordinator.public();
-        let tenant = TenantId::of_name(TENANT);
-        let transfer = Transfer { window_chunks: 8, uploads_bytes: 6_000_000 };
-        let setup = Setup {
-            identity: coordinator,
-            tenant,
-            mailbox: Mailbox::default(),
-            transfer,
-            random: fork(&mut random),
-        };
-        let nodes = identities.into_iter().enumerate().map(|(index, identity)| {
-            let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
-            let (marks, random) = (BTreeMap::new(), fork(&mut random));
-            let setup =
-                NodeSetup { identity, coordinator: public, tenant, mailbox, marks, window: 8, random };
-            Participant::new(setup, now)
-        });
-        let nodes: Vec<Participant> = nodes.collect();
+        let keys = Keys::draw(&scene, &mut random);
+        let engine = keys.engine(now, &mut random);
+        let marks = vec![BTreeMap::new(); usize::from(scene.nodes)];
+        let nodes: Vec<Participant> = marks
+            .iter()
+            .enumerate()
+            .map(|(index, marks)| keys.node(index, marks, now, &mut random))
+            .collect();
         let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index + 1)).collect();
         let mut world = Self {
             now,
-            engine: Engine::new(setup, members),
+            engine,
+            stepped: vec![Timestamp::default(); nodes.len()],
             nodes,
             down: BTreeSet::new(),
+            hanging: BTreeSet::new(),
+            paused: BTreeMap::new(),
             steps,
             committed: Vec::new(),
             aborted: Vec::new(),
@@ -149,38 +115,45 @@ impl World {
             notes: Vec::new(),
             kept: BTreeMap::new(),
             wire: Vec::new(),
+            events: Vec::new(),
+            marks,
+            keys,
             scene,
             random,
             arrivals: BTreeMap::new(),
             sent: 0,
             disk: BTreeMap::new(),
         };
-        world.start();
+        let first = vec![0.0; scene.parameters as usize];
+        let model = world.keep(&first);
+        let mut out = Vec::new();
+        world.engine.start(scene.start(model), world.now, &mut out);
+        world.obey(out);
         world
     }
 
-    fn start(&mut self) {
-        let task = Task::Flat { parameters: self.scene.parameters };
-        let Scene { seed, rounds, minimum, nodes, .. } = self.scene;
-        let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed, rounds };
-        let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0 };
-        let deadlines = Deadlines {
-            selection: Millis(5_000),
-            configuration: Millis(5_000),
-            reporting: Millis(20_000),
-            committing: Millis(5_000),
-            rejoin: Millis(1_000),
-        };
-        let round_plan =
-            RoundPlan::new(size, deadlines, rounds, 3, seed).expect("the scene is a possible plan");
-        let first = vec![0.0; self.scene.parameters as usize];
-        let model = self.keep(&first);
-        let next = common::id::EpochId(1);
-        let epochs = ReservedEpochs { next, end: common::id::EpochId(1 + EPOCHS_AHEAD) };
-        let position = RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), model, epochs };
-        let start = Start { plan, rounds: round_plan, position, model: None };
+    /// The node's process ends and another one begins: what it keeps is what it had marked.
+    pub fn restart(&mut self, index: usize) {
+        let marks = self.marks[index].clone();
+        self.nodes[index] = self.keys.node(index, &marks, self.now, &mut self.random);
+        self.kept.remove(&index);
+    }
+
+    /// The node's process is stopped for so long. What reaches it meanwhile waits in its socket.
+    pub fn pause(&mut self, index: usize, length: Millis) {
+        self.paused.insert(index, self.now + length);
+    }
+
+    /// The tether of the node's process ends, as when it is killed on the coordinator's host.
+    pub fn sever(&mut self, index: usize) {
+        let mut said = Vec::new();
+        self.nodes[index].on_leave(self.now, &mut said);
         let mut out = Vec::new();
-        self.engine.start(start, self.now, &mut out);
+        for output in said {
+            if let Done::Presence(bytes) = output {
+                self.engine.on_severed(&bytes, self.now, &mut out);
+            }
+        }
         self.obey(out);
     }
 
@@ -204,7 +177,7 @@ impl World {
     /// One arrival, or one look at the clock, whichever comes first.
     pub fn step(&mut self) {
         let wakes = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
-        let node_wake = wakes.map(|index| self.nodes[index].next_wake()).min();
+        let node_wake = wakes.map(|index| self.awake(index, self.nodes[index].next_wake())).min();
         let wake = node_wake.into_iter().fold(self.engine.next_wake(), Timestamp::min);
         let arrival = self.arrivals.first_key_value().map(|(key, _)| key.0);
         if arrival.is_some_and(|arrival| arrival <= wake) {
@@ -220,13 +193,25 @@ impl World {
         self.engine.on_tick(self.now, &mut out);
         self.obey(out);
         for index in 0..self.nodes.len() {
-            self.node(index, Participant::on_tick);
+            let stepped = self.stepped[index];
+            self.node(index, |node, now, out| {
+                node.on_step(stepped, now, out);
+                node.on_tick(now, out);
+            });
         }
+    }
+
+    /// When the node next does something that it would do at `at`.
+    fn awake(&self, index: usize, at: Timestamp) -> Timestamp {
+        self.paused.get(&index).map_or(at, |until| at.max(*until))
     }
 
     fn arrive(&mut self, arrival: Arrival) {
         let now = self.now;
         match arrival {
+            Arrival::Trained(index, _) | Arrival::ToNode(index, _) if self.awake(index, now) > now => {
+                self.at(self.awake(index, now), arrival);
+            }
             Arrival::Trained(index, trained) => {
                 self.node(index, |node, now, out| node.on_trained(&trained, now, out));
             }
@@ -255,7 +240,7 @@ impl World {
     }
 
     fn node(&mut self, index: usize, act: impl FnOnce(&mut Participant, Timestamp, &mut Vec<Done>)) {
-        if self.down.contains(&index) {
+        if self.down.contains(&index) || self.awake(index, self.now) > self.now {
             return;
         }
         let mut out = Vec::new();
@@ -275,7 +260,8 @@ impl World {
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
                 }
-                Done::Mark { .. } | Done::Cancel | Done::Note(_) => (),
+                Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
+                Done::Cancel | Done::Note(_) => (),
             }
         }
     }
@@ -284,6 +270,10 @@ impl World {
     fn train(&mut self, index: usize, assignment: &Assignment) {
         let mut parameters: ParameterVector = Arc::unwrap_or_clone(Arc::clone(&assignment.model));
         parameters.values_mut().iter_mut().for_each(|value| *value += self.steps[index]);
+        if self.hanging.contains(&index) {
+            self.stepped[index] = self.now + Millis(1);
+            return;
+        }
         let trained = Trained { epoch: assignment.epoch, parameters, samples: index as u64 + 1, loss: 0.5 };
         self.at(self.now + Millis(10), Arrival::Trained(index, trained));
     }
@@ -305,7 +295,12 @@ impl World {
                 Said::UpdateReceipt { blob, bytes, .. } => {
                     self.send_all(&NodeDatagram::Receipt(blob, bytes), false);
                 }
-                Said::Event(bytes) => self.wire.push(bytes),
+                Said::Event(bytes) => {
+                    let key = self.keys.coordinator.public();
+                    let event = Signed::<Event>::open(&bytes, Label::Event, |_| Some(key));
+                    self.events.push(event.expect("the coordinator signed it").body.fact);
+                    self.wire.push(bytes);
+                }
                 Said::Load(hash) => {
                     let model = self.disk.get(&hash).cloned().ok_or_else(|| "missing".to_owned());
                     self.engine.on_model(model, self.now, &mut out);
@@ -388,14 +383,4 @@ impl World {
         self.sent += 1;
         self.arrivals.insert((at, self.sent), arrival);
     }
-}
-
-fn fork(random: &mut ChaCha20Rng) -> ChaCha20Rng {
-    ChaCha20Rng::seed_from_u64(random.next_u64())
-}
-
-fn address(index: usize) -> Address {
-    let mut address = [0; 16];
-    address[0] = index as u8;
-    address
 }

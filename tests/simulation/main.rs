@@ -1,10 +1,13 @@
 //! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
 
+use common::message::event::Fact;
 use common::units::Millis;
 use coordinator::engine::End;
 use coordinator::round::MemberOutcome;
 use harness::world::{Network, Scene, World};
 use proptest::prelude::*;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Two chunks of model, so that transfers have an order to lose.
 const SCENE: Scene = Scene {
@@ -136,4 +139,110 @@ proptest! {
         prop_assert!(world.model().unwrap().iter().all(|value| value.to_bits() == expected(2).to_bits()));
         prop_assert_eq!(world.kept.len(), 4);
     }
+}
+
+fn away(world: &World, why: &str) -> usize {
+    let tells = |fact: &&Fact| matches!(fact, Fact::NodeAway { reason, .. } if reason.contains(why));
+    world.events.iter().filter(tells).count()
+}
+
+#[test]
+fn a_trainer_that_hangs_is_reported_within_three_seconds_and_not_waited_for() {
+    let mut world = World::new(Scene { minimum: 3, rounds: 1, ..SCENE });
+    world.hanging.insert(2);
+    let before = world.now;
+    while away(&world, "took no step") == 0 {
+        world.step();
+    }
+    assert!(world.now.since(before) < Millis(3_500), "{}", world.now.since(before));
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert_eq!(world.committed[0].reports().count(), 3);
+    assert_eq!(away(&world, "took no step"), 1, "it is told once");
+}
+
+#[test]
+fn a_node_that_is_stopped_falls_silent_within_three_seconds_and_comes_back_at_once() {
+    let mut world = World::new(Scene { minimum: 3, ..SCENE });
+    while world.committed.is_empty() {
+        world.step();
+    }
+    let before = world.now;
+    world.pause(1, Millis(10_000));
+    while away(&world, "not heard") == 0 {
+        world.step();
+    }
+    assert!(world.now.since(before) <= Millis(3_000), "{}", world.now.since(before));
+    while !world.events.iter().rev().any(|fact| matches!(fact, Fact::NodeBack { .. })) {
+        world.step();
+    }
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+}
+
+#[test]
+fn a_node_whose_tether_ends_is_away_at_once_and_a_foreign_end_changes_nothing() {
+    let mut world = World::new(Scene { minimum: 3, ..SCENE });
+    while world.committed.is_empty() {
+        world.step();
+    }
+    let mut out = Vec::new();
+    world.engine.on_severed(b"not a presence", world.now, &mut out);
+    assert!(out.is_empty());
+    world.sever(0);
+    world.down.insert(0);
+    assert_eq!(away(&world, "its process ended"), 1);
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+}
+
+/// Worlds of four nodes and three rounds; each holds four transfers down and four up a round.
+const WORLDS: u64 = 45;
+
+#[test]
+fn nothing_is_lost_in_a_thousand_transfers_with_loss_delay_pauses_and_restarts() {
+    let mut transfers = 0;
+    for seed in 0..WORLDS {
+        let mut dice = ChaCha20Rng::seed_from_u64(seed);
+        let mut draw = |end: u32| dice.next_u32() % end;
+        let network = Network { loss_percent: draw(40), twice_percent: draw(20), delay_micros: draw(30_000) };
+        let bits = 4 + draw(15);
+        let parameters = 1 + draw(1 << bits);
+        let mut world = World::new(Scene { seed, parameters, network, minimum: 3, ..SCENE });
+        let until = world.now + LIMIT;
+        while world.end.is_none() && world.now < until {
+            (0..200).for_each(|_| world.step());
+            let index = draw(4) as usize;
+            match draw(40) {
+                0 => world.restart(index),
+                1 => world.pause(index, Millis(u64::from(draw(4_000)))),
+                _ => (),
+            }
+        }
+        world.run(LIMIT);
+        assert!(
+            matches!(world.end, Some(End::Finished(_))),
+            "seed {seed}: {:?} {:#?}",
+            world.end,
+            world.notes
+        );
+        assert_eq!(world.kept.len(), 4, "seed {seed}: every node has the result");
+        let model = world.model().unwrap();
+        assert!(world.kept.values().all(|kept| kept == model), "seed {seed}");
+        // The model is the sum of exactly the updates that the records name.
+        let mut sum = 0.0;
+        for record in &world.committed {
+            let reports = record.reports().map(|(_, report)| report.weight as f32);
+            let weights: Vec<f32> = reports.collect();
+            let steps = weights.iter().map(|weight| weight * weight * 0.25).sum::<f32>();
+            sum += steps / weights.iter().sum::<f32>();
+            transfers += 4 + weights.len();
+        }
+        assert!(
+            model.iter().all(|value| (value - sum).abs() < 1e-3),
+            "seed {seed}: {} is not {sum}",
+            model[0]
+        );
+    }
+    assert!(transfers > 950, "{transfers} transfers");
 }

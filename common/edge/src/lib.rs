@@ -1,4 +1,4 @@
-//! What the edges of both programs share: clock, randomness, files, log, printing.
+//! What the edges of both programs share: clock, randomness, files, log, printing, tethers.
 //!
 //! `common` decides and touches nothing; this crate touches and decides nothing.
 
@@ -7,6 +7,7 @@ mod entropy;
 pub mod file;
 mod log;
 mod print;
+pub mod tether;
 
 pub use clock::now;
 pub use entropy::entropy;

@@ -50,6 +50,18 @@ pub enum Fact {
         /// Why.
         reason: Reason,
     },
+    /// A node is not counted on: it fell silent, ended, or hangs.
+    NodeAway {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A node that was away, or is new, takes part from now on.
+    NodeBack {
+        /// Which.
+        node: NodeId,
+    },
     /// The run reached its end.
     RunFinished,
     /// The run ended early.
@@ -91,6 +103,15 @@ impl Wire for Fact {
                 out.push(6);
                 reason.put(out);
             }
+            Self::NodeAway { node, reason } => {
+                out.push(7);
+                node.put(out);
+                reason.put(out);
+            }
+            Self::NodeBack { node } => {
+                out.push(8);
+                node.put(out);
+            }
         }
     }
 
@@ -102,6 +123,8 @@ impl Wire for Fact {
             4 => Self::RoundAborted { reason: Wire::take(input)? },
             5 => Self::RunFinished,
             6 => Self::RunFailed { reason: Wire::take(input)? },
+            7 => Self::NodeAway { node: Wire::take(input)?, reason: Wire::take(input)? },
+            8 => Self::NodeBack { node: Wire::take(input)? },
             tag => return Err(input.error(Fault::Unknown(u64::from(tag)))),
         })
     }

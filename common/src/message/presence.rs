@@ -13,7 +13,13 @@ use crate::wire::List;
 pub const HEARTBEAT: Millis = Millis(1000);
 
 /// A node that is not heard for this long is away.
-pub const SILENCE: Millis = Millis(3000);
+pub const SILENCE: Millis = Millis(2500);
+
+/// A trainer that takes no step for this long hangs.
+pub const HANG: Millis = Millis(2500);
+
+/// The first step comes later: before it, telemetry is read and prepared.
+pub const PREPARATION: Millis = Millis(60_000);
 
 /// A DDS reader's address, to which a peer can write directly (an RTPS GUID).
 pub type Address = [u8; 16];
@@ -62,6 +68,10 @@ pub enum Activity {
     Uploading,
     /// It cannot take part in this epoch; its own log says why.
     Declining,
+    /// Training, but without a step for [`HANG`].
+    Hanging,
+    /// The process ends.
+    Leaving,
 }
 
 /// What the coordinator says of itself.
@@ -93,4 +103,4 @@ crate::wire_fields!(NodePresence { session, seq, package, mailbox, activity, epo
 crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, version });
 crate::wire_fields!(Mailbox { chunks, receipts });
 crate::wire_fields!(Heard { node, session });
-crate::wire_tags!(Activity { Idle = 1, Fetching = 2, Training = 3, Uploading = 4, Declining = 5 });
+crate::wire_tags!(Activity { Idle = 1, Fetching = 2, Training = 3, Uploading = 4, Declining = 5, Hanging = 6, Leaving = 7 });

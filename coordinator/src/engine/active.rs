@@ -8,6 +8,7 @@ use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::message::announce::Request;
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
+use common::message::presence::HANG;
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
@@ -145,9 +146,25 @@ impl Active {
         }
     }
 
-    pub(super) fn on_gone(&mut self, node: NodeId, context: &mut Context<'_>) {
+    pub(super) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {
+        self.tell(Fact::NodeAway { node, reason: reason(why) }, context);
         self.drop_node(node, context);
         self.on_input(Input::NodeGone(node), context);
+    }
+
+    /// A node's process lives, but its trainer does not go on. It is back as soon as it does.
+    pub(super) fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let why = format!("its trainer took no step for {HANG}");
+        context.out.push(Output::Note(format!("node {} is away: {why}", context.members.name(node))));
+        self.tell(Fact::NodeAway { node, reason: reason(&why) }, context);
+        self.on_input(Input::NodeGone(node), context);
+    }
+
+    /// Writes a fact about the round going on.
+    pub(super) fn tell(&self, fact: Fact, context: &mut Context<'_>) {
+        if !self.ended {
+            context.event(self.id, RoundId(self.run.rounds_done().0 + 1), fact);
+        }
     }
 
     fn drop_node(&mut self, node: NodeId, context: &mut Context<'_>) {

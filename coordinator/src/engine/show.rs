@@ -82,5 +82,7 @@ fn activity(activity: Activity) -> &'static str {
         Activity::Training => "training",
         Activity::Uploading => "uploading",
         Activity::Declining => "declining",
+        Activity::Hanging => "hanging",
+        Activity::Leaving => "leaving",
     }
 }

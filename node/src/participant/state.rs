@@ -10,7 +10,7 @@ use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::limits::WEIGHT_MAX;
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
-    Activity, Address, CoordinatorPresence, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
+    Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
 };
 use common::message::receipt::Status;
 use common::message::update::UpdateHead;
@@ -62,6 +62,10 @@ pub struct Participant {
     link: Link,
     stage: Stage,
     told: Told,
+    /// When training began.
+    began: Timestamp,
+    /// When the trainer took its last step, or has to have taken the first.
+    stepped: Timestamp,
     stash: VecDeque<(BlobId, u32, Vec<u8>)>,
     /// The last model that arrived whole: its sender may have missed the receipt.
     fetched: Option<Work>,
@@ -122,6 +126,8 @@ impl Participant {
             link,
             stage: Stage::Idle,
             told,
+            began: now,
+            stepped: now,
             stash,
             fetched: None,
             buffer: Vec::new(),
@@ -281,6 +287,36 @@ impl Participant {
         }
     }
 
+    /// The trainer took its last step then. Presence is true of the trainer, not only of this process: one that
+    /// hangs is said to.
+    pub fn on_step(&mut self, at: Timestamp, now: Timestamp, out: &mut Vec<Output>) {
+        if at > self.began {
+            self.stepped = at;
+        }
+        let hangs = matches!(self.stage, Stage::Training(..)) && now >= self.stepped + HANG;
+        let told = match (self.told.activity, hangs) {
+            (Activity::Training, true) => Activity::Hanging,
+            (Activity::Hanging, false) => Activity::Training,
+            _ => return,
+        };
+        self.told.activity = told;
+        self.tell(now, out);
+    }
+
+    /// The coordinator's process has ended; its next one is looked for at once.
+    pub fn on_severed(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if std::mem::take(&mut self.link.answered) {
+            (self.link.hello_at, self.link.hello_after) = (now, HELLO);
+            out.push(Output::Note(Note::Lost));
+        }
+    }
+
+    /// The process ends.
+    pub fn on_leave(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.told = Told { activity: Activity::Leaving, ..Told::default() };
+        self.tell(now, out);
+    }
+
     /// Training is done: seal what changed, and offer it.
     pub fn on_trained(&mut self, trained: &Trained, now: Timestamp, out: &mut Vec<Output>) {
         let (work, base) = match std::mem::replace(&mut self.stage, Stage::Idle) {
@@ -345,6 +381,7 @@ impl Participant {
         let stage = match &self.stage {
             Stage::Fetching(fetching) => Some(fetching.incoming.next_wake()),
             Stage::Uploading(_, upload) => upload.next_wake(),
+            Stage::Training(..) if self.told.activity != Activity::Hanging => Some(self.stepped + HANG),
             Stage::Idle | Stage::Training(..) => None,
         };
         let deadline = self.work().map(|work| work.deadline);

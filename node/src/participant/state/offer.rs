@@ -6,7 +6,7 @@ use common::blob::Incoming;
 use common::crypto::{EpochRoot, Kind, Opener, PairKey, Scope};
 use common::message::announce::{Announcement, Member, Offer};
 use common::message::model;
-use common::message::presence::Activity;
+use common::message::presence::{Activity, HANG, PREPARATION};
 use common::message::receipt::Status;
 use common::units::Timestamp;
 
@@ -73,6 +73,7 @@ impl Participant {
         if work.train {
             self.told.activity = Activity::Training;
             self.told.progress = 0;
+            (self.began, self.stepped) = (now, (now + PREPARATION) - HANG);
             self.stage = Stage::Training(work, model);
             out.push(Output::Train(assignment));
         } else {

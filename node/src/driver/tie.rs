@@ -1,0 +1,40 @@
+//! The tether to a coordinator on the same host.
+
+use common::id::NodeId;
+use edge::tether::Tether;
+
+/// A tether, tied when the coordinator answers and again when it is another process.
+pub(super) struct Tie {
+    owner: NodeId,
+    /// The newest presence: it says whose end the end of the tether is.
+    said: Vec<u8>,
+    tether: Option<Tether>,
+    tried: bool,
+}
+
+impl Tie {
+    pub(super) fn to(owner: NodeId) -> Self {
+        Self { owner, said: Vec::new(), tether: None, tried: false }
+    }
+
+    pub(super) fn on_presence(&mut self, bytes: &[u8]) {
+        self.said = bytes.to_vec();
+    }
+
+    /// Ties once for each time that the coordinator begins to answer.
+    pub(super) async fn keep(&mut self, answered: bool) {
+        if answered && !self.tried && self.tether.is_none() {
+            self.tether = Tether::tie(self.owner, &self.said).await;
+        }
+        self.tried = answered;
+    }
+
+    /// Returns when the coordinator has ended; never when there is no tether. Safe to cancel.
+    pub(super) async fn severed(&mut self) {
+        match &mut self.tether {
+            Some(tether) => tether.severed().await,
+            None => std::future::pending().await,
+        }
+        self.tether = None;
+    }
+}
