@@ -31,13 +31,13 @@ crate::wire_fields!(Standing { window, stalled, gaps });
 /// Two receipts that only name gaps are at least this far apart.
 pub const RECEIPT_PACE: Millis = Millis(1);
 
-/// A receiver of an unfinished blob that gets no chunk says so in a receipt after four times the usual pause
-/// between two chunks, but not sooner than this. Doubled with each receipt that stays without an answer, up
-/// to [`STALL_MAX`].
+/// A receiver of an unfinished blob that gets no chunk says so in a receipt when the pause is unusual by those
+/// before it, but not sooner than this, nor later than [`STALL_FIRST`]. Doubled with each receipt that stays
+/// without an answer, up to [`STALL_MAX`].
 pub const STALL: Millis = Millis(5);
 
 /// The wait for the first chunk, before any pause is known.
-pub const STALL_FIRST: Millis = Millis(40);
+pub const STALL_FIRST: Millis = Millis(20);
 
 /// The longest wait between two receipts of a stalled transfer.
 pub const STALL_MAX: Millis = Millis(500);
@@ -47,6 +47,9 @@ pub const LAG: Millis = Millis(100);
 
 /// A chunk is not repeated to the same reader sooner than this: its receipt may be on the way.
 pub const REPEAT: Millis = Millis(5);
+
+/// What one of several readers lost waits this long for the others to say whether they lost it as well.
+pub const HOLD: Millis = Millis(10);
 
 /// A reader that is silent this long after the last chunk is sent that chunk again; doubled each time,
 /// up to [`PROBE_MAX`].

@@ -23,6 +23,21 @@ pub enum DdsError {
         source: std::io::Error,
     },
 
+    /// A peer is not an IPv4 address (RustDDS sends over IPv4 only).
+    #[error("peer {0} cannot be reached: only IPv4 is supported")]
+    Peer(IpAddr),
+
+    /// Peers are reached by unicast, but RustDDS would send to a multicast group wherever an interface has one.
+    #[error(
+        "peers need interfaces without multicast, but {name} ({address}) has it: `ip link set dev {name} multicast off`, or leave `peers` out"
+    )]
+    Multicast {
+        /// The interface's address.
+        address: IpAddr,
+        /// Its name.
+        name: String,
+    },
+
     /// The sockets or threads of a participant could not be made.
     #[error("no participant in domain {domain}: {source}")]
     Participant {

@@ -10,7 +10,7 @@
 //! const CHUNKS: Topic = Topic::new("chunks", "m::Chunk", 36, 49_200, Qos::Chunk { unread: 256, unsent: 64 });
 //!
 //! # async fn run() -> Result<(), dds::DdsError> {
-//! let participant = Participant::new(&Config { domain: 0, interfaces: vec![] })?;
+//! let participant = Participant::new(&Config::default())?;
 //! let (writer, mut reader) = (participant.writer(&CHUNKS)?, participant.reader(&CHUNKS)?);
 //! writer.write(&[7; 36], b"a chunk")?;
 //! let sample = reader.next().await?;
@@ -36,6 +36,11 @@
 //! trip, and 0.2 to 0.4 s with eight nodes at once; 900 starts, some on a busy machine, had no failure. An announcement that is
 //! missed comes again after 10 s.
 //!
+//! **Networks without multicast.** RustDDS has no list of initial peers, and none is needed above it: a participant
+//! answers whoever announces itself to its discovery port. With [`Config::peers`] a thread sends that announcement,
+//! each second, to the first twelve ports of each host (RTPS 2.5, section 8.5.3). It names no multicast group, but
+//! the endpoints of RustDDS do wherever an interface has multicast, so peers need interfaces on which it is off.
+//!
 //! **Matching has no event here.** It happens some milliseconds after both ends exist, and samples written before
 //! are lost except on `State` topics. Say hello until the peer answers.
 //!
@@ -59,6 +64,8 @@
 
 mod cdr;
 mod error;
+mod introducer;
+mod introduction;
 mod latest;
 mod participant;
 mod qos;

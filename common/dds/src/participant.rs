@@ -4,10 +4,14 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use rustdds::dds::CreateError;
-use rustdds::{DomainParticipant, DomainParticipantBuilder, Publisher, QosPolicies, Subscriber, TopicKind};
+use rustdds::{
+    DomainParticipant, DomainParticipantBuilder, Publisher, QosPolicies, RTPSEntity, Subscriber, TopicKind,
+};
 
 use crate::cdr::{Decoded, Encoded, RawRead, RawWrite};
 use crate::error::DdsError;
+use crate::introducer::{self, Introducer};
+use crate::introduction::Introduced;
 use crate::reader::Reader;
 use crate::topic::Topic;
 use crate::writer::Writer;
@@ -24,12 +28,17 @@ pub struct Config {
     /// The addresses of the interfaces to use; none for all. Only `127.0.0.1` gives the large datagrams of
     /// loopback, and keeps the domain to this host.
     pub interfaces: Vec<IpAddr>,
+    /// Hosts to be introduced to, where the network carries no multicast. One side of two is enough: nodes name
+    /// their coordinator's host.
+    #[serde(default)]
+    pub peers: Vec<IpAddr>,
 }
 
 /// A place in a domain: sockets and two threads. All its readers and writers end when it is dropped, and its
 /// peers are told.
 pub struct Participant {
-    // Dropped in this order: the second watches the first go.
+    // Dropped in this order: what announces it, then itself; the third watches it go.
+    _introducer: Option<Introducer>,
     inner: DomainParticipant,
     _departure: Departure,
     publisher: Publisher,
@@ -64,7 +73,8 @@ impl Participant {
     ///
     /// # Errors
     ///
-    /// [`DdsError::Domain`] and [`DdsError::Interface`] when the configuration does not fit this host,
+    /// [`DdsError::Domain`], [`DdsError::Interface`], [`DdsError::Peer`] and [`DdsError::Multicast`] when the
+    /// configuration does not fit this host,
     /// [`DdsError::Participant`] when sockets or threads cannot be had.
     pub fn new(config: &Config) -> Result<Self, DdsError> {
         let domain = config.domain;
@@ -78,11 +88,22 @@ impl Participant {
             }
             builder = builder.with_only_networks(config.interfaces.iter().copied());
         }
+        let peers = introducer::check(&config.peers, &config.interfaces)?;
         let no_participant = |source| DdsError::Participant { domain, source };
         let inner = builder.build().map_err(no_participant)?;
         let publisher = inner.create_publisher(&QosPolicies::qos_none()).map_err(no_participant)?;
         let subscriber = inner.create_subscriber(&QosPolicies::qos_none()).map_err(no_participant)?;
-        Ok(Self { inner, _departure: Departure(publisher.clone()), publisher, subscriber })
+        let introduced =
+            Introduced { guid: inner.guid().to_bytes(), domain, participant: inner.participant_id() };
+        let introducer = (!peers.is_empty()).then(|| Introducer::start(introduced, peers)).transpose();
+        let introducer = introducer.map_err(|error| no_participant(error.into()))?;
+        Ok(Self {
+            _introducer: introducer,
+            inner,
+            _departure: Departure(publisher.clone()),
+            publisher,
+            subscriber,
+        })
     }
 
     /// A new writer. It matches the readers of the topic by itself, some milliseconds later.

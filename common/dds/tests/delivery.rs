@@ -25,7 +25,7 @@ const CHUNK_BYTES: usize = 49_200;
 
 fn join(domain: u16) -> Participant {
     let interfaces = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    Participant::new(&Config { domain, interfaces }).unwrap()
+    Participant::new(&Config { domain, interfaces, peers: vec![] }).unwrap()
 }
 
 /// The next sample that is not a greeting, or what was wrong with it.
@@ -198,9 +198,10 @@ fn the_window_of_a_topic_is_bounded_by_its_cache_and_by_the_kernel() {
 
 #[test]
 fn a_wrong_domain_or_interface_is_named() {
-    let domain = Participant::new(&Config { domain: 232, interfaces: vec![] }).err().unwrap();
+    let domain = Participant::new(&Config { domain: 232, ..Config::default() }).err().unwrap();
     assert_eq!(domain.to_string(), "domain 232 is over 231, the last one whose ports exist");
     let elsewhere = vec![IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1))];
-    let interface = Participant::new(&Config { domain: 17, interfaces: elsewhere }).err().unwrap();
+    let interface =
+        Participant::new(&Config { domain: 17, interfaces: elsewhere, peers: vec![] }).err().unwrap();
     assert!(interface.to_string().starts_with("interface 198.51.100.1 cannot be used: "), "{interface}");
 }

@@ -52,7 +52,7 @@ impl Pauses {
 
     /// A pause longer than this is none of the usual ones.
     fn unusual(self) -> Millis {
-        Millis((self.smoothed + 4 * self.variation).div_ceil(1000)).clamp(STALL, STALL_MAX)
+        Millis((self.smoothed + 4 * self.variation).div_ceil(1000)).clamp(STALL, STALL_FIRST)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The sender's side: what to send next, and to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::sent::{Newest, RoundTrip, Sent, Way};
-use super::{Gaps, LAG, PROBE, PROBE_MAX, Standing};
+use super::{Gaps, HOLD, LAG, PROBE, PROBE_MAX, Standing};
 use crate::id::NodeId;
 use crate::units::{Millis, Timestamp};
 
@@ -44,7 +44,8 @@ struct Progress {
     gaps: Gaps,
     heard: Timestamp,
     complete: bool,
-    repairs: BTreeSet<u32>,
+    /// What it lost, and since when that is known.
+    repairs: BTreeMap<u32, Timestamp>,
     /// Repairs that went to this reader alone and are not confirmed.
     alone: BTreeMap<u32, Sent>,
     newest: Newest,
@@ -98,14 +99,17 @@ impl Outgoing {
     /// When there may be something to send without a receipt: to go on without a reader that lags, or
     /// to ask a silent one.
     pub fn next_wake(&self) -> Option<Timestamp> {
+        let held = self.readers.values().filter_map(|progress| progress.repairs.values().min()).min();
+        let held = held.map(|since| *since + HOLD);
         let open = self.readers.values().filter(|progress| !progress.complete && progress.window > 0);
         if self.cursor() == self.chunks {
-            return open.map(|progress| progress.probe).min();
+            return open.map(|progress| progress.probe).chain(held).min();
         }
         // An only reader is never left behind: what it says next moves the window.
         let many = self.readers.len() > 1;
         open.filter(|progress| many && progress.is_full(self.cursor()))
             .map(|progress| self.moved + progress.lag())
+            .chain(held)
             .min()
     }
 
@@ -140,16 +144,18 @@ impl Outgoing {
     }
 
     fn next_repair(&mut self, now: Timestamp) -> Option<Send> {
-        let needs = |(_, progress): &(&NodeId, &Progress)| !progress.repairs.is_empty();
+        let ripe = |(_, progress): &(&NodeId, &Progress)| {
+            progress.repairs.first_key_value().is_some_and(|(index, since)| self.is_ripe(*index, *since, now))
+        };
         let served = self.served.unwrap_or_default();
         let after = (std::ops::Bound::Excluded(served), std::ops::Bound::Unbounded);
-        let reader = match self.readers.range(after).find(needs) {
+        let reader = match self.readers.range(after).find(ripe) {
             Some((reader, _)) => *reader,
-            None => *self.readers.iter().find(needs)?.0,
+            None => *self.readers.iter().find(ripe)?.0,
         };
         self.served = Some(reader);
-        let index = *self.readers.get(&reader)?.repairs.first()?;
-        let wanting = self.readers.values().filter(|progress| progress.repairs.contains(&index)).count();
+        let index = *self.readers.get(&reader)?.repairs.first_key_value()?.0;
+        let wanting = self.readers.values().filter(|progress| progress.repairs.contains_key(&index)).count();
         if wanting >= 2 && wanting * MANY >= self.readers.len() {
             let sent = self.note(Way::All, now);
             self.sent[index as usize] = sent;
@@ -164,6 +170,12 @@ impl Outgoing {
         progress.repairs.remove(&index);
         progress.alone.insert(index, sent);
         Some(Send::To(reader, index))
+    }
+
+    /// Whether every reader has said if it has the chunk, or was given the time to.
+    fn is_ripe(&self, index: u32, since: Timestamp, now: Timestamp) -> bool {
+        now >= since + HOLD
+            || self.readers.values().all(|progress| progress.complete || progress.gaps.front > index)
     }
 
     fn next_probe(&mut self, now: Timestamp) -> Option<Send> {
@@ -189,7 +201,7 @@ impl Progress {
             gaps: Gaps::default(),
             heard: now,
             complete: false,
-            repairs: BTreeSet::new(),
+            repairs: BTreeMap::new(),
             alone: BTreeMap::new(),
             newest: Newest::default(),
             trip: RoundTrip::default(),
@@ -216,14 +228,15 @@ impl Progress {
         let mut gaps = standing.gaps.clone();
         gaps.front = gaps.front.min(cursor);
         self.confirm(&gaps, sent, now);
-        let overdue = self.trip.overdue();
+        let overdue = if standing.stalled { self.trip.dry() } else { self.trip.overdue() };
         let lost = |index: &u32| {
             let last = self.alone.get(index).copied().unwrap_or(sent[*index as usize]);
             self.newest.is_past(last) || now >= last.at + overdue
         };
         let behind = if standing.stalled { gaps.front..cursor } else { 0..0 };
-        let missing = gaps.missing().take_while(|index| *index < cursor);
-        self.repairs = missing.filter(lost).chain(behind.filter(lost)).take(self.window as usize).collect();
+        let missing = gaps.missing().take_while(|index| *index < cursor).chain(behind);
+        let since = |index: u32| (index, self.repairs.get(&index).copied().unwrap_or(now));
+        self.repairs = missing.filter(lost).take(self.window as usize).map(since).collect();
         self.gaps = gaps;
     }
 

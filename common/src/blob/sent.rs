@@ -72,6 +72,11 @@ impl RoundTrip {
         micros >= self.least
     }
 
+    /// What was sent so long before a reader ran dry is lost: nothing that queued on the way is still to come.
+    pub(super) fn dry(self) -> Millis {
+        Millis((2 * self.least).div_ceil(1000)).clamp(REPEAT, OVERDUE_MAX)
+    }
+
     /// A chunk without a receipt for so long is lost, even if nothing sent after it has arrived.
     pub(super) fn overdue(self) -> Millis {
         let micros = self.smoothed + 4 * self.variation;
@@ -105,5 +110,6 @@ mod tests {
         assert!((Millis(80)..Millis(90)).contains(&trip.overdue()), "{}", trip.overdue());
         trip.note(900_000_000);
         assert_eq!(trip.overdue(), OVERDUE_MAX);
+        assert_eq!(trip.dry(), Millis(160), "the quickest one counts");
     }
 }

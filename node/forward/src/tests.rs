@@ -49,7 +49,7 @@ fn spool(dir: &Path, process: u64) -> Spool {
 
 /// A domain of its own for each test, so that they do not hear each other.
 fn dds(domain: u16) -> dds::Config {
-    dds::Config { domain, interfaces: vec!["127.0.0.1".parse().unwrap()] }
+    dds::Config { domain, interfaces: vec!["127.0.0.1".parse().unwrap()], peers: vec![] }
 }
 
 fn routes(nodes: &[u64]) -> Routes {

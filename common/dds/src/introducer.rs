@@ -1,0 +1,89 @@
+//! Being known where no multicast goes: a thread that announces the participant to hosts from the configuration.
+//!
+//! RustDDS announces itself to a multicast group and to its own host. It answers an announcement of somebody new
+//! by unicast, though, so it is enough that one side of two is told of the other.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::error::DdsError;
+use crate::introduction::{Introduced, discovery_port};
+
+/// Participants of one host that are told: as many as RustDDS looks for on its own host.
+const PARTICIPANTS: u16 = 12;
+
+/// Announcements of RustDDS are ten seconds apart; a peer that missed one is not to wait so long.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Announces a participant for as long as it lives.
+pub(crate) struct Introducer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Introducer {
+    /// Begins; the first announcement is sent at once.
+    pub(crate) fn start(introduced: Introduced, peers: Vec<Ipv4Addr>) -> std::io::Result<Self> {
+        let sockets = peers.into_iter().map(|peer| Ok((peer, UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)));
+        let sockets = sockets.collect::<std::io::Result<Vec<_>>>()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("introductions".into()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                for (peer, socket) in &sockets {
+                    introduce(&introduced, *peer, socket);
+                }
+                thread::park_timeout(PERIOD);
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Introducer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Tells every participant that the host may have. What fails is repeated in a second anyway.
+fn introduce(introduced: &Introduced, peer: Ipv4Addr, socket: &UdpSocket) {
+    let port = |participant| discovery_port(introduced.domain, participant);
+    // Connecting sends nothing: it finds out from which of this host's addresses the peer is reached.
+    let Ok(IpAddr::V4(from)) =
+        socket.connect((peer, port(0))).and_then(|()| socket.local_addr()).map(|at| at.ip())
+    else {
+        return;
+    };
+    let datagram = introduced.datagram(from);
+    for participant in 0..PARTICIPANTS {
+        let to = (peer, port(participant));
+        // A port without a participant refuses; the next one may not.
+        let _ = socket.connect(to).and_then(|()| socket.send(&datagram));
+    }
+}
+
+/// The peers as IPv4 addresses, on interfaces that have no multicast.
+pub(crate) fn check(peers: &[IpAddr], interfaces: &[IpAddr]) -> Result<Vec<Ipv4Addr>, DdsError> {
+    let peers = peers.iter().map(|peer| match peer {
+        IpAddr::V4(peer) => Ok(*peer),
+        IpAddr::V6(_) => Err(DdsError::Peer(*peer)),
+    });
+    let peers = peers.collect::<Result<Vec<_>, _>>()?;
+    for interface in netdev::get_interfaces() {
+        let address = |net: &netdev::ipnet::Ipv4Net| IpAddr::V4(net.addr());
+        let used = |at: &IpAddr| interfaces.is_empty() || interfaces.contains(at);
+        let address = interface.ipv4.iter().map(address).find(used);
+        if let Some(address) = address.filter(|_| interface.is_multicast() && !peers.is_empty()) {
+            return Err(DdsError::Multicast { address, name: interface.name });
+        }
+    }
+    Ok(peers)
+}
