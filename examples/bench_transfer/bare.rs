@@ -124,7 +124,7 @@ fn send(part: &Part, domain: &DomainParticipant, orders: &Receiver<Order>) -> Re
             Order::Go => {
                 let start = now();
                 write(std::mem::take(&mut sample))?;
-                say_done(start, now());
+                say_done(start, now(), None);
             }
             Order::Check => say("ok"),
         }
@@ -173,7 +173,7 @@ fn receive(part: &Part, domain: &DomainParticipant, orders: &Receiver<Order>) ->
                     }
                 }
                 let end = now();
-                if order == Order::Go { say_done(end, end) } else { say("ready") }
+                if order == Order::Go { say_done(end, end, None) } else { say("ready") }
             }
             Order::Check => {
                 for (sender, bytes) in blobs.iter().enumerate() {

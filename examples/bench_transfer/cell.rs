@@ -116,6 +116,9 @@ pub(crate) struct Figure {
     pub(crate) loss_percent: u32,
     /// From the first sender's start to the last receiver's end; none when half of the transfers did not end.
     pub(crate) ms_median: Option<f64>,
+    /// Of it, until the last sender had sealed; only of a system that seals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seal_ms_median: Option<f64>,
     /// Of all processes, for one transfer.
     pub(crate) cpu_s: Option<f64>,
     /// What the senders put on the wire for one transfer; on loopback what everybody did.
@@ -130,7 +133,7 @@ pub(crate) struct Figure {
 
 /// The first line of the table.
 pub(crate) const HEADER: &str = "\
-network    loss pattern        MB system     median ms    CPU ms   MB sent   MB held transfers never";
+network    loss pattern        MB system     median ms of it seal    CPU ms   MB sent   MB held transfers never";
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,8 +145,9 @@ impl fmt::Display for Figure {
         let megabytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / 1e6);
         write!(
             f,
-            "{cell} {:>9} {:>9} {:>9} {:>9} {transfers:>9} {never:>5}",
+            "{cell} {:>9} {:>10} {:>9} {:>9} {:>9} {transfers:>9} {never:>5}",
             or_never(self.ms_median, 2),
+            self.seal_ms_median.map_or_else(|| "-".to_owned(), |seal_ms| format!("{seal_ms:.2}")),
             or_never(self.cpu_s.map(|seconds| seconds * 1000.0), 2),
             or_never(megabytes(self.sent_bytes), 3),
             or_never(megabytes(self.memory_bytes), 1),
@@ -171,6 +175,7 @@ mod tests {
             network: Wire::Mtu1500,
             loss_percent: 1,
             ms_median: None,
+            seal_ms_median: None,
             cpu_s: Some(0.5),
             sent_bytes: Some(70_000),
             memory_bytes: None,

@@ -16,9 +16,6 @@ use crate::cell::Cell;
 use crate::part::Part;
 use crate::site::Site;
 
-/// A transfer that takes longer did not arrive.
-pub(crate) const LIMIT: Millis = Millis(20_000);
-
 /// How long anything may take besides: a start, keys, noise.
 const PATIENCE: Millis = Millis(15_000);
 
@@ -35,6 +32,8 @@ pub(crate) struct Program {
 pub(crate) struct Transfer {
     /// From the first sender's start to the last receiver's end.
     pub(crate) ms: f64,
+    /// Of it, until the last sender had sealed its blob, where blobs are sealed.
+    pub(crate) seal_ms: Option<f64>,
     pub(crate) cpu_s: f64,
     pub(crate) sent_bytes: u64,
 }
@@ -81,8 +80,8 @@ impl<'s> Crew<'s> {
         Ok(crew.hear(crew.all(), "ready", PATIENCE)?.map(|_| crew))
     }
 
-    /// Makes one transfer; `None` when it did not arrive. Then the processes are of no more use.
-    pub(crate) fn transfer(&mut self) -> Result<Option<Transfer>> {
+    /// Makes one transfer; `None` when it did not arrive within the limit. Then the processes are of no more use.
+    pub(crate) fn transfer(&mut self, limit: Millis) -> Result<Option<Transfer>> {
         let all = self.all();
         self.number += 1;
         self.tell(all.clone(), &format!("prepare {}", self.number))?;
@@ -90,13 +89,14 @@ impl<'s> Crew<'s> {
         let (cpu_before, sent_before) = self.count()?;
         self.tell(self.senders..all.end, "go")?;
         self.tell(0..self.senders, "go")?;
-        let Some(done) = self.hear(all.clone(), "done", LIMIT)? else { return Ok(None) };
+        let Some(done) = self.hear(all.clone(), "done", limit)? else { return Ok(None) };
         let (cpu_after, sent_after) = self.count()?;
         self.tell(all.clone(), "check")?;
         self.hear(all, "ok", PATIENCE)?.context("what arrived was not checked in time")?;
-        let micros = micros(&done, self.senders).context("a process did not say when")?;
+        let times = Times::of(&done, self.senders).context("a process did not say when")?;
         Ok(Some(Transfer {
-            ms: micros as f64 / 1000.0,
+            ms: times.micros as f64 / 1000.0,
+            seal_ms: times.seal_micros.map(|micros| micros as f64 / 1000.0),
             cpu_s: cpu_after - cpu_before,
             sent_bytes: sent_after - sent_before,
         }))
@@ -148,18 +148,28 @@ impl<'s> Crew<'s> {
     }
 }
 
-/// From the first start of a sender to the last end of a receiver.
-fn micros(done: &[String], senders: usize) -> Option<u64> {
-    let times: Option<Vec<(u64, u64)>> = done
-        .iter()
-        .map(|said| {
-            said.split_once(' ').and_then(|(start, end)| Some((start.parse().ok()?, end.parse().ok()?)))
+/// What the answers to `go` tell together.
+#[derive(Debug, PartialEq, Eq)]
+struct Times {
+    /// From the first start of a sender to the last end of a receiver.
+    micros: u64,
+    /// From the first start of a sender to the last that had sealed.
+    seal_micros: Option<u64>,
+}
+
+impl Times {
+    fn of(done: &[String], senders: usize) -> Option<Self> {
+        let numbers = |said: &String| said.split(' ').map(|number| number.parse().ok()).collect();
+        let times = done.iter().map(numbers).collect::<Option<Vec<Vec<u64>>>>()?;
+        let (senders, receivers) = times.split_at_checked(senders)?;
+        let start = senders.iter().filter_map(|times| times.first()).min()?;
+        let end = receivers.iter().filter_map(|times| times.get(1)).max()?;
+        let sealed = senders.iter().filter_map(|times| times.get(2)).max();
+        Some(Self {
+            micros: end.checked_sub(*start)?,
+            seal_micros: sealed.and_then(|sealed| sealed.checked_sub(*start)),
         })
-        .collect();
-    let times = times?;
-    let (senders, receivers) = times.split_at_checked(senders)?;
-    let start = senders.iter().map(|(start, _)| *start).min()?;
-    receivers.iter().map(|(_, end)| *end).max()?.checked_sub(start)
+    }
 }
 
 impl Worker {
@@ -204,8 +214,12 @@ mod tests {
     #[test]
     fn a_transfer_lasts_from_the_first_start_to_the_last_end() {
         let done = |times: &[&str]| times.iter().map(|time| (*time).to_owned()).collect::<Vec<_>>();
-        assert_eq!(micros(&done(&["10 90", "12 15", "11 20", "11 30"]), 2), Some(20));
-        assert_eq!(micros(&done(&["10 90", "x 1"]), 1), None);
-        assert_eq!(micros(&done(&["10 90"]), 2), None);
+        let times = |times: &[&str], senders| Times::of(&done(times), senders);
+        let plain = Times { micros: 20, seal_micros: None };
+        assert_eq!(times(&["10 90", "12 15", "11 20", "11 30"], 2), Some(plain));
+        let sealed = Times { micros: 40, seal_micros: Some(5) };
+        assert_eq!(times(&["11 90 13", "10 80 15", "11 50"], 2), Some(sealed));
+        assert_eq!(times(&["10 90", "x 1"], 1), None);
+        assert_eq!(times(&["10 90"], 2), None);
     }
 }

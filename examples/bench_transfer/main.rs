@@ -27,6 +27,7 @@ use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
+use common::units::Millis;
 use edge::Format;
 
 use cell::{Cell, NETWORKS, System, word};
@@ -52,6 +53,9 @@ struct Options {
     /// Round trips of control messages.
     #[arg(long, default_value_t = 10_000)]
     round_trips: usize,
+    /// Seconds after which a transfer is taken never to arrive.
+    #[arg(long, default_value_t = 20)]
+    limit_s: u64,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -107,7 +111,7 @@ fn play(args: &[String]) -> Result<()> {
 }
 
 fn measure(options: &Options) -> Result<()> {
-    let Options { only, round_trips, format } = options;
+    let Options { only, round_trips, limit_s, format } = options;
     let cells = NETWORKS.map(|network| {
         let mut cells = Cell::all_over(network);
         cells.retain(|cell| is_chosen(cell, only));
@@ -124,7 +128,7 @@ fn measure(options: &Options) -> Result<()> {
     }
     for cells in cells.iter().filter(|cells| !cells.is_empty()) {
         match Site::new(cells[0].wire) {
-            Ok(site) => measure_all(cells, &site, cyclone.as_ref(), &screen)?,
+            Ok(site) => measure_all(cells, &site, (cyclone.as_ref(), Millis(limit_s * 1000)), &screen)?,
             Err(error) => screen.note(&error.context(format!("{} is left out", word(cells[0].wire)))),
         }
     }
@@ -137,14 +141,19 @@ fn measure(options: &Options) -> Result<()> {
 }
 
 /// The cells of one network.
-fn measure_all(cells: &[Cell], site: &Site, cyclone: Option<&Program>, screen: &Screen) -> Result<()> {
+fn measure_all(
+    cells: &[Cell],
+    site: &Site,
+    (cyclone, limit): (Option<&Program>, Millis),
+    screen: &Screen,
+) -> Result<()> {
     for cell in cells {
         screen.begin(cell.to_string());
         let args = vec![PART.to_owned(), word(cell.system)];
         let own = Program { path: std::env::current_exe()?.into(), args, environment: |_| Vec::new() };
         let program = if cell.system == System::Cyclonedds { cyclone } else { Some(&own) };
         if let Some(program) = program {
-            match measure::measure(cell, site, program) {
+            match measure::measure(cell, site, program, limit) {
                 Ok(figure) => screen.show(&figure)?,
                 Err(error) => screen.note(&error.context(cell.to_string())),
             }

@@ -33,7 +33,7 @@ const fn most(bytes: usize) -> usize {
 }
 
 /// Makes the transfers of a cell.
-pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program) -> Result<Figure> {
+pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program, limit: Millis) -> Result<Figure> {
     let mut arrived: Vec<Transfer> = Vec::new();
     let (mut never, mut memory_bytes) = (0, None);
     let mut ready = None;
@@ -44,7 +44,7 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program) -> Result<Fig
         }
         let mut crew = match ready.take() {
             Some(crew) => crew,
-            None => match warm_up(cell, site, program)? {
+            None => match warm_up(cell, site, program, limit)? {
                 Some(crew) => crew,
                 None => {
                     never = NEVER;
@@ -52,7 +52,7 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program) -> Result<Fig
                 }
             },
         };
-        if let Some(transfer) = crew.transfer()? {
+        if let Some(transfer) = crew.transfer(limit)? {
             arrived.push(transfer);
             memory_bytes = memory_bytes.max(Some(crew.memory_bytes()?));
             ready = Some(crew);
@@ -71,6 +71,7 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program) -> Result<Fig
         network: wire,
         loss_percent,
         ms_median: of(|transfer| transfer.ms),
+        seal_ms_median: median(arrived.iter().filter_map(|transfer| transfer.seal_ms)),
         cpu_s: of(|transfer| transfer.cpu_s),
         sent_bytes: of(|transfer| transfer.sent_bytes as f64).map(|bytes| bytes as u64),
         memory_bytes,
@@ -80,12 +81,12 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program) -> Result<Fig
 }
 
 /// Processes that have made their first transfers, over a network that loses nothing yet.
-fn warm_up<'s>(cell: &Cell, site: &'s Site, program: &Program) -> Result<Option<Crew<'s>>> {
+fn warm_up<'s>(cell: &Cell, site: &'s Site, program: &Program, limit: Millis) -> Result<Option<Crew<'s>>> {
     site.lose(0)?;
     for _ in 0..STARTS {
         let Some(mut crew) = Crew::start(cell, site, program)? else { continue };
         for _ in 0..WARM_UP {
-            if crew.transfer()?.is_none() {
+            if crew.transfer(limit)?.is_none() {
                 return Ok(None);
             }
         }

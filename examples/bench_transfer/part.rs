@@ -5,7 +5,7 @@
 //! | (it is started) | `here CARD`: how the others reach it |
 //! | `meet CARD..` | `ready` when it has met them; the cards of all, senders first |
 //! | `prepare N` | `ready` when all is made that transfer N begins with |
-//! | `go` | `done START END` when its end of the transfer is over, in microseconds of the clock they share |
+//! | `go` | `done START END` when its end of the transfer is over, in microseconds of the clock they share; with a third one if it sealed: when it had |
 //! | `check` | `ok` when what arrived is what was sent |
 //! | (the end of stdin) | it ends |
 //!
@@ -112,8 +112,9 @@ pub(crate) fn say(answer: &str) {
 }
 
 /// Answers `go`.
-pub(crate) fn say_done(start: Timestamp, end: Timestamp) {
-    say(&format!("done {} {}", start.0, end.0));
+pub(crate) fn say_done(start: Timestamp, end: Timestamp, sealed: Option<Timestamp>) {
+    let sealed = sealed.map(|sealed| format!(" {}", sealed.0)).unwrap_or_default();
+    say(&format!("done {} {}{sealed}", start.0, end.0));
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ fn send(part: &Part, orders: &Receiver<Order>) -> Result<()> {
                 for _ in &others {
                     all_sent.recv()??;
                 }
-                say_done(start, now());
+                say_done(start, now(), None);
             }
             Order::Check => say("ok"),
             Order::Meet(_) => bail!("they have met"),
@@ -106,7 +106,7 @@ fn receive(part: &Part, orders: &Receiver<Order>) -> Result<()> {
                 for _ in &blobs {
                     end = end.max(arrived.recv()??);
                 }
-                say_done(end, end);
+                say_done(end, end, None);
             }
             Order::Check => {
                 for (sender, blob) in &blobs {

@@ -96,6 +96,7 @@ struct Coordinator<'p> {
     noise: Noise,
     random: ChaCha20Rng,
     start: Option<Timestamp>,
+    sealed: Option<Timestamp>,
     end: Option<Timestamp>,
     out: Vec<Dispatch>,
 }
@@ -119,6 +120,7 @@ pub(super) async fn run(part: &Part, mut orders: UnboundedReceiver<Order>) -> Re
         noise: Noise::new(),
         random: entropy()?,
         start: None,
+        sealed: None,
         end: None,
         out: Vec::new(),
     };
@@ -201,6 +203,7 @@ impl Coordinator<'_> {
         let sealer = Sealer { identity: &self.cast.coordinator, subject, next_package: None, buffer };
         let blob = Blob { number: self.number, sender: 0, bytes: self.part.bytes };
         let sealed = sealer.seal_to_group(&self.noise.plain(blob), &epoch.root, &mut self.random)?;
+        self.sealed = Some(now());
         let members = members.try_into().map_err(|_| anyhow::anyhow!("too many nodes"))?;
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
         let announcement = Announcement {
@@ -279,7 +282,7 @@ impl Coordinator<'_> {
     /// Once the order was given, and all is done.
     fn say_done(&mut self) {
         if let (Some(start), Some(end)) = (self.start, self.end) {
-            say_done(start, end);
+            say_done(start, end, self.sealed);
             self.start = None;
         }
     }

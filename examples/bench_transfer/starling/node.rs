@@ -93,6 +93,7 @@ struct Node<'p> {
     noise: Noise,
     random: ChaCha20Rng,
     start: Option<Timestamp>,
+    sealed: Option<Timestamp>,
     end: Option<Timestamp>,
 }
 
@@ -115,6 +116,7 @@ pub(super) async fn run(part: &Part, mut orders: UnboundedReceiver<Order>) -> Re
         noise: Noise::new(),
         random: entropy()?,
         start: None,
+        sealed: None,
         end: None,
     };
     let believe =
@@ -188,6 +190,7 @@ impl Node<'_> {
         let sealer = Sealer { identity, subject, next_package: None, buffer };
         let blob = Blob { number: self.number, sender: self.part.index, bytes: self.part.bytes };
         let (sealed, _) = sealer.seal_to_one(&self.noise.plain(blob), &package, &mut self.random)?;
+        self.sealed = Some(now());
         let upload = Upload::new(sealed, self.cast.coordinator.node_id(), now());
         self.stage = Stage::Uploading(pair, upload);
         self.on_tick(link);
@@ -325,7 +328,7 @@ impl Node<'_> {
     /// Once the order was given, and all is done.
     fn say_done(&mut self) {
         if let (Some(start), Some(end)) = (self.start, self.end) {
-            say_done(start, end);
+            say_done(start, end, self.sealed);
             self.start = None;
         }
     }
