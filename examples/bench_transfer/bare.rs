@@ -28,6 +28,10 @@ const GREET: Duration = Duration::from_millis(50);
 /// The number of a transfer and of its sender, before the blob.
 const HEAD: usize = 16;
 
+/// Samples that a reader keeps of all senders together: without a key they share one history, and with room for one
+/// sample of each, eight at once did not all arrive.
+const KEPT: usize = 64;
+
 /// Bytes as they are.
 struct Raw;
 
@@ -75,7 +79,7 @@ pub(crate) fn run(part: &Part, orders: &Receiver<Order>) -> Result<()> {
     if part.sends { send(part, &domain, orders) } else { receive(part, &domain, orders) }
 }
 
-/// A reader keeps the last sample of each sender: without a key they share one history.
+/// Of a sender and of a reader, with the history that it keeps.
 fn qos(depth: usize) -> QosPolicies {
     QosPolicyBuilder::new()
         .reliability(Reliability::Reliable { max_blocking_time: rustdds::Duration::ZERO })
@@ -140,7 +144,7 @@ fn message(number: u64, sender: usize, mut bytes: Vec<u8>) -> Bytes {
 }
 
 fn receive(part: &Part, domain: &DomainParticipant, orders: &Receiver<Order>) -> Result<()> {
-    let qos = qos(part.senders);
+    let qos = qos(KEPT);
     let subscriber = domain.create_subscriber(&qos).map_err(|error| anyhow!("no subscriber: {error}"))?;
     let topic = topic(domain, &qos)?;
     let reader: SimpleDataReader<Vec<u8>, Raw> = subscriber

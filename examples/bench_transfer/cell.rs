@@ -94,7 +94,7 @@ impl Cell {
 }
 
 /// The word that stands for a value in options, tables and JSON.
-pub(crate) fn word(value: impl ValueEnum) -> String {
+pub(crate) fn word(value: impl ValueEnum + Copy) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

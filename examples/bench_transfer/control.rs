@@ -68,7 +68,8 @@ pub(crate) struct RoundTrips {
     system: &'static str,
     delivery: Kind,
     message_bytes: usize,
-    round_trips: usize,
+    #[serde(rename = "round_trips")]
+    count: usize,
     us_median: u64,
     us_p99: u64,
     lost: usize,
@@ -79,9 +80,9 @@ pub(crate) const HEADER: &str = "control messages    bytes round trips median us
 
 impl fmt::Display for RoundTrips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { delivery, message_bytes, round_trips, us_median, us_p99, lost, .. } = self;
+        let Self { delivery, message_bytes, count, us_median, us_p99, lost, .. } = self;
         let delivery = word(*delivery);
-        write!(f, "{delivery:<19} {message_bytes:>5} {round_trips:>11} {us_median:>9} {us_p99:>9} {lost:>5}")
+        write!(f, "{delivery:<19} {message_bytes:>5} {count:>11} {us_median:>9} {us_p99:>9} {lost:>5}")
     }
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn measure(round_trips: usize, mut show: impl FnMut(&RoundTrips) -> R
             system: "starling",
             delivery: *kind,
             message_bytes: BYTES,
-            round_trips,
+            count: round_trips,
             us_median,
             us_p99,
             lost: lost as usize,
@@ -170,17 +171,14 @@ async fn ask(
             while !reader.next().await?.body.starts_with(&number.to_le_bytes()) {}
             Ok::<(), dds::DdsError>(())
         });
-        match answered.await {
-            Ok(answered) => {
-                answered?;
-                times.push(now().micros_since(start));
-                in_a_row = 0;
-            }
-            Err(_) => {
-                in_a_row += 1;
-                ensure!(in_a_row < LOST_MAX, "nobody answers");
-                lost += usize::from(times.len() >= WARM_UP);
-            }
+        if let Ok(answered) = answered.await {
+            answered?;
+            times.push(now().micros_since(start));
+            in_a_row = 0;
+        } else {
+            in_a_row += 1;
+            ensure!(in_a_row < LOST_MAX, "nobody answers");
+            lost += usize::from(times.len() >= WARM_UP);
         }
     }
     times.drain(..WARM_UP);

@@ -42,15 +42,12 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program, limit: Millis
         if now() >= enough_at && arrived.len() >= LEAST {
             break;
         }
-        let mut crew = match ready.take() {
-            Some(crew) => crew,
-            None => match warm_up(cell, site, program, limit)? {
-                Some(crew) => crew,
-                None => {
-                    never = NEVER;
-                    break;
-                }
-            },
+        if ready.is_none() {
+            ready = warm_up(cell, site, program, limit)?;
+        }
+        let Some(mut crew) = ready.take() else {
+            never = NEVER;
+            break;
         };
         if let Some(transfer) = crew.transfer(limit)? {
             arrived.push(transfer);

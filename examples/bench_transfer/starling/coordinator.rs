@@ -78,9 +78,9 @@ impl Readers {
 /// What is going on.
 enum Exchange {
     Nothing,
-    Taking { epoch: Epoch, uplink: Uplink, arrived: usize },
+    Taking { epoch: Epoch, uplink: Box<Uplink>, arrived: usize },
     Offering { epoch: Epoch, members: Vec<Member> },
-    Sending { epoch: Epoch, downlink: Downlink },
+    Sending { epoch: Epoch, downlink: Box<Downlink> },
 }
 
 struct Coordinator<'p> {
@@ -185,6 +185,7 @@ impl Coordinator<'_> {
             let Transfer { window_chunks, uploads_bytes, .. } = self.transfer;
             let bytes = self.part.bytes as u64;
             let uplink = Uplink::new(EpochId(number), bytes, window_chunks, uploads_bytes, buffers);
+            let uplink = Box::new(uplink);
             self.exchange = Exchange::Taking { epoch, uplink, arrived: 0 };
         }
     }
@@ -217,7 +218,7 @@ impl Coordinator<'_> {
         };
         let announcement = Signed::seal(&self.cast.coordinator, Label::Announce, &announcement);
         self.link.announcements.write(&RUN.0, &announcement)?;
-        let downlink = Downlink::new(sealed, &epoch, self.transfer.window_chunks, now());
+        let downlink = Box::new(Downlink::new(sealed, &epoch, self.transfer.window_chunks, now()));
         self.exchange = Exchange::Sending { epoch, downlink };
         self.send();
         Ok(())
