@@ -2,4 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
 
+mod faults;
+mod fleet;
+mod intruder;
 mod network;
+mod parts;
+mod runs;
+mod wrong;

@@ -24,6 +24,13 @@ const NONBLOCK: i32 = 0o4000;
 /// The largest frame, in bytes: 64 kB before the kernel cuts it, and what `virtio_net` puts before it.
 const FRAME_BYTES_MAX: usize = 70_000;
 
+/// What `virtio_net` puts before a frame, and what Ethernet puts before a packet.
+const VIRTIO_BYTES: usize = 10;
+const ETHERNET_BYTES: usize = 14;
+
+/// Bytes of a packet that a link carries.
+const MTU: usize = 1500;
+
 /// What may be on the way in one direction, in bytes: 2 s of 100 Mbit/s. What comes then is lost.
 const ON_THE_WAY_BYTES_MAX: usize = 25_000_000;
 
@@ -88,7 +95,7 @@ impl Way {
         while let Some((_, frame)) = self.waiting.pop_front_if(|(due, _)| *due <= now) {
             self.waiting_bytes -= frame.len();
             // A frame that finds no room is lost, as in a switch.
-            let _ = to.write(&frame);
+            fragments(&frame, |fragment| drop(to.write(fragment)));
         }
         // Nothing there is an error too; when the cable is broken for good, the test sees that nothing comes.
         while let Ok(read) = from.read(&mut self.frame) {
@@ -106,12 +113,38 @@ impl Default for Way {
     }
 }
 
+/// Hands on a frame as a link of MTU 1500 carries it. A `macvtap` puts the fragments of multicast datagrams together
+/// (`ip_check_defrag` in `macvlan_handle_frame`); here they are taken apart again, as RFC 791, section 3.2 says.
+fn fragments(frame: &[u8], mut hand_on: impl FnMut(&[u8])) {
+    let Some((front, packet)) = frame.split_at_checked(VIRTIO_BYTES + ETHERNET_BYTES) else { return };
+    let header_bytes = packet.first().map_or(0, |byte| usize::from(byte & 15) * 4);
+    let is_ip = front.ends_with(&[8, 0]) && header_bytes >= 20;
+    let Some((header, payload)) = packet.split_at_checked(header_bytes) else { return };
+    if packet.len() <= MTU || !is_ip {
+        return hand_on(frame);
+    }
+    let room = (MTU - header_bytes) / 8 * 8;
+    for (index, piece) in payload.chunks(room).enumerate() {
+        let offset = index * room;
+        let more = u16::from(offset + piece.len() < payload.len()) << 13;
+        let mut header = header.to_vec();
+        header[2..4].copy_from_slice(&((header_bytes + piece.len()) as u16).to_be_bytes());
+        header[6..8].copy_from_slice(&(more | (offset / 8) as u16).to_be_bytes());
+        header[10..12].fill(0);
+        let sum: u32 = header.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+        let sum = (sum & 0xffff) + (sum >> 16);
+        header[10..12].copy_from_slice(&(!(sum + (sum >> 16)) as u16).to_be_bytes());
+        hand_on(&[front, &header, piece].concat());
+    }
+}
+
 /// The frames of an interface as a file.
 fn end(switch: &str, interface: &str, kind: &str, port: &str) -> Result<File> {
     let name = format!("{kind}-{port}");
     let add =
         format!("link add link {interface} name {name} txqueuelen {TAP_FRAMES} type macvtap mode passthru\n");
-    batch(switch, &format!("{add}link set {name} allmulticast on up\n")).context("a delay needs `macvtap`")?;
+    batch(switch, &format!("{add}link set {name} allmulticast on up\n"))
+        .context("a delay needs `macvtap`")?;
     let show = format!("cat /sys/class/net/{name}/tap*/dev");
     let number = succeed(Command::new("ip").args(["netns", "exec", switch, "sh", "-c", &show]), "")?;
     let (major, minor) = number.trim().split_once(':').context("a device has two numbers")?;
