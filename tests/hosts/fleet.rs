@@ -18,6 +18,9 @@ use crate::parts::{KEPT_FILE, Part, SLOW_FILE, added, play};
 /// Fleets take turns: side by side they would take the processor from each other.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// How often the coordinator is asked when none answers.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// A coordinator on host 0, and node `n` (from 1) on host `n`.
 pub(crate) struct Fleet {
     // Dropped in this order: the programs, their network, their files, the turn.
@@ -202,8 +205,7 @@ impl Fleet {
     fn watch<T>(&self, what: &str, mut found: impl FnMut(&View) -> Option<T>) -> T {
         let folder = self.at("coordinator");
         let mut last = String::new();
-        let patience = Duration::from_millis(PATIENCE.0.into());
-        let watched = self.runtime.block_on(tokio::time::timeout(patience, async {
+        let search = async {
             loop {
                 if let Ok(Some(mut client)) = Client::ask(&folder, &Request::Watch).await {
                     while let Ok(Some(Reply::View(view))) = client.next().await {
@@ -213,10 +215,12 @@ impl Fleet {
                         last = format!("{view:#?}");
                     }
                 }
-                let soon = tokio::time::timeout(Duration::from_millis(10), std::future::pending::<()>());
-                let _ = soon.await;
+                // No coordinator, or one that has just gone: soon again.
+                let _ = tokio::time::timeout(AGAIN, std::future::pending::<()>()).await;
             }
-        }));
+        };
+        let patience = Duration::from_millis(PATIENCE.0.into());
+        let watched = self.runtime.block_on(async { tokio::time::timeout(patience, search).await });
         watched.unwrap_or_else(|_| panic!("waited for: {what}\n{last}\n{}", self.logs()))
     }
 
