@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use common::units::Millis;
 
 /// How long a thing that has to come may take: far longer than it does on a slow machine.
-const PATIENCE: Millis = Millis(60_000);
+pub const PATIENCE: Millis = Millis(60_000);
 
 /// Where cargo put the programs; `None` when they were not built, as in a run of this package alone.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -111,7 +112,8 @@ pub fn wait_until(mut so: impl FnMut() -> bool, why: impl Fn() -> String) {
     let until = edge::now() + PATIENCE;
     while !so() {
         assert!(edge::now() < until, "{}", why());
-        std::thread::yield_now();
+        // Between two looks others may use the processor.
+        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 

@@ -33,7 +33,7 @@ const NOT_OURS: [&str; 6] =
     [".git", "demo-output", "target", "tests/fuzz/artifacts", "tests/fuzz/corpus", "tests/fuzz/target"];
 
 /// Names and endings of the text files that people write.
-const TEXT_ENDINGS: [&str; 7] = [".rs", ".md", ".toml", ".idl", ".lock", "/run", ".gitignore"];
+const TEXT_ENDINGS: [&str; 8] = [".c", ".rs", ".md", ".toml", ".idl", ".lock", "/run", ".gitignore"];
 
 /// The whole repository.
 pub(super) struct House {

@@ -1,0 +1,11 @@
+//! Real programs on hosts of their own, in network namespaces: what a run survives.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
+mod faults;
+mod fleet;
+mod intruder;
+mod network;
+mod parts;
+mod runs;
+mod wrong;
