@@ -138,21 +138,26 @@ impl Engine {
         self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
     }
 
-    /// Takes what a node says of itself.
-    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    /// Takes what a node says of itself; returns where it reads, when that is believed and new.
+    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let told = match self.members.on_presence(bytes, now) {
             Ok(told) => told,
-            Err(error) => return out.push(Output::Note(format!("ignored presence: {error}"))),
+            Err(error) => {
+                out.push(Output::Note(format!("ignored presence: {error}")));
+                return None;
+            }
         };
-        let (Told::Arrived(node) | Told::Returned(node) | Told::Goes(node)) = told else { return };
+        let (Told::Arrived(node) | Told::Returned(node) | Told::Goes(node)) = told else { return None };
         let arrived = told == Told::Arrived(node);
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
         }
-        let Some(member) = self.members.present(node) else { return };
+        let member = self.members.present(node)?;
+        let mailbox = member.mailbox;
         let declined = (member.activity == Activity::Declining).then_some(member.epoch);
         self.on_active(now, out, |active, context| active.on_node(node, arrived, declined, context));
         self.greet(now, out);
+        Some(mailbox)
     }
 
     /// Takes a receipt that `node` wrote for a model, if it did.

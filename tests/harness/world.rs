@@ -231,7 +231,9 @@ impl World {
                 self.node(index, |node, now, out| node.on_trained(&trained, now, out));
             }
             Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
-                NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
+                NodeDatagram::Hello(bytes) => {
+                    node.on_coordinator(bytes, now, out);
+                }
                 NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
                 NodeDatagram::Chunk(blob, index, bytes) => {
                     node.on_model_chunk(*blob, *index, bytes, now, out);
@@ -241,7 +243,9 @@ impl World {
             Arrival::ToCoordinator(datagram) => {
                 let mut out = Vec::new();
                 match &datagram {
-                    CoordinatorDatagram::Presence(bytes) => self.engine.on_presence(bytes, now, &mut out),
+                    CoordinatorDatagram::Presence(bytes) => {
+                        self.engine.on_presence(bytes, now, &mut out);
+                    }
                     CoordinatorDatagram::Receipt(blob, node, bytes) => {
                         self.engine.on_model_receipt(*blob, *node, bytes, now, &mut out);
                     }

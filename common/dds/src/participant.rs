@@ -30,7 +30,7 @@ pub struct Config {
 /// peers are told.
 pub struct Participant {
     // Dropped in this order: the second watches the first go.
-    inner: DomainParticipant,
+    pub(crate) inner: DomainParticipant,
     _departure: Departure,
     publisher: Publisher,
     subscriber: Subscriber,
