@@ -95,6 +95,8 @@ pub struct World {
     pub notes: Vec<String>,
     /// The models that nodes were given to keep.
     pub kept: BTreeMap<usize, Vec<f32>>,
+    /// Until then, whoever carries chunks of models and pieces of updates alters a byte of each.
+    pub altered_until: Timestamp,
     /// Every byte that crossed the network, for looking into.
     pub wire: Vec<Vec<u8>>,
     scene: Scene,
@@ -148,6 +150,7 @@ impl World {
             end: None,
             notes: Vec::new(),
             kept: BTreeMap::new(),
+            altered_until: now,
             wire: Vec::new(),
             scene,
             random,
@@ -359,7 +362,11 @@ impl World {
         | NodeDatagram::Receipt(_, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
-            self.at(at, Arrival::ToNode(index, datagram.clone()));
+            let mut datagram = datagram.clone();
+            if let NodeDatagram::Chunk(_, _, bytes) = &mut datagram {
+                self.alter(bytes);
+            }
+            self.at(at, Arrival::ToNode(index, datagram));
         }
     }
 
@@ -369,7 +376,18 @@ impl World {
         | CoordinatorDatagram::Update(_, _, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
-            self.at(at, Arrival::ToCoordinator(datagram.clone()));
+            let mut datagram = datagram.clone();
+            if let CoordinatorDatagram::Update(_, _, bytes) = &mut datagram {
+                self.alter(bytes);
+            }
+            self.at(at, Arrival::ToCoordinator(datagram));
+        }
+    }
+
+    fn alter(&mut self, bytes: &mut [u8]) {
+        if self.now < self.altered_until && !bytes.is_empty() {
+            let at = self.random.next_u32() as usize % bytes.len();
+            bytes[at] ^= 1 << (self.random.next_u32() % 8);
         }
     }
 
