@@ -1,7 +1,7 @@
 //! `relay.toml`.
 
+use core::net::SocketAddr;
 use std::fmt;
-use std::net::SocketAddr;
 
 use common::known::{self, Known};
 use common::limits::NAME_BYTES_MAX;

@@ -138,7 +138,7 @@ pub async fn relay(dir: &Path) -> Result<()> {
             _ = interrupt.recv() => break,
             Some((sample, writer)) = relay.samples.recv() => {
                 if relay.site.is_carried(writer) {
-                    relay.heard = now();
+                    (relay.heard, relay.deaf_after) = (now(), DEAF);
                     relay.hub.on_sample(Side::Site, &sample, now());
                 }
             }
