@@ -10,6 +10,7 @@ mod headed;
 pub mod model;
 pub mod presence;
 pub mod receipt;
+pub mod relay;
 mod signed;
 pub mod update;
 

@@ -1,6 +1,7 @@
 //! The `coordinator` command.
 
 mod model;
+mod relay;
 mod run;
 
 use std::ffi::OsString;
@@ -43,6 +44,10 @@ enum Command {
     /// List and export models.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Make a folder for a relay, which joins two or more sites.
+    RelayInit(relay::RelayInit),
+    /// Join this site to others until SIGTERM or Ctrl-C. A folder of its own: see `relay-init`.
+    Relay,
 }
 
 #[derive(Args)]
@@ -81,6 +86,8 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Serve => runtime.block_on(driver::serve(dir)).map(|()| ExitCode::SUCCESS),
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
+        Command::RelayInit(options) => relay::init(dir, options),
+        Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -1,4 +1,8 @@
-//! The two configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
+//! The configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
+
+mod relay;
+
+pub use relay::{Place, RelayConfig};
 
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
 use common::message::model::Plan;

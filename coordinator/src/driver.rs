@@ -1,7 +1,10 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
 mod link;
+mod relay;
 mod shown;
+
+pub use relay::relay;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -152,7 +155,11 @@ impl Driver {
     fn on_incoming(&mut self, incoming: Incoming) {
         let out = &mut self.fresh;
         match incoming {
-            Incoming::Presence(body) => self.engine.on_presence(&body, now(), out),
+            Incoming::Presence { body, writer } => {
+                if let Some(mailbox) = self.engine.on_presence(&body, now(), out) {
+                    self.link.on_hello(mailbox, writer);
+                }
+            }
             Incoming::Receipt { blob, node, body } => {
                 self.engine.on_model_receipt(blob, node, &body, now(), out);
             }

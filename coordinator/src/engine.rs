@@ -143,17 +143,24 @@ impl Engine {
         self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
     }
 
-    /// Takes what a node says of itself.
-    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    /// Takes what a node says of itself; returns where it reads, when that is believed and new.
+    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let told = match self.members.on_presence(bytes, now) {
             Ok(told) => told,
-            Err(error) => return out.push(Output::Note(format!("ignored presence: {error}"))),
+            Err(error) => {
+                out.push(Output::Note(format!("ignored presence: {error}")));
+                return None;
+            }
         };
         let node = match told {
-            Told::Stale => return,
-            Told::Left(node) => return self.lose(node, "it was stopped", now, out),
+            Told::Stale => return None,
+            Told::Left(node) => {
+                self.lose(node, "it was stopped", now, out);
+                return None;
+            }
             Told::Hangs(node) => {
-                return self.on_active(now, out, |active, context| active.on_hanging(node, context));
+                self.on_active(now, out, |active, context| active.on_hanging(node, context));
+                return None;
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
         };
@@ -162,10 +169,12 @@ impl Engine {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
             self.on_active(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
         }
-        let Some(member) = self.members.present(node) else { return };
+        let member = self.members.present(node)?;
+        let mailbox = member.mailbox;
         let declined = (member.activity == Activity::Declining).then_some(member.epoch);
         self.on_active(now, out, |active, context| active.on_node(node, arrived, declined, context));
         self.greet(now, out);
+        Some(mailbox)
     }
 
     /// The tether ended of a process of this host that had given this presence.

@@ -18,10 +18,13 @@ use common::crypto::Identity;
 use common::known::{self, Known};
 use edge::file::{self, write_new};
 
-use crate::config::CoordinatorConfig;
+use crate::config::{CoordinatorConfig, RelayConfig};
 
 /// The configuration file that `init` writes, with every key explained.
 pub const SAMPLE_CONFIG: &str = include_str!("../samples/coordinator.toml");
+
+/// The configuration file that `relay-init` writes, with every key explained.
+pub const SAMPLE_RELAY_CONFIG: &str = include_str!("../samples/relay.toml");
 
 const ALLOWED_HEADER: &str = "\
 # Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed.
@@ -30,6 +33,9 @@ const ALLOWED_HEADER: &str = "\
 
 /// What to do where a file is missing.
 const REMEDY: &str = "`coordinator init` makes a folder with all files";
+
+/// What to do where a file of a relay is missing.
+const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all files";
 
 /// What a coordinator's folder holds, read and checked.
 #[derive(Debug)]
@@ -52,9 +58,7 @@ impl Folder {
         let config_path = dir.join("coordinator.toml");
         let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
-        let identity_path = dir.join("identity.pem");
-        let identity = Identity::from_pkcs8_pem(&file::read(&identity_path, REMEDY)?)
-            .with_context(|| identity_path.display().to_string())?;
+        let identity = read_identity(dir, REMEDY)?;
         let allowed_path = dir.join("allowed-nodes");
         let allowed = known::parse(&file::read(&allowed_path, REMEDY)?)
             .with_context(|| allowed_path.display().to_string())?;
@@ -67,12 +71,54 @@ impl Folder {
     ///
     /// When a file exists or cannot be written.
     pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
-        write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)?;
+        write_identity(dir, identity)?;
         write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
         write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)
     }
+}
+
+/// What a relay's folder holds, read and checked: `relay.toml`, `identity.pem` and `identity.pub`.
+#[derive(Debug)]
+pub struct RelayFolder {
+    /// `relay.toml`.
+    pub config: RelayConfig,
+    /// `identity.pem`.
+    pub identity: Identity,
+}
+
+impl RelayFolder {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    ///
+    /// Each names the file and, where there is one, the line or key.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let config_path = dir.join("relay.toml");
+        let config = RelayConfig::parse(&file::read(&config_path, RELAY_REMEDY)?)
+            .with_context(|| config_path.display().to_string())?;
+        Ok(Self { config, identity: read_identity(dir, RELAY_REMEDY)? })
+    }
+
+    /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// When a file exists or cannot be written.
+    pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
+        write_identity(dir, identity)?;
+        write_new(&dir.join("relay.toml"), config.as_bytes(), 0o644)
+    }
+}
+
+fn read_identity(dir: &Path, remedy: &str) -> Result<Identity> {
+    let path = dir.join("identity.pem");
+    Identity::from_pkcs8_pem(&file::read(&path, remedy)?).with_context(|| path.display().to_string())
+}
+
+fn write_identity(dir: &Path, identity: &Identity) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
+    write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod exchange;
 pub mod folder;
 pub mod members;
+pub mod relay;
 pub mod round;
 pub mod store;
 pub mod strategy;

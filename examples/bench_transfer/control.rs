@@ -128,8 +128,11 @@ pub(crate) fn measure(round_trips: usize, mut show: impl FnMut(&RoundTrips) -> R
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let [role, kind, round_trips, domain] = args else { bail!("a part has 4 arguments") };
     let kind = Kind::from_str(kind, true).map_err(anyhow::Error::msg)?;
-    let config =
-        dds::Config { domain: domain.parse()?, interfaces: vec![std::net::Ipv4Addr::LOCALHOST.into()] };
+    let config = dds::Config {
+        domain: domain.parse()?,
+        interfaces: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+        peers: vec![],
+    };
     let domain = Participant::new(&config)?;
     let [there, back] = topics(kind);
     if role == "answer" {

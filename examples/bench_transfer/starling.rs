@@ -104,7 +104,7 @@ fn chunk_key(key: &[u8]) -> Option<(BlobId, u32)> {
 }
 
 fn dds_config(part: &Part) -> dds::Config {
-    dds::Config { domain: part.domain, interfaces: vec![part.address.into()] }
+    dds::Config { domain: part.domain, interfaces: vec![part.address.into()], peers: vec![] }
 }
 
 async fn wake(at: Timestamp) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::id::BlobId;
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
-use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Sample, Writer, topics};
+use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, Writer, topics};
 use edge::{entropy, now};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,8 +37,10 @@ struct Link {
     presence: Writer,
     model_receipts: Writer,
     updates: Writer,
+    /// To a coordinator behind a relay.
+    routes: Routes,
     /// Last, so that readers and writers say goodbye before it.
-    _domain: Dds,
+    domain: Dds,
 }
 
 impl Link {
@@ -52,8 +54,17 @@ impl Link {
             presence: domain.writer(&topics::PRESENCE)?,
             model_receipts: domain.writer(&topics::MODEL_RECEIPT)?,
             updates: domain.writer(&topics::UPDATE_CHUNK)?,
-            _domain: domain,
+            routes: Routes::default(),
+            domain,
         })
+    }
+
+    /// The coordinator, which reads there, was believed when this writer wrote its hello.
+    fn on_hello(&mut self, mailbox: Mailbox, writer: [u8; 16]) {
+        let told = [(topics::UPDATE_CHUNK, mailbox.chunks), (topics::MODEL_RECEIPT, mailbox.receipts)];
+        for (topic, told) in told {
+            self.routes.on_hello(&self.domain, &topic, ReaderAddress(told), writer);
+        }
     }
 
     fn mailbox(&self) -> Mailbox {
@@ -131,7 +142,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             participant.on_leave(now(), &mut out);
             return carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie);
         }
-        take(event, &mut participant, &mut out);
+        take(event, &mut participant, &mut link, &mut out);
         participant.on_step(training.stepped(), now(), &mut out);
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
         if idle || now() >= ticked + TICK {
@@ -152,11 +163,15 @@ async fn wake(at: Timestamp) {
     tokio::time::sleep(Duration::from_micros(at.micros_since(now()))).await;
 }
 
-fn take(event: Event, participant: &mut Participant, out: &mut Vec<Output>) {
+fn take(event: Event, participant: &mut Participant, link: &mut Link, out: &mut Vec<Output>) {
     let now = now();
     match event {
         Event::Announcement(sample) => participant.on_announcement(&sample.body, now, out),
-        Event::Hello(sample) => participant.on_coordinator(&sample.body, now, out),
+        Event::Hello(Sample { body, writer, .. }) => {
+            if let Some(mailbox) = participant.on_coordinator(&body, now, out) {
+                link.on_hello(mailbox, writer);
+            }
+        }
         Event::ModelChunk(Sample { key, body, .. }) => {
             if let Some((blob, index)) = chunk_key(&key) {
                 participant.on_model_chunk(blob, index, &body, now, out);
@@ -199,12 +214,12 @@ fn carry_out(
                 link.presence.write(&node.0, &bytes)
             }
             Output::Receipt { blob, bytes } => {
-                let to = ReaderAddress(participant.receipts_to());
+                let to = link.routes.to(ReaderAddress(participant.receipts_to()));
                 link.model_receipts.write_to(to, &[blob.0, node.0].concat(), &bytes)
             }
             Output::UpdateChunk { to, blob, index, bytes } => {
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();
-                link.updates.write_to(ReaderAddress(to), &key, &bytes)
+                link.updates.write_to(link.routes.to(ReaderAddress(to)), &key, &bytes)
             }
             Output::Mark { run, epoch } => {
                 marks.set(run, epoch)?;

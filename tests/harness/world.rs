@@ -69,6 +69,8 @@ pub struct World {
     pub notes: Vec<String>,
     /// The models that nodes were given to keep.
     pub kept: BTreeMap<usize, Vec<f32>>,
+    /// Until then, whoever carries chunks of models and pieces of updates alters a byte of each.
+    pub altered_until: Timestamp,
     /// Every byte that crossed the network, for looking into.
     pub wire: Vec<Vec<u8>>,
     /// What watchers were told.
@@ -114,6 +116,7 @@ impl World {
             end: None,
             notes: Vec::new(),
             kept: BTreeMap::new(),
+            altered_until: now,
             wire: Vec::new(),
             events: Vec::new(),
             marks,
@@ -216,7 +219,9 @@ impl World {
                 self.node(index, |node, now, out| node.on_trained(&trained, now, out));
             }
             Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
-                NodeDatagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
+                NodeDatagram::Hello(bytes) => {
+                    node.on_coordinator(bytes, now, out);
+                }
                 NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
                 NodeDatagram::Chunk(blob, index, bytes) => {
                     node.on_model_chunk(*blob, *index, bytes, now, out);
@@ -226,7 +231,9 @@ impl World {
             Arrival::ToCoordinator(datagram) => {
                 let mut out = Vec::new();
                 match &datagram {
-                    CoordinatorDatagram::Presence(bytes) => self.engine.on_presence(bytes, now, &mut out),
+                    CoordinatorDatagram::Presence(bytes) => {
+                        self.engine.on_presence(bytes, now, &mut out);
+                    }
                     CoordinatorDatagram::Receipt(blob, node, bytes) => {
                         self.engine.on_model_receipt(*blob, *node, bytes, now, &mut out);
                     }
@@ -350,7 +357,11 @@ impl World {
         | NodeDatagram::Receipt(_, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
-            self.at(at, Arrival::ToNode(index, datagram.clone()));
+            let mut datagram = datagram.clone();
+            if let NodeDatagram::Chunk(_, _, bytes) = &mut datagram {
+                self.alter(bytes);
+            }
+            self.at(at, Arrival::ToNode(index, datagram));
         }
     }
 
@@ -360,7 +371,18 @@ impl World {
         | CoordinatorDatagram::Update(_, _, bytes)) = datagram;
         self.wire.push(bytes.clone());
         for at in self.fate(reliable) {
-            self.at(at, Arrival::ToCoordinator(datagram.clone()));
+            let mut datagram = datagram.clone();
+            if let CoordinatorDatagram::Update(_, _, bytes) = &mut datagram {
+                self.alter(bytes);
+            }
+            self.at(at, Arrival::ToCoordinator(datagram));
+        }
+    }
+
+    fn alter(&mut self, bytes: &mut [u8]) {
+        if self.now < self.altered_until && !bytes.is_empty() {
+            let at = self.random.next_u32() as usize % bytes.len();
+            bytes[at] ^= 1 << (self.random.next_u32() % 8);
         }
     }
 

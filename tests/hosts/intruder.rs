@@ -35,7 +35,7 @@ pub(crate) async fn intrude(addresses: &Path) {
     let random = &mut ChaCha20Rng::seed_from_u64(0x5eed);
     let datagrams = capture(own);
     println!("captured {} datagrams", datagrams.len());
-    let config = Config { domain: 0, interfaces: vec![IpAddr::V4(own)] };
+    let config = Config { domain: 0, interfaces: vec![IpAddr::V4(own)], peers: vec![] };
     let participant = Participant::new(&config).unwrap();
     let mut ears: Vec<Ear> = topics::ALL.iter().map(|topic| Ear::new(&participant, topic)).collect();
     let mouth = UdpSocket::bind((own, 0)).unwrap();

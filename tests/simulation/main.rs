@@ -125,6 +125,21 @@ fn nothing_that_crosses_the_network_holds_a_parameter_in_the_clear() {
     }
 }
 
+#[test]
+fn a_relay_that_alters_a_byte_of_each_chunk_delays_a_run_and_never_changes_its_model() {
+    let mut world = World::new(SCENE);
+    let until = world.now + Millis(2_000);
+    world.altered_until = until;
+    while world.now < until {
+        assert!(world.committed.is_empty() && world.kept.is_empty(), "nothing altered was taken");
+        world.step();
+    }
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(world.model().unwrap().iter().all(|value| value.to_bits() == expected(SCENE.rounds).to_bits()));
+    assert_eq!(world.kept.len(), usize::from(SCENE.nodes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

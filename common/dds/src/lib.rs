@@ -63,6 +63,7 @@
 //! nothing until the clock has caught up. A new participant does not have this memory.
 
 mod cdr;
+mod discovered;
 mod error;
 mod introducer;
 mod introduction;
@@ -70,13 +71,16 @@ mod latest;
 mod participant;
 mod qos;
 mod reader;
+mod routes;
 mod topic;
 pub mod topics;
 mod writer;
 
+pub use discovered::{Prefix, Role, prefix_of};
 pub use error::{DdsError, Malformed};
 pub use participant::{Config, DOMAIN_MAX, Participant};
 pub use qos::Qos;
 pub use reader::{Reader, ReaderAddress, Sample};
+pub use routes::Routes;
 pub use topic::Topic;
 pub use writer::Writer;

@@ -39,7 +39,7 @@ pub struct Config {
 pub struct Participant {
     // Dropped in this order: what announces it, then itself; the third watches it go.
     _introducer: Option<Introducer>,
-    inner: DomainParticipant,
+    pub(crate) inner: DomainParticipant,
     _departure: Departure,
     publisher: Publisher,
     subscriber: Subscriber,

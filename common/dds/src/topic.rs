@@ -50,6 +50,16 @@ impl Topic {
         self.key_bytes
     }
 
+    /// The most bytes in a body.
+    pub const fn body_bytes_max(&self) -> usize {
+        self.body_bytes_max
+    }
+
+    /// How its samples are delivered, kept and bounded.
+    pub const fn qos(&self) -> Qos {
+        self.qos
+    }
+
     /// The most bytes one reader's cache can hold, for a table of topics to assert on.
     ///
     /// Samples stay in the cache, taken or not, until newer ones push them out.

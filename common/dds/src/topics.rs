@@ -1,8 +1,8 @@
 //! The topics of a domain. What their bodies mean is the business of `common::message`.
 //!
 //! Models and updates, receipts for models and receipts for updates, nodes and coordinator each have a
-//! topic of their own: so no node is woken by what only the coordinator reads. The last four are between bridges,
-//! which forward telemetry, and the nodes that own it.
+//! topic of their own: so no node is woken by what only the coordinator reads. The four before the last are between
+//! bridges, which forward telemetry, and the nodes that own it.
 
 use crate::{Qos, Topic};
 
@@ -14,6 +14,9 @@ const SMALL: usize = 2048;
 
 /// Bytes in a sealed chunk: `common::limits::CHUNK_SEALED_BYTES`.
 const CHUNK: usize = 3 * (16 * 1024 + 16);
+
+/// Bytes in what a relay tells of itself: names and counts of 64 peers.
+const STATUS: usize = 16 * 1024;
 
 /// Bytes of the key (blob, index) of a chunk.
 const CHUNK_KEY: usize = 36;
@@ -85,8 +88,12 @@ pub const RECORD_RECEIPT: Topic = Topic::new(
     Qos::Chunk { unread: 256, unsent: 256 },
 );
 
+/// What a relay tells of itself, by relay. A participant that writes it is a relay, and no other relay carries on
+/// what it writes; it is the first writer that a relay makes.
+pub const RELAY: Topic = Topic::new("relay", "starling::Relay", 32, STATUS, Qos::State { keys: 1 });
+
 /// All of them.
-pub const ALL: [Topic; 12] = [
+pub const ALL: [Topic; 13] = [
     ANNOUNCE,
     HELLO,
     PRESENCE,
@@ -99,4 +106,5 @@ pub const ALL: [Topic; 12] = [
     BRIDGE,
     RECORD_CHUNK,
     RECORD_RECEIPT,
+    RELAY,
 ];

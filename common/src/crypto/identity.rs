@@ -10,7 +10,7 @@ use std::str::FromStr;
 use p256::ecdsa::signature::{MultipartSigner, MultipartVerifier};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::elliptic_curve::Generate;
-use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -115,6 +115,11 @@ impl PublicIdentity {
     /// The compressed public key (SEC 1, section 2.3.3).
     pub fn to_bytes(&self) -> [u8; PUBLIC_BYTES] {
         compressed(&self.key)
+    }
+
+    /// The `SubjectPublicKeyInfo` (RFC 5480) that TLS sends as a raw public key (RFC 7250).
+    pub fn to_spki_der(&self) -> Vec<u8> {
+        self.key.to_public_key_der().expect("a P-256 key has an encoding").into_vec()
     }
 
     /// From a compressed public key.

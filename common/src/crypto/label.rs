@@ -27,13 +27,15 @@ pub enum Label {
     Intake,
     /// Signs a bridge's greeting.
     Bridge,
+    /// Signs what a relay tells of itself.
+    Relay,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -46,6 +48,7 @@ impl Label {
         Self::Root,
         Self::Intake,
         Self::Bridge,
+        Self::Relay,
         Self::Spool,
     ];
 
@@ -64,6 +67,7 @@ impl Label {
             Self::Root => "starling v1 root",
             Self::Intake => "starling v1 intake",
             Self::Bridge => "starling v1 bridge",
+            Self::Relay => "starling v1 relay",
             Self::Spool => "starling v1 spool",
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use common::id::{BlobId, NodeId, RunId};
 use common::message::presence::Mailbox;
-use dds::{DdsError, Participant, Reader, ReaderAddress, Sample, Writer, topics};
+use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, topics};
 
 use super::chunk_key;
 use crate::engine::Output;
@@ -20,6 +20,8 @@ pub(super) struct Link {
     receipts: Writer,
     /// Announcements that could not be written yet, the newest of each run.
     unsent: BTreeMap<RunId, Vec<u8>>,
+    /// To nodes behind a relay.
+    routes: Routes,
     /// Last, so that the writers say goodbye before it.
     domain: Participant,
 }
@@ -33,8 +35,8 @@ pub(super) struct Readers {
 
 /// Something that came in.
 pub(super) enum Incoming {
-    /// What a node says of itself.
-    Presence(Bytes),
+    /// What a node says of itself, and the GUID of the writer it came from.
+    Presence { body: Bytes, writer: [u8; 16] },
     /// What a node is said to have of a model.
     Receipt { blob: BlobId, node: NodeId, body: Bytes },
     /// A piece of an update.
@@ -59,6 +61,7 @@ impl Link {
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
             unsent: BTreeMap::new(),
+            routes: Routes::default(),
             domain,
         };
         Ok((link, readers))
@@ -67,6 +70,11 @@ impl Link {
     /// Chunks that this host's buffers hold unread.
     pub(super) fn unread_max(&self) -> u32 {
         self.domain.unread_max(&topics::UPDATE_CHUNK) as u32
+    }
+
+    /// A node that reads there was believed when this writer wrote its hello.
+    pub(super) fn on_hello(&mut self, mailbox: Mailbox, writer: [u8; 16]) {
+        self.routes.on_hello(&self.domain, &topics::MODEL_CHUNK, ReaderAddress(mailbox.chunks), writer);
     }
 
     /// Writes the announcements that a reader behind kept from being written; nothing else repeats them.
@@ -89,7 +97,9 @@ impl Link {
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();
                 match to {
                     None => self.models.write(&key, &bytes),
-                    Some(address) => self.models.write_to(ReaderAddress(address), &key, &bytes),
+                    Some(address) => {
+                        self.models.write_to(self.routes.to(ReaderAddress(address)), &key, &bytes)
+                    }
                 }
             }
             Output::UpdateReceipt { blob, node, bytes } => {
@@ -111,7 +121,7 @@ impl Readers {
     /// The next sample of any topic. Safe to cancel.
     pub(super) async fn next(&mut self) -> Incoming {
         let incoming = tokio::select! {
-            sample = self.presence.next() => believe(sample).map(|Sample { body, .. }| Incoming::Presence(body)),
+            sample = self.presence.next() => believe(sample).map(presence),
             sample = self.receipts.next() => believe(sample).and_then(receipt),
             sample = self.updates.next() => believe(sample).and_then(update),
         };
@@ -121,6 +131,10 @@ impl Readers {
 
 fn believe(sample: Result<Sample, DdsError>) -> Option<Sample> {
     sample.inspect_err(|error| tracing::warn!(%error, "ignored")).ok()
+}
+
+fn presence(Sample { body, writer, .. }: Sample) -> Incoming {
+    Incoming::Presence { body, writer }
 }
 
 fn receipt(Sample { key, body, .. }: Sample) -> Option<Incoming> {

@@ -8,7 +8,7 @@ use common::crypto::Identity;
 use common::id::{BlobId, NodeId};
 use common::known::Known;
 use common::units::Timestamp;
-use dds::{DdsError, Participant, Reader, ReaderAddress, Sample, Writer, topics};
+use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, topics};
 use edge::{entropy, now};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -35,8 +35,10 @@ struct Link {
     receipts: Reader,
     hello: Writer,
     pieces: Writer,
+    /// To nodes behind a relay.
+    routes: Routes,
     /// Last, so that readers and writers say goodbye before it.
-    _domain: Participant,
+    domain: Participant,
 }
 
 impl Link {
@@ -47,7 +49,8 @@ impl Link {
             receipts: domain.reader(&topics::RECORD_RECEIPT)?,
             hello: domain.writer(&topics::BRIDGE)?,
             pieces: domain.writer(&topics::RECORD_CHUNK)?,
-            _domain: domain,
+            routes: Routes::default(),
+            domain,
         })
     }
 }
@@ -96,7 +99,12 @@ impl Bridge {
                 () = wake(dispatch.next_wake()) => Event::Tick,
             };
             match event {
-                Event::Presence(sample) => dispatch.on_presence(&sample.body, now(), &mut out),
+                Event::Presence(Sample { body, writer, .. }) => {
+                    if let Some(chunks) = dispatch.on_presence(&body, now(), &mut out) {
+                        let (told, topic) = (ReaderAddress(chunks), &topics::RECORD_CHUNK);
+                        link.routes.on_hello(&link.domain, topic, told, writer);
+                    }
+                }
                 Event::Receipt(Sample { key, body, .. }) => {
                     if let Some((blob, node)) = key.split_first_chunk::<32>()
                         && let Ok(node) = node.try_into()
@@ -120,7 +128,8 @@ fn carry_out(out: &mut Vec<Output>, bridge: NodeId, dispatch: &mut Dispatch, fee
                 Output::Hello(bytes) => link.hello.write(&bridge.0, &bytes),
                 Output::Piece(piece) => {
                     let key = [&piece.blob.0[..], &piece.index.to_le_bytes()].concat();
-                    link.pieces.write_to(ReaderAddress(piece.to), &key, &piece.bytes)
+                    let to = link.routes.to(ReaderAddress(piece.to));
+                    link.pieces.write_to(to, &key, &piece.bytes)
                 }
                 Output::Delivered { tenant, node, what } => {
                     let moved = what.mark.map_or(Ok(()), |mark| feeds.delivered(tenant, node, mark));

@@ -129,24 +129,28 @@ impl Dispatch {
         now >= self.heard_any + DEAF
     }
 
-    /// Takes a node's hello.
-    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    /// Takes a node's hello; returns where it reads, when that is believed and new.
+    pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Address> {
         let presence = match self.believe(bytes) {
             Ok(presence) => presence,
-            Err(error) => return out.push(Output::Note(Note::Ignored(error.to_string()))),
+            Err(error) => {
+                out.push(Output::Note(Note::Ignored(error.to_string())));
+                return None;
+            }
         };
         let Signed { signer, body: IntakePresence { session, seq, package, chunks, version } } = presence;
         if version != VERSION || package.node != signer {
             let reason = format!("node {signer:?} speaks version {version}, this is version {VERSION}");
-            return out.push(Output::Note(Note::Ignored(reason)));
+            out.push(Output::Note(Note::Ignored(reason)));
+            return None;
         }
         // Only those who own something are listened to.
         if !self.outboxes.keys().any(|(_, node)| *node == signer) {
-            return;
+            return None;
         }
         let before = self.peers.get(&signer);
         if before.is_some_and(|heed| seq <= heed.seq) {
-            return;
+            return None;
         }
         self.heard_any = now;
         let new = before.is_none_or(|heed| heed.peer.session != session);
@@ -159,6 +163,7 @@ impl Dispatch {
         let peer = Peer { session, package, chunks, heard: now };
         self.peers.insert(signer, Heed { peer, seq, is_there: true });
         self.advance(now, out);
+        Some(chunks)
     }
 
     /// Takes a node's receipt.

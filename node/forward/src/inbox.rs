@@ -169,20 +169,24 @@ impl Inbox {
         self.alone_since
     }
 
-    /// Takes a bridge's hello.
-    pub fn on_hello(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    /// Takes a bridge's hello; returns where it reads, when that is believed and new.
+    pub fn on_hello(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Address> {
         let key_of = |signer| self.setup.bridges.get(&signer).map(|peer| &peer.key);
         let Signed { signer, body } = match Signed::<BridgePresence>::open(bytes, Label::Bridge, key_of) {
             Ok(signed) => signed,
-            Err(error) => return ignored("bridge", &error, out),
+            Err(error) => {
+                ignored("bridge", &error, out);
+                return None;
+            }
         };
         if body.version != VERSION {
             let reason = format!("it speaks version {}, this is version {VERSION}", body.version);
-            return ignored("bridge", &reason, out);
+            ignored("bridge", &reason, out);
+            return None;
         }
         let before = self.links.get(&signer);
         if before.is_some_and(|link| body.seq <= link.seq) {
-            return;
+            return None;
         }
         let me = self.setup.identity.node_id();
         let answered = body.heard.iter().any(|heard| heard.node == me && heard.session == self.session);
@@ -191,6 +195,7 @@ impl Inbox {
         }
         self.links.insert(signer, Link { receipts: body.receipts, seq: body.seq, heard: now, answered });
         self.count_answers(now);
+        Some(body.receipts)
     }
 
     /// Takes a piece of a batch: an offer or a chunk.

@@ -7,7 +7,7 @@ use common::crypto::Identity;
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::units::{Millis, Timestamp};
-use dds::{DdsError, Participant, Reader, ReaderAddress, Sample, Writer, topics};
+use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, topics};
 use edge::{entropy, now};
 use ingest::spool::{Entry, Refusal, TenantSpool};
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ struct Link {
     pieces: Reader,
     presence: Writer,
     receipts: Writer,
+    /// To bridges behind a relay.
+    routes: Routes,
     /// Last, so that readers and writers say goodbye before it.
     domain: Participant,
 }
@@ -56,6 +58,7 @@ impl Link {
             pieces: domain.reader(&topics::RECORD_CHUNK)?,
             presence: domain.writer(&topics::INTAKE)?,
             receipts: domain.writer(&topics::RECORD_RECEIPT)?,
+            routes: Routes::default(),
             domain,
         })
     }
@@ -108,7 +111,12 @@ impl Receiver {
                 () = wake(inbox.next_wake()) => Event::Tick,
             };
             match event {
-                Event::Hello(sample) => inbox.on_hello(&sample.body, now(), &mut out),
+                Event::Hello(Sample { body, writer, .. }) => {
+                    if let Some(receipts) = inbox.on_hello(&body, now(), &mut out) {
+                        let (told, topic) = (ReaderAddress(receipts), &topics::RECORD_RECEIPT);
+                        link.routes.on_hello(&link.domain, topic, told, writer);
+                    }
+                }
                 Event::Piece(Sample { key, body, .. }) => {
                     if let Some((blob, index)) = key.split_first_chunk::<32>()
                         && let Ok(index) = index.try_into()
@@ -139,7 +147,8 @@ fn carry_out(
         let sent = match output {
             Output::Presence(bytes) => link.presence.write(&node.0, &bytes),
             Output::Receipt { to, blob, bytes } => {
-                link.receipts.write_to(ReaderAddress(to), &[blob.0, node.0].concat(), &bytes)
+                let to = link.routes.to(ReaderAddress(to));
+                link.receipts.write_to(to, &[blob.0, node.0].concat(), &bytes)
             }
             Output::Store { bridge, blob, parts } => {
                 let spool = spool.clone();

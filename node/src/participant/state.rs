@@ -152,18 +152,22 @@ impl Participant {
         self.link.hello_after = HELLO;
     }
 
-    /// Takes the coordinator's hello.
-    pub fn on_coordinator(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+    /// Takes the coordinator's hello; returns where it reads, when that is believed and new.
+    pub fn on_coordinator(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let signed = match self.open::<CoordinatorPresence>(bytes, Label::Hello) {
             Ok(presence) => presence,
-            Err(error) => return out.push(ignored("presence", &error)),
+            Err(error) => {
+                out.push(ignored("presence", &error));
+                return None;
+            }
         };
         if signed.version != VERSION {
             let reason = format!("protocol version {}, this node speaks {VERSION}", signed.version);
-            return out.push(ignored("presence", &reason));
+            out.push(ignored("presence", &reason));
+            return None;
         }
         if signed.seq <= self.link.seq {
-            return;
+            return None;
         }
         self.link.seq = signed.seq;
         self.link.mailbox = signed.mailbox;
@@ -179,6 +183,7 @@ impl Participant {
         }
         self.link.answered = heard;
         self.on_tick(now, out);
+        Some(signed.mailbox)
     }
 
     /// Takes an announcement: the coordinator wants something, and no longer what it wanted before.

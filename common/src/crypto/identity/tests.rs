@@ -60,6 +60,17 @@ fn keys_are_read_back_from_what_they_print() {
 }
 
 #[test]
+fn the_key_for_tls_is_the_fixed_head_of_p256_and_the_whole_point() {
+    let one = identity(6);
+    let der = one.public().to_spki_der();
+    // RFC 5480: id-ecPublicKey, secp256r1, a bit string of 66 bytes; 04 says that both coordinates follow.
+    let head = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
+    assert_eq!(hex::encode(&der[..27]), head);
+    assert_eq!(der[27..59], one.public().to_bytes()[1..]);
+    assert_eq!(der.len(), 91);
+}
+
+#[test]
 fn text_that_is_no_key_is_refused() {
     assert_eq!(Identity::from_pkcs8_pem("-----BEGIN").unwrap_err(), IdentityError::Pem);
     let not_on_curve = format!("02{}", "ff".repeat(32));
