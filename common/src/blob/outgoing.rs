@@ -156,7 +156,7 @@ impl Outgoing {
         self.served = Some(reader);
         let index = *self.readers.get(&reader)?.repairs.first_key_value()?.0;
         let wanting = self.readers.values().filter(|progress| progress.repairs.contains_key(&index)).count();
-        if wanting >= 2 && wanting * MANY >= self.readers.len() {
+        if wanting >= 2 && wanting >= MANY.min(self.readers.len()) {
             let sent = self.note(Way::All, now);
             self.sent[index as usize] = sent;
             for progress in self.readers.values_mut() {
@@ -190,9 +190,9 @@ impl Outgoing {
     }
 }
 
-/// A chunk goes to all again when at least two readers, and one of so many, lost it: it costs the others the
-/// work of taking it in vain.
-const MANY: usize = 8;
+/// A chunk that so many readers lost, or all, goes to all again. For fewer it would cost the others more work in
+/// vain than it saves the sender.
+const MANY: usize = 4;
 
 impl Progress {
     fn new(window: u32, now: Timestamp) -> Self {

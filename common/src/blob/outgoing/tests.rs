@@ -42,6 +42,7 @@ fn a_model_goes_once_to_all_and_a_gap_to_the_one_that_has_it() {
     let mut have = Have::nothing_of(3);
     have.insert(0);
     have.insert(2);
+    outgoing.on_receipt(node(1), &before(3, 8), micros(290));
     // Chunk 2 was sent after chunk 1 and is there: chunk 1 is lost, and nobody waits for a clock.
     outgoing.on_receipt(node(2), &standing(&have, 8), micros(300));
     assert_eq!(drain(&mut outgoing, micros(300)), [Send::To(node(2), 1)]);
@@ -58,6 +59,7 @@ fn a_repair_is_lost_when_a_later_repair_has_arrived() {
     drain(&mut outgoing, micros(0));
     let mut have = Have::nothing_of(4);
     have.insert(3);
+    outgoing.on_receipt(node(1), &before(4, 8), micros(290));
     outgoing.on_receipt(node(2), &standing(&have, 8), micros(300));
     assert_eq!(drain(&mut outgoing, micros(300)), [0, 1, 2].map(|index| Send::To(node(2), index)));
     have.insert(2);
@@ -66,13 +68,19 @@ fn a_repair_is_lost_when_a_later_repair_has_arrived() {
 }
 
 #[test]
-fn what_two_readers_lost_goes_to_all_once() {
+fn what_all_readers_lost_goes_to_all_once() {
     let mut outgoing = Outgoing::new(3, [node(1), node(2), node(3)], 8, micros(0));
     drain(&mut outgoing, micros(0));
     let mut have = Have::nothing_of(3);
     have.insert(2);
     outgoing.on_receipt(node(1), &standing(&have, 8), micros(300));
+    assert_eq!(
+        drain(&mut outgoing, micros(300)),
+        [],
+        "the others have not said yet whether they lost it too"
+    );
     have.insert(0);
+    outgoing.on_receipt(node(2), &standing(&have, 8), micros(305));
     outgoing.on_receipt(node(3), &standing(&have, 8), micros(310));
     let sent = drain(&mut outgoing, micros(320));
     assert_eq!(sent.iter().filter(|send| **send == Send::ToAll(1)).count(), 1);
