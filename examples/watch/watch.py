@@ -20,11 +20,12 @@ import signal
 import sys
 import time
 
-from cyclonedds.core import ReadCondition, SampleState, InstanceState, ViewState, WaitSet
-from cyclonedds.util import duration
-
+# First, because it says how to get the package.
 from domain import IDL, Joined, samples
 from messages import Known, Malformed, can_check, open_signed
+
+from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.util import duration
 
 # A node that is not heard for this long is away.
 SILENCE_S = 3
