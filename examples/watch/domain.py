@@ -87,12 +87,13 @@ class Joined:
 
     def __init__(self, domain, interface=None, peers=(), idl=IDL):
         """`CYCLONEDDS_URI` in the environment, if it is there, takes the place of interface and peers."""
-        config = None
+        # Without an explicit domain the participant makes it, and reads the environment.
+        self.domain = None
         if "CYCLONEDDS_URI" not in os.environ:
             where = f'address="{interface}"' if interface else 'autodetermine="true"'
             peers = [*peers, interface or "localhost"]
-            config = CONFIG.format(interface=where, peers="".join(f'<Peer address="{peer}"/>' for peer in peers))
-        self.domain = Domain(domain, config)
+            peers = "".join(f'<Peer address="{peer}"/>' for peer in peers)
+            self.domain = Domain(domain, CONFIG.format(interface=where, peers=peers))
         self.participant = DomainParticipant(domain)
         self.types = idl_types(idl)
         self.topics = {}
