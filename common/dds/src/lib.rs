@@ -67,6 +67,8 @@ mod topic;
 pub mod topics;
 mod writer;
 
+#[doc(hidden)]
+pub use cdr::taken_apart;
 pub use error::{DdsError, Malformed};
 pub use participant::{Config, DOMAIN_MAX, Participant};
 pub use qos::Qos;
