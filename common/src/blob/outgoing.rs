@@ -74,7 +74,8 @@ impl Outgoing {
         progress.window = window;
         progress.front = gaps.front.min(chunks);
         let behind = if stalled { progress.front..cursor } else { 0..0 };
-        let lost = gaps.missing().filter(|&index| index < cursor).chain(behind);
+        // Gaps are in order; whoever names four billion chunks is heard no longer than for those that were sent.
+        let lost = gaps.missing().take_while(|&index| index < cursor).chain(behind);
         progress.repairs = lost
             .filter(|index| progress.sent.get(index).is_none_or(|&sent| now >= sent + REPEAT))
             .take(window as usize)

@@ -7,7 +7,9 @@ mod ops;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Label, PairKey, Scope, Sealed, Sealer, Subject};
+use common::crypto::{
+    AgreementKey, EpochRoot, Identity, Kind, Label, PairKey, Scope, Sealed, Sealer, Subject,
+};
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;

@@ -56,11 +56,13 @@ fuzz_target!(|data: &[u8]| {
             assert!(index < chunks, "only chunks that there are");
             match send {
                 Send::ToAll(_) => fresh += 1,
-                Send::To(..) => repairs = repairs.checked_sub(1).unwrap_or_else(|| {
-                    // An only reader's fresh chunks are directed as well.
-                    fresh += 1;
-                    0
-                }),
+                Send::To(..) => {
+                    repairs = repairs.checked_sub(1).unwrap_or_else(|| {
+                        // An only reader's fresh chunks are directed as well.
+                        fresh += 1;
+                        0
+                    })
+                }
             }
             assert!(fresh <= chunks * 2, "it comes to an end");
         }

@@ -126,7 +126,10 @@ fuzz_target!(|data: &[u8]| {
             Err((Some(node), _)) => assert!(epoch.pairs.contains_key(&node), "a fault of the cohort's"),
             Err((None, _)) => (),
         }
-        assert!(uplink.next_wake().is_none_or(|wake| wake.0 <= now.0 + 1_000_000), "a stall is looked at in time");
+        assert!(
+            uplink.next_wake().is_none_or(|wake| wake.0 <= now.0 + 1_000_000),
+            "a stall is looked at in time"
+        );
         for node in nodes {
             assert!(uplink.progress(node.node_id()).is_none_or(|(here, all)| here <= all));
         }

@@ -20,7 +20,10 @@ use libfuzzer_sys::fuzz_target;
 fn one<T: Wire + Debug>(bytes: &[u8]) {
     if let Ok(value) = decode::<T>(bytes) {
         assert_eq!(encode(&value), bytes);
-        assert!(format!("{value:?}").len() < 1000 + 20 * bytes.len(), "a value in as many words as it has bytes");
+        assert!(
+            format!("{value:?}").len() < 1000 + 20 * bytes.len(),
+            "a value in as many words as it has bytes"
+        );
     }
 }
 

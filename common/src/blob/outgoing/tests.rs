@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use super::*;
 use crate::blob::{Have, STALL};
 use crate::units::Millis;
+use crate::wire::{decode, encode};
 
 fn node(number: u8) -> NodeId {
     NodeId([number; 32])
@@ -46,6 +47,22 @@ fn a_silent_reader_holds_the_others_back_only_for_the_lag() {
     assert_eq!(drain(&mut outgoing, Timestamp(1)), []);
     let later = outgoing.next_wake().unwrap();
     assert_eq!(outgoing.next(later), Some(Send::ToAll(2)));
+}
+
+#[test]
+fn a_gap_of_four_billion_chunks_costs_no_more_than_those_that_were_sent() {
+    // Walked through to its end a thousand times, it would take an hour.
+    let gaps: Gaps =
+        decode(&encode(&(u32::MAX, 1_u32)).into_iter().chain(encode(&(1, u32::MAX))).collect::<Vec<_>>())
+            .unwrap();
+    let mut outgoing = Outgoing::new(3, [node(1), node(2)], 8, Timestamp(0));
+    assert_eq!(drain(&mut outgoing, Timestamp(0)).len(), 3);
+    for count in 1..1000 {
+        let now = Timestamp(0) + Millis(count * 10);
+        outgoing.on_receipt(node(1), &gaps, false, 8, now);
+        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 1)));
+        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 2)));
+    }
 }
 
 /// Sends `chunks` to `readers` through a network that loses `loss_percent`; returns the milliseconds it took.
