@@ -19,6 +19,7 @@ const DRIVERS: [&str; 5] = [
     "node/forward/src/bridge.rs",
     "node/forward/src/receiver.rs",
     "node/src/driver.rs",
+    "tests/interop/blob.rs",
 ];
 
 /// Files that may, if they say so: the demo and the benchmarks measure.

@@ -10,6 +10,7 @@ use rustdds::RepresentationIdentifier;
 use rustdds::no_key::{Decode, DeserializerAdapter, SerializerAdapter};
 
 use crate::error::Malformed;
+use crate::topic::Topic;
 
 /// Bytes of the length field of a CDR sequence.
 const LENGTH_BYTES: usize = 4;
@@ -113,6 +114,19 @@ impl Decode<'_, Decoded> for Limits {
             Err(Malformed::Encoding)
         })
     }
+}
+
+/// What a reader of a topic makes of a payload in the encoding of this number among all that can be named. Not part of
+/// the crate: a door for fuzzing.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is no sample of the topic.
+pub fn taken_apart(topic: &Topic, encoding: usize, payload: &[u8]) -> Result<(Bytes, Bytes), Malformed> {
+    let limits = Limits { key_bytes: topic.key_bytes, body_bytes_max: topic.body_bytes_max };
+    let encodings = RawRead::supported_encodings();
+    let Ok(decoded) = limits.decode_bytes(payload, encodings[encoding % encodings.len()]);
+    decoded
 }
 
 #[cfg(test)]

@@ -76,6 +76,8 @@ mod topic;
 pub mod topics;
 mod writer;
 
+#[doc(hidden)]
+pub use cdr::taken_apart;
 pub use discovered::{Prefix, Role, prefix_of};
 pub use error::{DdsError, Malformed};
 pub use participant::{Config, DOMAIN_MAX, Participant};

@@ -242,7 +242,8 @@ impl Progress {
 
     /// Notes what this receipt is the first to confirm.
     fn confirm(&mut self, gaps: &Gaps, sent: &[Sent], now: Timestamp) {
-        let was_missing = self.gaps.missing().filter(|index| *index < gaps.front);
+        // In order; whoever names four billion chunks is heard no longer than for those that were sent.
+        let was_missing = self.gaps.missing().take_while(|index| *index < gaps.front);
         let fresh = was_missing.chain(self.gaps.front..gaps.front).filter(|index| gaps.tells(*index));
         let mut latest: Option<Sent> = None;
         let mut newest = self.newest;

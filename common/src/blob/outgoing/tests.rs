@@ -6,6 +6,8 @@ use rand_chacha::ChaCha20Rng;
 
 use super::*;
 use crate::blob::{Have, REPEAT, STALL};
+use crate::units::Millis;
+use crate::wire::{decode, encode};
 
 fn standing(have: &Have, window: u32) -> Standing {
     Standing { window, stalled: false, gaps: have.gaps() }
@@ -104,6 +106,22 @@ fn a_receipt_for_more_than_was_sent_is_believed_no_further() {
     drain(&mut outgoing, micros(0));
     outgoing.on_receipt(node(1), &before(u32::MAX, 2), micros(1));
     assert_eq!(drain(&mut outgoing, micros(1)), [2, 3].map(|index| Send::To(node(1), index)));
+}
+
+#[test]
+fn a_gap_of_four_billion_chunks_costs_no_more_than_those_that_were_sent() {
+    // Walked through to its end a thousand times, it would take an hour.
+    let gaps: Gaps =
+        decode(&encode(&(u32::MAX, 1_u32)).into_iter().chain(encode(&(1, u32::MAX))).collect::<Vec<_>>())
+            .unwrap();
+    let mut outgoing = Outgoing::new(3, [node(1)], 8, Timestamp(0));
+    assert_eq!(drain(&mut outgoing, Timestamp(0)).len(), 3);
+    for count in 1..1000 {
+        let now = Timestamp(0) + Millis(count * 2000);
+        outgoing.on_receipt(node(1), &Standing { window: 8, stalled: false, gaps: gaps.clone() }, now);
+        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 1)));
+        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 2)));
+    }
 }
 
 /// Sends `chunks` to `readers` through a network that loses `loss_percent`; returns the milliseconds it took.

@@ -1,0 +1,14 @@
+//! Another vendor's DDS in the same domain: Cyclone DDS, from Python, with the types of the project's IDL files.
+
+mod blob;
+mod watch;
+
+use harness::others::Need;
+
+/// Cyclone DDS comes with its Python package.
+const CYCLONE: Need = Need::Python("cyclonedds", "cyclonedds");
+
+/// A domain that no other test of this run joins: ten for each test, so that two runs rarely meet.
+fn domain(test: u16) -> u16 {
+    200 + test * 10 + (std::process::id() % 10) as u16
+}
