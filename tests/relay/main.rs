@@ -27,7 +27,7 @@ impl Star {
     /// A coordinator and two nodes, all at the hub's site for now; each test has domains of its own.
     fn new(test: u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let domain = 10 + (std::process::id() % 50) as u16 * 4 + test % 2 * 2;
+        let domain = 10 + (std::process::id() % 18) as u16 * 12 + test * 3;
         fleet(dir.path(), domain, &METRICS, value);
         // Free a moment ago; nothing else here asks for one.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -179,10 +179,10 @@ fn three_sites_train_one_model() {
 
 #[test]
 fn a_run_survives_the_kill_of_a_relay_that_is_started_again() {
+    const ROUNDS: u32 = 12;
     if !are_built() {
         return;
     }
-    const ROUNDS: u32 = 12;
     let star = Star::new(2);
     star.relays(1);
     ["node-1", "node-2"].iter().for_each(|node| star.move_node(node, 1));
@@ -207,7 +207,7 @@ fn a_key_that_is_not_listed_is_refused_and_both_ends_say_so() {
     let hub = star.relay("hub", 0, &[]);
     let listed = star.relay("spoke-1", 1, &[&hub]);
     let stranger = star.relay("spoke-2", 2, &[&hub]);
-    star.list("hub", &[listed.clone()]);
+    star.list("hub", &[listed]);
     let key = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
 
     // The hub does not list the spoke.

@@ -22,7 +22,7 @@ use common::wire::Text;
 use edge::{log_to_stderr, now};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::config::{Place, RelayConfig};
 use crate::folder::RelayFolder;
@@ -54,6 +54,9 @@ const DEAF_MAX: Millis = Millis(60_000);
 /// Frames are encrypted and sent in batches of about this size: large enough for few system calls, small enough that
 /// what is urgent soon has its turn.
 const BATCH_BYTES: usize = 128 * 1024;
+
+/// How long the goodbyes of all connections may take.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Events of connections that were not looked at yet.
 const EVENTS_MAX: usize = 32;
@@ -147,8 +150,9 @@ pub async fn relay(dir: &Path) -> Result<()> {
         }
         relay.carry_out();
     }
-    connecting.abort();
     relay.tell_counts();
+    relay.part(&mut happened).await;
+    connecting.abort();
     relay.site.leave().await;
     Ok(())
 }
@@ -221,6 +225,20 @@ impl Relay {
             self.tell_at = now();
         }
         Ok(())
+    }
+
+    /// Says goodbye on all connections, so that the other ends need not guess.
+    async fn part(&mut self, happened: &mut mpsc::Receiver<Event>) {
+        let mut open = std::mem::take(&mut self.connections).len();
+        let parting = async {
+            while open > 0
+                && let Some(event) = happened.recv().await
+            {
+                open -= usize::from(matches!(event, Event::Closed { .. }));
+            }
+        };
+        // Whoever does not take it in this time finds out by itself.
+        let _ = timeout(GOODBYE, parting).await;
     }
 
     /// Writes what there is to write, wherever there is room.

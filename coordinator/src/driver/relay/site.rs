@@ -26,6 +26,7 @@ pub(super) struct Site {
     /// What some reliable reader was too slow for, and nothing repeats: tried again with time.
     unwritten: BTreeMap<(Carried, Bytes), Bytes>,
     reading: JoinSet<()>,
+    own: Prefix,
     /// Last, so that the writers say goodbye before it.
     domain: Participant,
 }
@@ -48,7 +49,8 @@ impl Site {
             reading.spawn(read_all(carried, domain.reader(carried.topic())?, samples.clone()));
         }
         let (roles, unwritten) = Default::default();
-        Ok((Self { writers, status, roles, unwritten, reading, domain }, read))
+        let own = domain.prefix();
+        Ok((Self { writers, status, roles, unwritten, reading, own, domain }, read))
     }
 
     /// Leaves the domain.
@@ -59,7 +61,7 @@ impl Site {
     /// Whether what this writer wrote is to be carried: not what a relay wrote, this one or another.
     pub(super) fn is_carried(&mut self, writer: [u8; 16]) -> bool {
         let participant = prefix_of(writer);
-        participant != self.domain.prefix() && self.role(participant) == Some(Role::Plain)
+        participant != self.own && self.role(participant) == Some(Role::Plain)
     }
 
     /// The topics that are read here by others than relays. Goes through all that is discovered.
