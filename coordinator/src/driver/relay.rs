@@ -176,8 +176,9 @@ impl Relay {
                 }
             }
             Event::Sent { connection } => {
-                let sent = self.connections.values_mut().find(|known| known.number == connection);
-                sent.into_iter().for_each(|known| known.is_free = true);
+                if let Some(sent) = self.connections.values_mut().find(|known| known.number == connection) {
+                    sent.is_free = true;
+                }
             }
             Event::Closed { connection, why } => {
                 if let Some(peer) = self.peer_of(connection) {
@@ -252,11 +253,11 @@ impl Relay {
         }
         for (peer, connection) in self.connections.iter_mut().filter(|(_, connection)| connection.is_free) {
             let mut batch = Vec::new();
-            let wanted = Some(self.hub.wanted_from(*peer));
-            if now >= connection.alive_at || connection.told != wanted {
+            let wanted = self.hub.wanted_from(*peer);
+            if now >= connection.alive_at || connection.told != Some(wanted) {
                 connection.alive_at = now + ALIVE;
-                connection.told = wanted;
-                Frame::Alive(wanted.unwrap_or_default()).encode(&mut batch);
+                connection.told = Some(wanted);
+                Frame::Alive(wanted).encode(&mut batch);
             }
             while batch.len() < BATCH_BYTES
                 && let Some(sample) = self.hub.next(Side::Peer(*peer), now)

@@ -80,11 +80,13 @@ impl TopicSet {
     }
 
     /// Those of either set.
+    #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Those of this set that are not in the other one.
+    #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -174,10 +176,10 @@ enum Header {
     Sample(Carried, usize),
 }
 
-fn header(bytes: &[u8; HEADER_BYTES]) -> Result<Header, FrameError> {
-    let [kind, topic, set_low, set_high, ref length @ ..] = *bytes;
+fn header(bytes: [u8; HEADER_BYTES]) -> Result<Header, FrameError> {
+    let [kind, topic, set_low, set_high, length @ ..] = bytes;
     let set = u16::from_le_bytes([set_low, set_high]);
-    let said = u32::from_le_bytes(*length) as usize;
+    let said = u32::from_le_bytes(length) as usize;
     match kind {
         ALIVE if topic != 0 || said != 0 => Err(FrameError::Unused),
         ALIVE if set & !TopicSet::ALL.0 != 0 => Err(FrameError::Set(set)),
@@ -222,7 +224,7 @@ impl Decoder {
             self.has_begun = true;
         }
         let Some(head) = received.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        match header(head)? {
+        match header(*head)? {
             Header::Alive(topics) => {
                 received.advance(HEADER_BYTES);
                 Ok(Some(Frame::Alive(topics)))
