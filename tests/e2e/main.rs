@@ -1,6 +1,6 @@
 //! The programs as an operator runs them, over real DDS on loopback.
 
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
 use std::fs;
 use std::net::UdpSocket;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::units::Millis;
-use harness::programs::{Daemon, are_built, complaint, fleet, program, run, run_config};
+use harness::programs::{Daemon, are_built, complaint, fleet, program, run, run_config, wait_until};
 
 const METRICS: [&str; 3] = ["zz_secret_metric_alpha", "zz_secret_metric_beta", "zz_secret_metric_gamma"];
 
@@ -111,6 +111,54 @@ fn check_capture(dump: Option<Child>, file: &Path, model: &[u8]) {
     for parameters in model[model.len() - 16 * 40..].chunks_exact(16) {
         assert!(!holds(&wire, parameters), "parameters are on the wire");
     }
+}
+
+#[test]
+fn a_process_that_is_killed_or_stopped_is_known_by_its_end_or_its_silence_and_comes_back() {
+    if !are_built() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fleet(dir, (std::process::id() % 100 + 100) as u16, &METRICS, value);
+    let folder = |name: &str| dir.join(name).display().to_string();
+    let log = |name: &str| dir.join(format!("{name}.log"));
+    let node = |name: &str| Daemon::start("node", &["--dir", &folder(name), "run"], &log(name));
+    let coordinator =
+        Daemon::start("coordinator", &["--dir", &folder("coordinator"), "serve"], &log("coordinator"));
+    let said = || fs::read_to_string(log("coordinator")).unwrap();
+    let until = |so: &dyn Fn(&str) -> bool| wait_until(|| so(&said()), said);
+    let (killed, stopped) = (node("node-1"), node("node-2"));
+    until(&|said| said.contains("node node-1 is there") && said.contains("node node-2 is there"));
+    // The tether is tied when both have heard each other, a moment later.
+    let connected = |name: &str| fs::read_to_string(log(name)).unwrap().contains("connected to coordinator");
+    wait_until(|| connected("node-1") && connected("node-2"), said);
+
+    let began = edge::now();
+    drop(killed);
+    until(&|said| said.contains("node node-1 is away: its process ended"));
+    println!("killed: known after {}", edge::now().since(began));
+    let began = edge::now();
+    let again = node("node-1");
+    until(&|said| said.matches("node node-1 is there").count() == 2);
+    println!("started again: back after {}", edge::now().since(began));
+
+    let began = edge::now();
+    let signal = |name: &str| {
+        let id = stopped.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    };
+    signal("STOP");
+    until(&|said| said.contains("node node-2 is away: not heard for 2.5 s"));
+    println!("stopped: known after {}", edge::now().since(began));
+    let began = edge::now();
+    signal("CONT");
+    until(&|said| said.matches("node node-2 is there").count() == 2);
+    println!("continued: back after {}", edge::now().since(began));
+
+    assert!(again.stop());
+    until(&|said| said.contains("node node-1 is away: it was stopped"));
+    assert!(coordinator.stop());
 }
 
 #[test]

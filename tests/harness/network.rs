@@ -180,6 +180,15 @@ impl Network {
         self.change(|rules| rules.no_multicast = !carry)
     }
 
+    /// Turns multicast off at the interface of every host, as an operator does where the network has none.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` cannot do it.
+    pub fn multicast_off(&self) -> Result<()> {
+        (0..self.hosts).try_for_each(|host| batch(&self.space(host), "link set eth0 multicast off\n"))
+    }
+
     /// Limits a host's link to a rate, either way; what comes faster waits in a queue of this many bytes, and is
     /// dropped when that is full. So a full queue delays by `queue_bytes * 8 / bits_per_second`.
     ///

@@ -39,6 +39,24 @@ fn the_programs_of_five_hosts_end_a_run_and_every_node_keeps_its_model() {
     wait_until(|| (2..=4).all(|node| kept(node).unwrap() == kept(1).unwrap()), || fleet.logs());
 }
 
+#[test]
+fn a_run_ends_on_a_network_without_multicast() {
+    let run = Run { rounds: 3, parameters: 250_000, minimum: 3 };
+    let Some(mut fleet) = Fleet::new(3, false) else { return };
+    fleet.network.carry_multicast(false).unwrap();
+    fleet.network.multicast_off().unwrap();
+    let peers = format!("peers = [\"{}\"]", fleet.network.address(0));
+    fleet.start_coordinator();
+    for node in 1..=3 {
+        let config = fleet.node_folder(node).join("node.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, text.replace("peers = []", &peers)).unwrap();
+        fleet.start_node(node);
+    }
+    fleet.start_run(&run);
+    fleet.ends_with_its_model_everywhere(&run);
+}
+
 /// A megabyte goes to three nodes and back, three times, while so many of 1,000 packets are lost.
 fn a_run_ends_though_this_is_lost(permille: u32) {
     let run = Run { rounds: 3, parameters: 250_000, minimum: 3 };

@@ -138,9 +138,9 @@ async fn deliver(value: &Value, domain: &Participant) -> usize {
                 let node = NodeId(key[32..].try_into().unwrap());
                 match (&mut outgoing, status) {
                     (_, Status::Complete) => return sent.iter().map(|times| times - 1).sum(),
-                    (Some((_, outgoing)), Status::Open { window, stalled, gaps }) if seq > heard => {
+                    (Some((_, outgoing)), Status::Open(standing)) if seq > heard => {
                         heard = seq;
-                        outgoing.on_receipt(node, &gaps, stalled, window, now());
+                        outgoing.on_receipt(node, &standing, now());
                     }
                     _ => (),
                 }
@@ -181,12 +181,12 @@ async fn accept(value: &Value, domain: &Participant) -> Vec<u8> {
                         let manifest = offered.verify(value.identity.public()).unwrap();
                         let opener = Opener::for_group(&manifest, &value.root).unwrap();
                         incoming = Some(Incoming::new(opener, Vec::new(), WINDOW, now()));
-                        due = Some(false);
+                        due = Some(incoming.as_ref().unwrap().standing(false));
                     }
                     Some(incoming) if index != OFFER_INDEX => {
                         match incoming.on_chunk(index, &body, now()).unwrap() {
-                            Arrival::Stored { receipt_due: true } => due = Some(false),
-                            Arrival::Stored { .. } | Arrival::Duplicate => (),
+                            Arrival::Stored(standing) => due = standing,
+                            Arrival::Duplicate => (),
                             Arrival::Complete => break,
                         }
                     }
@@ -196,11 +196,9 @@ async fn accept(value: &Value, domain: &Participant) -> Vec<u8> {
             () = wake(incoming.as_ref().map(Incoming::next_wake)) => (),
         }
         let Some(incoming) = &mut incoming else { continue };
-        let stalled = incoming.is_stalled(now());
-        if let Some(stalled) = due.or(stalled.then_some(true)) {
+        if let Some(standing) = due.or_else(|| incoming.on_tick(now())) {
             seq += 1;
-            let status = Status::Open { window: WINDOW, stalled, gaps: incoming.gaps() };
-            let body = encode(&Receipt { blob, seq, status });
+            let body = encode(&Receipt { blob, seq, status: Status::Open(standing) });
             receipts.write(&[blob.0, sender.0].concat(), &body).unwrap();
         }
     }
