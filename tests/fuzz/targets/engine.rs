@@ -2,8 +2,6 @@
 //! nobody or a node that turned against the rest says. Whatever comes: the run ends.
 #![no_main]
 
-mod ops;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 

@@ -2,8 +2,6 @@
 //! signed nonsense; and batches of any bytes. Once the network is well, what the bridge sent is on the node's disk.
 #![no_main]
 
-mod ops;
-
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 

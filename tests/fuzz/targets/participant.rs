@@ -2,8 +2,6 @@
 //! anything, pieces of models right and damaged, receipts of any content under the right key.
 #![no_main]
 
-mod ops;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 

@@ -2,8 +2,6 @@
 //! and wrong, damaged, in any order. Whatever comes, what arrives is what its node sealed, and once.
 #![no_main]
 
-mod ops;
-
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
