@@ -1,7 +1,7 @@
 //! A network of hosts on one machine: a network namespace for each host and one for the switch between them.
 //!
 //! Everything is inside the namespaces, so that no firewall, route or address of the machine takes part; two networks
-//! at a time may have the same addresses. It needs root, `ip` and `nft`.
+//! at a time may have the same addresses. It needs root, `ip`, `tc` and `nft`.
 
 mod delay;
 mod rules;
@@ -23,7 +23,12 @@ use delay::Line;
 use rules::Rules;
 
 /// What such a network needs of the machine.
-pub const NEEDS: [Need; 3] = [Need::Root, Need::Program("ip", "iproute2"), Need::Program("nft", "nftables")];
+pub const NEEDS: [Need; 4] = [
+    Need::Root,
+    Need::Program("ip", "iproute2"),
+    Need::Program("tc", "iproute2"),
+    Need::Program("nft", "nftables"),
+];
 
 /// The hosts of one network: its addresses have one byte for them, and a bridge of Linux takes 1024.
 pub const HOSTS_MAX: usize = 250;

@@ -240,6 +240,7 @@ impl Fleet {
             let is_right = || fs::read(&kept).is_ok_and(|bytes| bytes == right);
             wait_until(is_right, || format!("{} has not the right model\n{}", name(node), self.logs()));
         }
+        println!("{}", self.logs());
         run
     }
 
@@ -253,7 +254,7 @@ impl Fleet {
         files.sort();
         let tail = |path: &PathBuf| {
             let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-            let mut lines: Vec<&str> = text.lines().rev().take(12).collect();
+            let mut lines: Vec<&str> = text.lines().rev().take(60).collect();
             lines.reverse();
             format!("---- {}\n{}\n", path.file_name().unwrap().display(), lines.join("\n"))
         };

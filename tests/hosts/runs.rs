@@ -57,9 +57,9 @@ fn a_run_ends_on_a_network_without_multicast() {
     fleet.ends_with_its_model_everywhere(&run);
 }
 
-/// A megabyte goes to three nodes and back, three times, while so many of 1,000 packets are lost.
-fn a_run_ends_though_this_is_lost(permille: u32) {
-    let run = Run { rounds: 3, parameters: 250_000, minimum: 3 };
+/// A model goes to three nodes and back, three times, while so many of 1,000 packets are lost.
+fn a_run_ends_though_this_is_lost(permille: u32, parameters: u32) {
+    let run = Run { rounds: 3, parameters, minimum: 3 };
     let Some(fleet) = Fleet::running(3, false) else { return };
     fleet.network.lose(permille).unwrap();
     fleet.start_run(&run);
@@ -68,10 +68,11 @@ fn a_run_ends_though_this_is_lost(permille: u32) {
 
 #[test]
 fn a_run_ends_though_one_packet_of_a_hundred_is_lost() {
-    a_run_ends_though_this_is_lost(10);
+    a_run_ends_though_this_is_lost(10, 250_000);
 }
 
+/// Of a chunk's 34 fragments all arrive in 17 of 100 cases: a smaller model.
 #[test]
 fn a_run_ends_though_one_packet_of_twenty_is_lost() {
-    a_run_ends_though_this_is_lost(50);
+    a_run_ends_though_this_is_lost(50, 50_000);
 }
