@@ -38,6 +38,11 @@ pub(crate) struct Transfer {
     pub(crate) sent_bytes: u64,
 }
 
+/// Who did not answer in time.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no answer in time from {}", .0.join(", "))]
+pub(crate) struct Late(Vec<String>);
+
 /// A process.
 struct Worker {
     child: Child,
@@ -55,8 +60,8 @@ pub(crate) struct Crew<'s> {
 }
 
 impl<'s> Crew<'s> {
-    /// Starts them and lets them meet; `None` when they did not in time.
-    pub(crate) fn start(cell: &Cell, site: &'s Site, program: &Program) -> Result<Option<Self>> {
+    /// Starts them and lets them meet.
+    pub(crate) fn start(cell: &Cell, site: &'s Site, program: &Program) -> Result<Result<Self, Late>> {
         let (senders, receivers) = cell.pattern.ends();
         let (say, said) = mpsc::channel();
         let mut workers = Vec::new();
@@ -75,26 +80,32 @@ impl<'s> Crew<'s> {
         }
         let processes = workers.iter().map(|worker| worker.child.id()).collect();
         let mut crew = Self { site, workers, processes, senders, said, number: 0 };
-        let Some(cards) = crew.hear(crew.all(), "here", PATIENCE)? else { return Ok(None) };
+        let cards = match crew.hear(crew.all(), "here", PATIENCE)? {
+            Ok(cards) => cards,
+            Err(late) => return Ok(Err(late)),
+        };
         crew.tell(crew.all(), &format!("meet {}", cards.join(" ")))?;
         Ok(crew.hear(crew.all(), "ready", PATIENCE)?.map(|_| crew))
     }
 
-    /// Makes one transfer; `None` when it did not arrive within the limit. Then the processes are of no more use.
-    pub(crate) fn transfer(&mut self, limit: Millis) -> Result<Option<Transfer>> {
+    /// Makes one transfer. When it does not arrive within the limit, the processes are of no more use.
+    pub(crate) fn transfer(&mut self, limit: Millis) -> Result<Result<Transfer, Late>> {
         let all = self.all();
         self.number += 1;
         self.tell(all.clone(), &format!("prepare {}", self.number))?;
-        self.hear(all.clone(), "ready", PATIENCE)?.context("nothing was prepared in time")?;
+        self.hear(all.clone(), "ready", PATIENCE)??;
         let (cpu_before, sent_before) = self.count()?;
         self.tell(self.senders..all.end, "go")?;
         self.tell(0..self.senders, "go")?;
-        let Some(done) = self.hear(all.clone(), "done", limit)? else { return Ok(None) };
+        let done = match self.hear(all.clone(), "done", limit)? {
+            Ok(done) => done,
+            Err(late) => return Ok(Err(late)),
+        };
         let (cpu_after, sent_after) = self.count()?;
         self.tell(all.clone(), "check")?;
-        self.hear(all, "ok", PATIENCE)?.context("what arrived was not checked in time")?;
+        self.hear(all, "ok", PATIENCE)??;
         let times = Times::of(&done, self.senders).context("a process did not say when")?;
-        Ok(Some(Transfer {
+        Ok(Ok(Transfer {
             ms: times.micros as f64 / 1000.0,
             seal_ms: times.seal_micros.map(|micros| micros as f64 / 1000.0),
             cpu_s: cpu_after - cpu_before,
@@ -124,27 +135,37 @@ impl<'s> Crew<'s> {
         Ok(())
     }
 
-    /// The rest of what each of them answers with `word`; `None` when not all have in time.
-    fn hear(&self, whom: Range<usize>, word: &str, limit: Millis) -> Result<Option<Vec<String>>> {
+    /// The rest of what each of them answers with `word`.
+    fn hear(&self, whom: Range<usize>, word: &str, limit: Millis) -> Result<Result<Vec<String>, Late>> {
         let until = now() + limit;
         let mut answers: Vec<Option<String>> = vec![None; whom.len()];
         while answers.iter().any(Option::is_none) {
             let left = Duration::from_micros(until.micros_since(now()));
             let (place, line) = match self.said.recv_timeout(left) {
                 Ok((place, Some(line))) => (place, line),
-                Ok((place, None)) => bail!("process {place} has ended"),
-                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Ok((place, None)) => bail!("{} has ended", self.name(place)),
+                Err(RecvTimeoutError::Timeout) => {
+                    let silent = whom.zip(&answers).filter(|(_, answer)| answer.is_none());
+                    return Ok(Err(Late(silent.map(|(place, _)| self.name(place)).collect())));
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("all processes have ended"),
             };
             let (said, rest) = line.split_once(' ').unwrap_or((&line, ""));
             if said != word {
-                bail!("process {place} said `{line}` and not `{word}`");
+                bail!("{} said `{line}` and not `{word}`", self.name(place));
             }
             if let Some(answer) = answers.get_mut(place - whom.start) {
                 *answer = Some(rest.to_owned());
             }
         }
-        Ok(Some(answers.into_iter().flatten().collect()))
+        Ok(Ok(answers.into_iter().flatten().collect()))
+    }
+
+    fn name(&self, place: usize) -> String {
+        match place.checked_sub(self.senders) {
+            None => format!("sender {place}"),
+            Some(receiver) => format!("receiver {receiver}"),
+        }
     }
 }
 

@@ -153,7 +153,8 @@ fn measure_all(
         let own = Program { path: std::env::current_exe()?.into(), args, environment: |_| Vec::new() };
         let program = if cell.system == System::Cyclonedds { cyclone } else { Some(&own) };
         if let Some(program) = program {
-            match measure::measure(cell, site, program, limit) {
+            let note = |late| screen.note(&anyhow::Error::from(late).context(cell.to_string()));
+            match measure::measure(cell, site, program, limit, note) {
                 Ok(figure) => screen.show(&figure)?,
                 Err(error) => screen.note(&error.context(cell.to_string())),
             }

@@ -5,14 +5,11 @@ use common::units::Millis;
 use edge::now;
 
 use crate::cell::{Cell, Figure};
-use crate::crew::{Crew, Program, Transfer};
+use crate::crew::{Crew, Late, Program, Transfer};
 use crate::site::Site;
 
 /// Transfers before those that count: they bring fresh pages and wake what sleeps.
 const WARM_UP: usize = 2;
-
-/// Starts before it is said that the processes do not meet.
-const STARTS: usize = 3;
 
 /// A cell that has taken this long, and its [`LEAST`], has enough.
 const ENOUGH: Millis = Millis(5000);
@@ -20,7 +17,7 @@ const ENOUGH: Millis = Millis(5000);
 /// Transfers without which there is no median.
 const LEAST: usize = 3;
 
-/// So many that did not arrive are enough to know.
+/// So many that did not arrive, or starts at which the processes did not meet, are enough to know.
 const NEVER: usize = 2;
 
 /// Transfers of one cell.
@@ -32,8 +29,14 @@ const fn most(bytes: usize) -> usize {
     }
 }
 
-/// Makes the transfers of a cell.
-pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program, limit: Millis) -> Result<Figure> {
+/// Makes the transfers of a cell, and tells of those that did not arrive.
+pub(crate) fn measure(
+    cell: &Cell,
+    site: &Site,
+    program: &Program,
+    limit: Millis,
+    note: impl Fn(Late),
+) -> Result<Figure> {
     let mut arrived: Vec<Transfer> = Vec::new();
     let (mut never, mut memory_bytes) = (0, None);
     let mut ready = None;
@@ -42,19 +45,24 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program, limit: Millis
         if now() >= enough_at && arrived.len() >= LEAST {
             break;
         }
-        if ready.is_none() {
-            ready = warm_up(cell, site, program, limit)?;
-        }
-        let Some(mut crew) = ready.take() else {
-            never = NEVER;
-            break;
+        let crew = match ready.take() {
+            Some(crew) => Ok(crew),
+            None => warm_up(cell, site, program, limit)?,
         };
-        if let Some(transfer) = crew.transfer(limit)? {
-            arrived.push(transfer);
-            memory_bytes = memory_bytes.max(Some(crew.memory_bytes()?));
-            ready = Some(crew);
-        } else {
-            never += 1;
+        let transferred = match crew {
+            Ok(mut crew) => crew.transfer(limit)?.map(|transfer| (crew, transfer)),
+            Err(late) => Err(late),
+        };
+        match transferred {
+            Ok((crew, transfer)) => {
+                arrived.push(transfer);
+                memory_bytes = memory_bytes.max(Some(crew.memory_bytes()?));
+                ready = Some(crew);
+            }
+            Err(late) => {
+                note(late);
+                never += 1;
+            }
         }
     }
     let of = |figure: fn(&Transfer) -> f64| {
@@ -78,19 +86,23 @@ pub(crate) fn measure(cell: &Cell, site: &Site, program: &Program, limit: Millis
 }
 
 /// Processes that have made their first transfers, over a network that loses nothing yet.
-fn warm_up<'s>(cell: &Cell, site: &'s Site, program: &Program, limit: Millis) -> Result<Option<Crew<'s>>> {
+fn warm_up<'s>(
+    cell: &Cell,
+    site: &'s Site,
+    program: &Program,
+    limit: Millis,
+) -> Result<Result<Crew<'s>, Late>> {
     site.lose(0)?;
-    for _ in 0..STARTS {
-        let Some(mut crew) = Crew::start(cell, site, program)? else { continue };
-        for _ in 0..WARM_UP {
-            if crew.transfer(limit)?.is_none() {
-                return Ok(None);
-            }
+    let mut started = Crew::start(cell, site, program)?;
+    for _ in 0..WARM_UP {
+        if let Ok(crew) = &mut started
+            && let Err(late) = crew.transfer(limit)?
+        {
+            started = Err(late);
         }
-        site.lose(cell.loss_percent)?;
-        return Ok(Some(crew));
     }
-    Ok(None)
+    site.lose(cell.loss_percent)?;
+    Ok(started)
 }
 
 /// The middle one, when it is finite.
