@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::message::presence::HEARTBEAT;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
@@ -123,8 +124,16 @@ pub async fn serve(dir: &Path) -> Result<()> {
         };
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
         if idle || now() >= ticked + TICK {
+            if now() >= ticked + HEARTBEAT + HEARTBEAT {
+                driver.link.on_held_up(now());
+            }
             ticked = now();
             driver.tick();
+        }
+        if driver.link.is_mute(ticked) {
+            tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
+            readers = driver.link.rejoin(&config.dds)?;
+            driver.engine.on_moved(readers.mailbox());
         }
     }
     tracing::info!("stopping");
@@ -164,6 +173,7 @@ impl Driver {
                 self.engine.on_model_receipt(blob, node, &body, now(), out);
             }
             Incoming::Update { blob, index, body } => self.engine.on_update(blob, index, &body, now(), out),
+            Incoming::Echo => self.link.on_echo(now()),
             Incoming::Nothing => (),
         }
         self.carry_out();

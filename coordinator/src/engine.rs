@@ -126,6 +126,11 @@ impl Engine {
         self.setup.identity.node_id()
     }
 
+    /// The process reads elsewhere now; the next hello says where.
+    pub fn on_moved(&mut self, mailbox: Mailbox) {
+        self.setup.mailbox = mailbox;
+    }
+
     /// The nodes.
     pub fn members(&self) -> &Members {
         &self.members

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use common::id::{BlobId, NodeId, RunId};
 use common::message::presence::Mailbox;
-use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, topics};
+use common::units::{Millis, Timestamp};
+use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, prefix_of, topics};
 
 use super::chunk_key;
 use crate::engine::Output;
+
+/// Hellos are a second apart: whoever misses three of its own is not heard by anybody.
+const MUTE: Millis = Millis(3500);
 
 /// The writers.
 pub(super) struct Link {
@@ -20,6 +24,10 @@ pub(super) struct Link {
     receipts: Writer,
     /// Announcements that could not be written yet, the newest of each run.
     unsent: BTreeMap<RunId, Vec<u8>>,
+    /// The newest announcement: a participant that is made anew has to know it.
+    announced: Option<(RunId, Vec<u8>)>,
+    /// When this participant last heard its own hello; never, where the network does not carry that.
+    echoed: Option<Timestamp>,
     /// To nodes behind a relay.
     routes: Routes,
     /// Last, so that the writers say goodbye before it.
@@ -31,6 +39,7 @@ pub(super) struct Readers {
     presence: Reader,
     receipts: Reader,
     updates: Reader,
+    hellos: Reader,
 }
 
 /// Something that came in.
@@ -41,6 +50,8 @@ pub(super) enum Incoming {
     Receipt { blob: BlobId, node: NodeId, body: Bytes },
     /// A piece of an update.
     Update { blob: BlobId, index: u32, body: Bytes },
+    /// The coordinator's own hello.
+    Echo,
     /// Not a sample of its topic.
     Nothing,
 }
@@ -52,6 +63,7 @@ impl Link {
             presence: domain.reader(&topics::PRESENCE)?,
             receipts: domain.reader(&topics::MODEL_RECEIPT)?,
             updates: domain.reader(&topics::UPDATE_CHUNK)?,
+            hellos: domain.reader(&topics::HELLO)?,
         };
         let link = Self {
             coordinator,
@@ -61,10 +73,37 @@ impl Link {
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
             unsent: BTreeMap::new(),
+            announced: None,
+            echoed: None,
             routes: Routes::default(),
             domain,
         };
         Ok((link, readers))
+    }
+
+    /// Joins the domain anew, with what late joiners have to find there.
+    pub(super) fn rejoin(&mut self, config: &dds::Config) -> Result<Readers, DdsError> {
+        let (mut link, readers) = Self::join(config, self.coordinator)?;
+        link.announced = self.announced.take();
+        link.unsent = link.announced.iter().cloned().collect();
+        *self = link;
+        Ok(readers)
+    }
+
+    /// This participant heard itself, or its process was held up and could not.
+    pub(super) fn on_echo(&mut self, now: Timestamp) {
+        self.echoed = Some(now);
+    }
+
+    /// Time in which the process did not listen is not the participant's silence.
+    pub(super) fn on_held_up(&mut self, now: Timestamp) {
+        self.echoed = self.echoed.map(|_| now);
+    }
+
+    /// Whether nothing that is written leaves any more. The sending side of a participant of RustDDS was seen to
+    /// fall silent for good when its socket was full.
+    pub(super) fn is_mute(&self, now: Timestamp) -> bool {
+        self.echoed.is_some_and(|echoed| now >= echoed + MUTE)
     }
 
     /// Chunks that this host's buffers hold unread.
@@ -90,6 +129,7 @@ impl Link {
             Output::Hello(bytes) => self.hellos.write(&self.coordinator.0, &bytes),
             Output::Announce { run, bytes } => {
                 self.unsent.remove(&run);
+                self.announced = Some((run, bytes.clone()));
                 self.announcements.write(&run.0, &bytes).inspect_err(|_| drop(self.unsent.insert(run, bytes)))
             }
             Output::Event(bytes) => self.events.write(&self.coordinator.0, &bytes),
@@ -124,8 +164,17 @@ impl Readers {
             sample = self.presence.next() => believe(sample).map(presence),
             sample = self.receipts.next() => believe(sample).and_then(receipt),
             sample = self.updates.next() => believe(sample).and_then(update),
+            sample = self.hellos.next() => believe(sample).and_then(|sample| self.echo(&sample)),
         };
         incoming.unwrap_or(Incoming::Nothing)
+    }
+}
+
+impl Readers {
+    /// What this participant wrote itself; other hellos are of other coordinators, or carried by a relay.
+    fn echo(&self, sample: &Sample) -> Option<Incoming> {
+        let own = prefix_of(self.updates.address().0) == prefix_of(sample.writer);
+        own.then_some(Incoming::Echo)
     }
 }
 

@@ -209,8 +209,9 @@ impl Participant {
         let opened = match self.open_offer(&announcement, offer, member) {
             Ok(opened) => opened,
             Err(reason) => {
+                // It names this node, so it waits for it: it is told that it does so in vain.
                 out.push(ignored("announce", &reason));
-                return self.say(Activity::Idle, EpochId::default(), now, out);
+                return self.say(Activity::Declining, announcement.epoch, now, out);
             }
         };
         let (opener, pair) = opened;
