@@ -15,6 +15,10 @@ fn of(topic: &dds::Topic) -> Carried {
     Carried::named(topic.name()).unwrap()
 }
 
+fn set(topics: &[Carried]) -> TopicSet {
+    topics.iter().copied().collect()
+}
+
 /// A sample whose key is `key` again and again.
 fn sample(topic: &dds::Topic, key: u8, body: &[u8]) -> Sample {
     Sample {
@@ -84,7 +88,7 @@ fn what_is_over_a_limit_is_refused_by_its_header_alone() {
 
 #[test]
 fn another_version_is_refused_with_both_numbers() {
-    let mut received = BytesMut::from(&[2, 9, 9][..]);
+    let mut received = BytesMut::from(&[2_u8, 9, 9][..]);
     let error = Decoder::default().next(&mut received).unwrap_err();
     assert_eq!(error.to_string(), "it speaks version 2 of the stream, this relay 1");
 }
@@ -108,12 +112,12 @@ fn a_peer_gets_only_what_is_read_there_or_behind_it() {
     for peer in [ONE, TWO] {
         hub.on_connected(peer);
     }
-    hub.on_wanted(ONE, [models].into_iter().collect());
-    hub.on_read_here([updates].into_iter().collect());
+    hub.on_wanted(ONE, set(&[models]));
+    hub.on_read_here(set(&[updates]));
     hub.on_sample(Side::Site, &sample(&topics::UPDATE_CHUNK, 1, b""), NOW);
     hub.on_sample(Side::Peer(TWO), &sample(&topics::MODEL_CHUNK, 2, b""), NOW);
     assert_eq!(drain(&mut hub, Side::Peer(ONE), NOW), [sample(&topics::MODEL_CHUNK, 2, b"")]);
-    assert_eq!(hub.wanted_from(TWO), [updates, models].into_iter().collect());
+    assert_eq!(hub.wanted_from(TWO), set(&[updates, models]));
     assert_eq!(
         hub.wanted_from(ONE),
         [updates].into_iter().collect(),
