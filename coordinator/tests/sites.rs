@@ -97,7 +97,9 @@ async fn state_chunks_and_directed_samples_cross_between_two_sites_and_never_com
     let (hello, models) = (here.writer(&topics::HELLO).unwrap(), here.writer(&topics::MODEL_CHUNK).unwrap());
     let (mut presences, mut updates) =
         (here.reader(&topics::PRESENCE).unwrap(), here.reader(&topics::UPDATE_CHUNK).unwrap());
-    let mut own_hellos = here.reader(&topics::HELLO).unwrap();
+    // Of its own, since a participant does not hear itself.
+    let witness = join(domain);
+    let mut own_hellos = witness.reader(&topics::HELLO).unwrap();
     let presence = there.writer(&topics::PRESENCE).unwrap();
     let node_updates = there.writer(&topics::UPDATE_CHUNK).unwrap();
     let mut hellos = there.reader(&topics::HELLO).unwrap();
