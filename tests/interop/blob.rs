@@ -28,7 +28,7 @@ use crate::{CYCLONE, domain};
 const WINDOW: u32 = 8;
 
 /// Far longer than a transfer of two megabytes takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the client says of itself; it has no key to sign with.
 struct Told {

@@ -1,5 +1,7 @@
 //! Another vendor's DDS in the same domain: Cyclone DDS, from Python, with the types of the project's IDL files.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 mod blob;
 mod watch;
 

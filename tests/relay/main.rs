@@ -147,7 +147,9 @@ fn a_run_ends_on_nodes_whose_site_only_a_relay_reaches() {
     }
     let star = Star::new(0);
     star.relays(1);
-    ["node-1", "node-2"].iter().for_each(|node| star.move_node(node, 1));
+    for node in ["node-1", "node-2"] {
+        star.move_node(node, 1);
+    }
     let daemons = ["coordinator", "hub", "spoke-1", "node-1", "node-2"].map(|name| star.start(name));
     star.start_run(3);
     star.wait_for_the_model(3);
@@ -185,7 +187,9 @@ fn a_run_survives_the_kill_of_a_relay_that_is_started_again() {
     }
     let star = Star::new(2);
     star.relays(1);
-    ["node-1", "node-2"].iter().for_each(|node| star.move_node(node, 1));
+    for node in ["node-1", "node-2"] {
+        star.move_node(node, 1);
+    }
     let _daemons = ["coordinator", "hub", "node-1", "node-2"].map(|name| star.start(name));
     let spoke = star.start("spoke-1");
     star.start_run(ROUNDS);
