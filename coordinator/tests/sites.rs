@@ -56,7 +56,8 @@ fn logs(dir: &Path) -> String {
 }
 
 fn join(domain: u16) -> Participant {
-    Participant::new(&Config { domain, interfaces: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] }).unwrap()
+    Participant::new(&Config { domain, interfaces: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], peers: vec![] })
+        .unwrap()
 }
 
 /// Does `write` again and again until the reader has something.

@@ -219,7 +219,7 @@ impl Fleet {
                 let _ = tokio::time::timeout(AGAIN, std::future::pending::<()>()).await;
             }
         };
-        let patience = Duration::from_millis(PATIENCE.0.into());
+        let patience = Duration::from_millis(PATIENCE.0);
         let watched = self.runtime.block_on(async { tokio::time::timeout(patience, search).await });
         watched.unwrap_or_else(|_| panic!("waited for: {what}\n{last}\n{}", self.logs()))
     }

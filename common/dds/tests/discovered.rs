@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 fn join(domain: u16) -> Participant {
     let interfaces = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    Participant::new(&Config { domain, interfaces }).unwrap()
+    Participant::new(&Config { domain, interfaces, peers: vec![] }).unwrap()
 }
 
 /// Looks again and again until it is there.
