@@ -96,10 +96,7 @@ pub async fn serve(dir: &Path) -> Result<()> {
     let (outputs, fresh) = (VecDeque::new(), Vec::new());
     let mut driver = Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
     driver.resume();
-    // Only a process on this host has a tether; without any, ends are noticed by silence.
-    let (severed, mut ends) = mpsc::channel(64);
-    let tethers = tether::bind(driver.engine.id()).inspect_err(|error| tracing::warn!(%error, "no tethers"));
-    let tying = tethers.map(|tethers| tokio::spawn(tether::accept_all(tethers, severed)));
+    let mut ends = ends_of_tethers(driver.engine.id());
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
@@ -138,11 +135,18 @@ pub async fn serve(dir: &Path) -> Result<()> {
     }
     tracing::info!("stopping");
     answering.abort();
-    if let Ok(tying) = tying {
-        tying.abort();
-    }
     let _ = std::fs::remove_file(control::socket_path(dir));
     Ok(())
+}
+
+/// What processes of this host said of themselves, when they end. Without tethers ends are noticed by silence.
+fn ends_of_tethers(owner: NodeId) -> mpsc::Receiver<Vec<u8>> {
+    let (severed, ends) = mpsc::channel(64);
+    match tether::bind(owner) {
+        Ok(tethers) => drop(tokio::spawn(tether::accept_all(tethers, severed))),
+        Err(error) => tracing::warn!(%error, "no tethers"),
+    }
+    ends
 }
 
 async fn wake(at: Timestamp) {

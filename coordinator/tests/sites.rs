@@ -12,7 +12,7 @@ use dds::{Config, Participant, Reader, Routes, Sample, Writer, prefix_of, topics
 use tokio::time::{interval, timeout};
 
 /// Long enough for processes to start and for a discovery announcement that came again after 10 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often something is written again until it has arrived.
 const REPEAT: Duration = Duration::from_millis(20);

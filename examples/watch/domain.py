@@ -26,7 +26,7 @@ from cyclonedds.util import duration
 IDL = Path(__file__).resolve().parents[2] / "common" / "dds" / "idl"
 
 # What is true now: reliable, and the last samples are kept for whoever joins late.
-STATE = ("announce", "hello", "presence", "intake", "bridge")
+STATE = ("announce", "hello", "presence", "intake", "bridge", "relay")
 # What happened: reliable, for those who are there.
 MESSAGE = ("event",)
 # Everything else is bulk: best effort, repaired by receipts.

@@ -16,7 +16,8 @@ except ImportError:
 
 VERSION = 1
 SIGNATURE_BYTES = 64
-ACTIVITIES = {1: "idle", 2: "fetching", 3: "training", 4: "uploading", 5: "declining"}
+ACTIVITIES = {1: "idle", 2: "fetching", 3: "training", 4: "uploading", 5: "declining",
+              6: "hanging", 7: "leaving"}
 REQUESTS = {1: "train", 2: "keep", 3: "rest"}
 # A cohort, and so the longest list of a message.
 LIST_MAX = 4096
@@ -131,15 +132,15 @@ def announcement(given):
 def event(given):
     told = {"run": given.hex(16), "round": given.u32(), "at_us": given.u64()}
     fact = given.one_of({1: "round_opened", 2: "update_rejected", 3: "round_closed", 4: "round_aborted",
-                         5: "run_finished", 6: "run_failed"})
+                         5: "run_finished", 6: "run_failed", 7: "node_away", 8: "node_back"})
     told["fact"] = fact
     if fact == "round_opened":
         told["cohort"] = given.list(lambda one: one.hex(32))
-    if fact == "update_rejected":
+    if fact in ("update_rejected", "node_away", "node_back"):
         told["node"] = given.hex(32)
     if fact == "round_closed":
         told.update(model=given.hex(32), updates=given.u32())
-    if fact in ("update_rejected", "round_aborted", "run_failed"):
+    if fact in ("update_rejected", "round_aborted", "run_failed", "node_away"):
         told["reason"] = given.text(256)
     return told
 

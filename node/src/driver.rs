@@ -149,8 +149,9 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             ticked = now();
             participant.on_tick(ticked, &mut out);
         }
-        carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie)?;
+        // Before the operator is told of the connection, so that it holds from then on.
         tie.keep(participant.unanswered_since().is_none()).await;
+        carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie)?;
     }
 }
 

@@ -31,6 +31,11 @@ fn capture(file: &Path) -> Option<Child> {
     first.contains("listening").then_some(dump)
 }
 
+/// A domain that no other test of this run joins.
+fn domain(test: u16) -> u16 {
+    100 + test * 50 + (std::process::id() % 50) as u16
+}
+
 fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
@@ -42,7 +47,7 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
     }
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let domain = (std::process::id() % 100 + 100) as u16;
+    let domain = domain(0);
     fleet(dir, domain, &METRICS, value);
     let folder = |name: &str| dir.join(name).display().to_string();
     let log = |name: &str| dir.join(format!("{name}.log"));
@@ -120,7 +125,7 @@ fn a_process_that_is_killed_or_stopped_is_known_by_its_end_or_its_silence_and_co
     }
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    fleet(dir, (std::process::id() % 100 + 100) as u16, &METRICS, value);
+    fleet(dir, domain(1), &METRICS, value);
     let folder = |name: &str| dir.join(name).display().to_string();
     let log = |name: &str| dir.join(format!("{name}.log"));
     let node = |name: &str| Daemon::start("node", &["--dir", &folder(name), "run"], &log(name));

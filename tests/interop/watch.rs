@@ -80,7 +80,6 @@ fn cyclone_dds_sees_the_nodes_the_announcements_and_every_event_of_a_run() {
     for node in ["node-1", "node-2"] {
         let activities = of(&told, "presence").into_iter().filter(|presence| presence["node"] == node);
         assert!(activities.clone().any(|presence| presence["activity"] == "idle"), "{node}: {}", logs());
-        assert!(activities.clone().any(|presence| presence["epoch"] != 0), "{node} works: {}", logs());
         for event in of(&told, "event").iter().filter(|event| event["fact"] == "round_opened") {
             assert!(event["cohort"].as_array().unwrap().iter().any(|member| member == node), "{event}");
         }

@@ -190,6 +190,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
+            "common/edge/src/tether",
             "coordinator/src/cli",
             "coordinator/src/control",
             "coordinator/src/driver",
