@@ -14,6 +14,9 @@ use common::units::{Millis, Timestamp};
 /// New nodes are answered at most this often, so that many starting at once share one hello.
 const ANSWER: Millis = Millis(5);
 
+/// A coordinator that looks at the time this late was held up itself: it does so at least each [`HEARTBEAT`].
+const HELD_UP: Millis = Millis(HEARTBEAT.0 * 3 / 2);
+
 /// The allowed nodes, and those of them that are there.
 #[derive(Debug)]
 pub struct Members {
@@ -176,7 +179,7 @@ impl Members {
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<NodeId> {
         let held_up = now.since(self.ticked);
         self.ticked = now;
-        if held_up > HEARTBEAT {
+        if held_up > HELD_UP {
             self.present.values_mut().for_each(|member| member.heard = now.min(member.heard + held_up));
         }
         if now < self.silent_at {

@@ -22,6 +22,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use scene::Keys;
 
+/// A machine wakes a process this much later than it asked for, in microseconds.
+const LATE: u64 = 1_500;
+
 /// A datagram or a call that will arrive.
 #[derive(Debug)]
 enum Arrival {
@@ -191,7 +194,7 @@ impl World {
             return;
         }
         // A microsecond passes at least, so that a wake in the past cannot stop time.
-        self.now = Timestamp(self.now.0 + 1).max(wake);
+        self.now = Timestamp(self.now.0 + 1).max(Timestamp(wake.0 + LATE));
         let mut out = Vec::new();
         self.engine.on_tick(self.now, &mut out);
         self.obey(out);
