@@ -129,7 +129,7 @@ pub async fn serve(dir: &Path) -> Result<()> {
         }
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
-            readers = driver.link.rejoin(&config.dds)?;
+            (driver.link, readers) = driver.link.rejoin(readers, &config.dds)?;
             driver.engine.on_moved(readers.mailbox());
         }
     }

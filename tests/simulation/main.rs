@@ -211,6 +211,34 @@ fn a_node_whose_tether_ends_is_away_at_once_and_a_foreign_end_changes_nothing() 
     assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
 }
 
+#[test]
+fn an_upload_that_stops_in_the_middle_keeps_no_other_waiting() {
+    // More than the budget of all uploads, so they come one after the other.
+    let mut world = World::new(Scene { rounds: 1, parameters: 1_600_000, ..SCENE });
+    let uploading = |world: &World| {
+        let round = world.engine.current_round(world.now)?;
+        let found = round.cohort.iter().find(|(_, member)| member.state == "uploading" && member.bytes > 0)?;
+        found.0.strip_prefix("node-")?.parse::<usize>().ok()
+    };
+    let unlucky = loop {
+        world.step();
+        if let Some(node) = uploading(&world) {
+            break node;
+        }
+    };
+    let stopped = world.now;
+    world.pause(unlucky, Millis(2_000));
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    let unlucky = world.nodes[unlucky].node();
+    assert_eq!(world.committed[0].reports().count(), 4);
+    for (node, report) in world.committed[0].reports() {
+        let after = report.at.since(stopped);
+        assert!((node == unlucky) == (after >= Millis(2_000)), "{node:?} after {after}");
+        assert!(node == unlucky || after < Millis(1_000), "{node:?} after {after}");
+    }
+}
+
 /// Worlds of four nodes and three rounds; each holds four transfers down and four up a round.
 const WORLDS: u64 = 45;
 

@@ -11,8 +11,8 @@ use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, 
 use super::chunk_key;
 use crate::engine::Output;
 
-/// Hellos are a second apart: whoever misses three of its own is not heard by anybody.
-const MUTE: Millis = Millis(3500);
+/// Hellos are a second apart: whoever misses ten of its own is not heard by anybody.
+const MUTE: Millis = Millis(10_000);
 
 /// The writers.
 pub(super) struct Link {
@@ -81,13 +81,15 @@ impl Link {
         Ok((link, readers))
     }
 
-    /// Joins the domain anew, with what late joiners have to find there.
-    pub(super) fn rejoin(&mut self, config: &dds::Config) -> Result<Readers, DdsError> {
-        let (mut link, readers) = Self::join(config, self.coordinator)?;
-        link.announced = self.announced.take();
-        link.unsent = link.announced.iter().cloned().collect();
-        *self = link;
-        Ok(readers)
+    /// Joins the domain anew, with what late joiners have to find there. The old participant goes first: on a host
+    /// without multicast its number is one of those that nodes look at.
+    pub(super) fn rejoin(self, readers: Readers, config: &dds::Config) -> Result<(Self, Readers), DdsError> {
+        let (coordinator, announced) = (self.coordinator, self.announced.clone());
+        drop((self, readers));
+        let (mut link, readers) = Self::join(config, coordinator)?;
+        link.unsent = announced.iter().cloned().collect();
+        link.announced = announced;
+        Ok((link, readers))
     }
 
     /// This participant heard itself, or its process was held up and could not.
