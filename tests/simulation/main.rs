@@ -217,7 +217,8 @@ fn an_upload_that_stops_in_the_middle_keeps_no_other_waiting() {
     let mut world = World::new(Scene { rounds: 1, parameters: 1_600_000, ..SCENE });
     let uploading = |world: &World| {
         let round = world.engine.current_round(world.now)?;
-        let found = round.cohort.iter().find(|(_, member)| member.state == "uploading" && member.bytes > 0)?;
+        let found =
+            round.cohort.iter().find(|(_, member)| member.state == "uploading" && member.bytes > 0)?;
         found.0.strip_prefix("node-")?.parse::<usize>().ok()
     };
     let unlucky = loop {
