@@ -7,6 +7,7 @@ mod have;
 mod incoming;
 mod outgoing;
 mod sent;
+mod smoothed;
 mod window;
 
 pub use have::{Gaps, Have};

@@ -77,11 +77,15 @@ pub(crate) fn check(peers: &[IpAddr], interfaces: &[IpAddr]) -> Result<Vec<Ipv4A
         IpAddr::V6(_) => Err(DdsError::Peer(*peer)),
     });
     let peers = peers.collect::<Result<Vec<_>, _>>()?;
+    // Without peers no interface can be wrong for them.
+    if peers.is_empty() {
+        return Ok(peers);
+    }
     for interface in netdev::get_interfaces() {
         let address = |net: &netdev::ipnet::Ipv4Net| IpAddr::V4(net.addr());
         let used = |at: &IpAddr| interfaces.is_empty() || interfaces.contains(at);
         let address = interface.ipv4.iter().map(address).find(used);
-        if let Some(address) = address.filter(|_| interface.is_multicast() && !peers.is_empty()) {
+        if let Some(address) = address.filter(|_| interface.is_multicast()) {
             return Err(DdsError::Multicast { address, name: interface.name });
         }
     }

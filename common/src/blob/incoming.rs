@@ -1,5 +1,6 @@
 //! The receiver's side: chunks opened into their place as they come, in any order.
 
+use super::smoothed::Smoothed;
 use super::window::Window;
 use super::{Have, RECEIPT_PACE, STALL, STALL_FIRST, STALL_MAX, Standing};
 use crate::crypto::{OpenError, Opener, VerifiedManifest};
@@ -21,7 +22,8 @@ pub struct Incoming {
     owed: bool,
     told: Timestamp,
     arrived: Timestamp,
-    pauses: Pauses,
+    /// Between two chunks.
+    pauses: Smoothed,
     stall: Millis,
     wake: Timestamp,
 }
@@ -35,25 +37,6 @@ pub enum Arrival {
     Stored(Option<Standing>),
     /// It was the last one missing.
     Complete,
-}
-
-/// The pause between two chunks, smoothed, and its variation, in microseconds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pauses {
-    smoothed: u64,
-    variation: u64,
-}
-
-impl Pauses {
-    fn note(&mut self, micros: u64) {
-        self.variation = (3 * self.variation + self.smoothed.abs_diff(micros)) / 4;
-        self.smoothed = (7 * self.smoothed + micros) / 8;
-    }
-
-    /// A pause longer than this is none of the usual ones.
-    fn unusual(self) -> Millis {
-        Millis((self.smoothed + 4 * self.variation).div_ceil(1000)).clamp(STALL, STALL_FIRST)
-    }
 }
 
 impl Incoming {
@@ -73,7 +56,7 @@ impl Incoming {
             owed: false,
             told: now,
             arrived: now,
-            pauses: Pauses::default(),
+            pauses: Smoothed::default(),
             stall: STALL_FIRST,
             wake: now + STALL_FIRST,
         }
@@ -97,7 +80,7 @@ impl Incoming {
             self.pauses.note(now.micros_since(self.arrived));
         }
         self.arrived = now;
-        self.stall = self.pauses.unusual();
+        self.stall = self.pauses.unusual().clamp(STALL, STALL_FIRST);
         self.wake = now + self.stall;
         if self.have.is_complete() {
             return Ok(Arrival::Complete);

@@ -1,6 +1,7 @@
 //! What was sent when: which of it is lost, and how long a round trip takes.
 
 use super::REPEAT;
+use super::smoothed::Smoothed;
 use crate::units::{Millis, Timestamp};
 
 /// The longest wait for the receipt of a chunk, whatever the round trips were.
@@ -48,21 +49,20 @@ impl Newest {
     }
 }
 
-/// Smoothed round trip from a chunk to its receipt, in microseconds, and its variation (RFC 6298, section 2).
+/// The round trip from a chunk to its receipt.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoundTrip {
-    smoothed: u64,
-    variation: u64,
+    smoothed: Smoothed,
+    /// The shortest one, in microseconds.
     least: u64,
 }
 
 impl RoundTrip {
     pub(super) fn note(&mut self, micros: u64) {
-        if self.smoothed == 0 {
-            (self.smoothed, self.variation, self.least) = (micros, micros / 2, micros);
+        if self.smoothed.is_zero() {
+            (self.smoothed, self.least) = (Smoothed::first(micros), micros);
         } else {
-            self.variation = (3 * self.variation + self.smoothed.abs_diff(micros)) / 4;
-            self.smoothed = (7 * self.smoothed + micros) / 8;
+            self.smoothed.note(micros);
             self.least = self.least.min(micros);
         }
     }
@@ -79,8 +79,7 @@ impl RoundTrip {
 
     /// A chunk without a receipt for so long is lost, even if nothing sent after it has arrived.
     pub(super) fn overdue(self) -> Millis {
-        let micros = self.smoothed + 4 * self.variation;
-        Millis(micros.div_ceil(1000)).clamp(REPEAT, OVERDUE_MAX)
+        self.smoothed.unusual().clamp(REPEAT, OVERDUE_MAX)
     }
 }
 

@@ -1,0 +1,32 @@
+//! A time that is measured again and again: its mean and its variation (RFC 6298, section 2).
+
+use crate::units::Millis;
+
+/// Smoothed, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Smoothed {
+    mean: u64,
+    variation: u64,
+}
+
+impl Smoothed {
+    /// After one measurement that is all there is.
+    pub(super) fn first(micros: u64) -> Self {
+        Self { mean: micros, variation: micros / 2 }
+    }
+
+    /// Whether nothing was measured that takes any time.
+    pub(super) fn is_zero(self) -> bool {
+        self.mean == 0
+    }
+
+    pub(super) fn note(&mut self, micros: u64) {
+        self.variation = (3 * self.variation + self.mean.abs_diff(micros)) / 4;
+        self.mean = (7 * self.mean + micros) / 8;
+    }
+
+    /// What takes longer than this is none of the usual ones.
+    pub(super) fn unusual(self) -> Millis {
+        Millis((self.mean + 4 * self.variation).div_ceil(1000))
+    }
+}
