@@ -64,8 +64,11 @@ pub enum Output {
         /// The sealed bytes.
         bytes: Bytes,
     },
-    /// Write a receipt for an update.
+    /// Write a receipt for an update, to its node alone: others have no use for it, and each node has many in a
+    /// round.
     UpdateReceipt {
+        /// Where.
+        to: Address,
         /// Which blob.
         blob: BlobId,
         /// Whose.
@@ -295,17 +298,18 @@ impl Context<'_> {
     /// Turns transfers into outputs: a node's id into the address of its reader.
     fn dispatch(&mut self, dispatches: Vec<Dispatch>) {
         for dispatch in dispatches {
-            self.out.push(match dispatch {
-                Dispatch::Receipt { blob, node, bytes } => Output::UpdateReceipt { blob, node, bytes },
+            // A node that left is not sent anything; it asks again when it is back.
+            let mailbox = |node| self.members.present(node).map(|member| member.mailbox);
+            let output = match dispatch {
+                Dispatch::Receipt { blob, node, bytes } => mailbox(node)
+                    .map(|mailbox| Output::UpdateReceipt { to: mailbox.receipts, blob, node, bytes }),
                 Dispatch::ModelChunk { to: None, blob, index, bytes } => {
-                    Output::ModelChunk { to: None, blob, index, bytes }
+                    Some(Output::ModelChunk { to: None, blob, index, bytes })
                 }
-                Dispatch::ModelChunk { to: Some(node), blob, index, bytes } => {
-                    // A node that left is not sent anything; it asks again when it is back.
-                    let Some(member) = self.members.present(node) else { continue };
-                    Output::ModelChunk { to: Some(member.mailbox.chunks), blob, index, bytes }
-                }
-            });
+                Dispatch::ModelChunk { to: Some(node), blob, index, bytes } => mailbox(node)
+                    .map(|mailbox| Output::ModelChunk { to: Some(mailbox.chunks), blob, index, bytes }),
+            };
+            self.out.extend(output);
         }
     }
 

@@ -56,7 +56,7 @@ impl Site {
 
     /// A domain that nobody else uses, as far as that can be known.
     pub(crate) fn domain(&self) -> u16 {
-        if self.network.is_some() { 0 } else { (std::process::id() % 200 + 20) as u16 }
+        if self.network.is_some() { 0 } else { (std::process::id() % 80 + 20) as u16 }
     }
 
     /// Lets this many of a hundred packets between two hosts be lost.

@@ -20,7 +20,7 @@ use coordinator::round::RoundRecord;
 use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use scene::Keys;
+use scene::{Keys, addressed};
 
 /// A machine wakes a process this much later than it asked for, in microseconds.
 const LATE: u64 = 1_500;
@@ -104,7 +104,7 @@ impl World {
             .enumerate()
             .map(|(index, marks)| keys.node(index, marks, now, &mut random))
             .collect();
-        let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index + 1)).collect();
+        let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index % 4 + 1)).collect();
         let mut world = Self {
             now,
             engine,
@@ -299,11 +299,11 @@ impl World {
                     let datagram = NodeDatagram::Chunk(blob, index, bytes.to_vec());
                     match to {
                         None => self.send_all(&datagram, false),
-                        Some(to) => self.send_node(usize::from(to[0]), &datagram, false),
+                        Some(to) => self.send_node(addressed(to), &datagram, false),
                     }
                 }
-                Said::UpdateReceipt { blob, bytes, .. } => {
-                    self.send_all(&NodeDatagram::Receipt(blob, bytes), false);
+                Said::UpdateReceipt { to, blob, bytes, .. } => {
+                    self.send_node(addressed(to), &NodeDatagram::Receipt(blob, bytes), false);
                 }
                 Said::Event(bytes) => {
                     let key = self.keys.coordinator.public();

@@ -10,7 +10,7 @@ use harness::others::Need;
 /// Cyclone DDS comes with its Python package.
 const CYCLONE: Need = Need::Python("cyclonedds", "cyclonedds");
 
-/// A domain that no other test of this run joins: ten for each test, so that two runs rarely meet.
+/// A domain that no other test of this run joins: five for each test, so that two runs rarely meet.
 fn domain(test: u16) -> u16 {
-    200 + test * 10 + (std::process::id() % 10) as u16
+    86 + test * 5 + (std::process::id() % 5) as u16
 }

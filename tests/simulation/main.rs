@@ -240,6 +240,23 @@ fn an_upload_that_stops_in_the_middle_keeps_no_other_waiting() {
     }
 }
 
+#[test]
+fn a_thousand_nodes_come_train_and_hold_the_result() {
+    let network = Network { loss_percent: 1, twice_percent: 1, delay_micros: 500 };
+    let scene = Scene { nodes: 1000, minimum: 1000, parameters: 100, rounds: 1, network, ..SCENE };
+    let mut world = World::new(scene);
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert_eq!(world.committed[0].reports().count(), 1000);
+    assert_eq!(world.kept.len(), 1000);
+    let model = world.model().unwrap();
+    assert!(world.kept.values().all(|kept| kept == model));
+    // Steps of a quarter to one, weighted by one sample to a thousand.
+    let weighted: f64 = (0..1000).map(|index| f64::from(index % 4 + 1) * 0.25 * f64::from(index + 1)).sum();
+    let mean = (weighted / 500_500.0) as f32;
+    assert!(model.iter().all(|value| (value - mean).abs() < 1e-5), "{} is not {mean}", model[0]);
+}
+
 /// Worlds of four nodes and three rounds; each holds four transfers down and four up a round.
 const WORLDS: u64 = 45;
 

@@ -3,13 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// RTPS ports of domain 0 begin here, each domain has [`DOMAIN_GAIN`] of them, and each participant two
-/// (RTPS 2.5, section 9.6.2.3).
-const PORT_BASE: u16 = 7400;
-const DOMAIN_GAIN: u16 = 250;
-const PARTICIPANT_GAIN: u16 = 2;
-const DISCOVERY: u16 = 10;
-const TRAFFIC: u16 = 11;
+use crate::ports::{discovery_port, traffic_port};
 
 /// A participant that is not announced for so long is gone, in seconds.
 const LEASE_SECONDS: u32 = 20;
@@ -22,10 +16,10 @@ const READER: [u8; 4] = [0, 1, 0, 0xc7];
 /// The built-in endpoints of RustDDS: announcements, publications, subscriptions, liveliness messages, topics.
 const ENDPOINTS: u32 = 0x1800_0c3f;
 
-/// Where a participant takes announcements.
-pub(crate) fn discovery_port(domain: u16, participant: u16) -> u16 {
-    PORT_BASE + DOMAIN_GAIN * domain + DISCOVERY + PARTICIPANT_GAIN * participant
-}
+/// How each datagram begins (section 9.4.4): the version is 2.3, the vendor RustDDS, which is what answers.
+pub(crate) const HEADER: &[u8] = b"RTPS";
+pub(crate) const VERSION: [u8; 2] = [2, 3];
+pub(crate) const VENDOR: [u8; 2] = [0x01, 0x12];
 
 /// Who is announced.
 #[derive(Clone, Copy, Debug)]
@@ -38,24 +32,29 @@ pub(crate) struct Introduced {
 }
 
 impl Introduced {
+    /// What is common to the GUIDs of all that belongs to the participant.
+    pub(crate) fn prefix(&self) -> &[u8; 12] {
+        self.guid.first_chunk().expect("a GUID is longer than its prefix")
+    }
+
     /// The datagram that announces it to those who reach it at `address`.
     pub(crate) fn datagram(&self, address: Ipv4Addr) -> Vec<u8> {
-        let prefix = &self.guid[..12];
+        let prefix = self.prefix();
         let discovery = SocketAddrV4::new(address, discovery_port(self.domain, self.participant));
-        let traffic = SocketAddrV4::new(address, discovery.port() + TRAFFIC - DISCOVERY);
+        let traffic = SocketAddrV4::new(address, traffic_port(self.domain, self.participant));
         // Always the first change of its writer: participants take it however often it comes.
         let mut data = [&[0, 0, 16, 0][..], &READER, &WRITER, &[0, 0, 0, 0, 1, 0, 0, 0]].concat();
         // Parameter list, little-endian.
         data.extend([0, 3, 0, 0]);
-        parameter(&mut data, 0x0015, &[2, 3, 0, 0]);
+        parameter(&mut data, 0x0015, &[VERSION[0], VERSION[1], 0, 0]);
         parameter(&mut data, 0x0016, &[VENDOR[0], VENDOR[1], 0, 0]);
-        parameter(&mut data, 0x0050, &[prefix, &PARTICIPANT].concat());
+        parameter(&mut data, 0x0050, &[&prefix[..], &PARTICIPANT].concat());
         parameter(&mut data, 0x0032, &locator(discovery));
         parameter(&mut data, 0x0031, &locator(traffic));
         parameter(&mut data, 0x0002, &[LEASE_SECONDS.to_le_bytes(), [0; 4]].concat());
         parameter(&mut data, 0x0058, &ENDPOINTS.to_le_bytes());
         parameter(&mut data, 0x0001, &[]);
-        let mut datagram = [&b"RTPS"[..], &[2, 3], &VENDOR, prefix].concat();
+        let mut datagram = [HEADER, &VERSION, &VENDOR, prefix].concat();
         // DATA, little-endian, with a payload.
         datagram.extend([0x15, 0x05]);
         datagram.extend((data.len() as u16).to_le_bytes());
@@ -63,9 +62,6 @@ impl Introduced {
         datagram
     }
 }
-
-/// RustDDS, which is what answers.
-const VENDOR: [u8; 2] = [0x01, 0x12];
 
 fn parameter(list: &mut Vec<u8>, id: u16, value: &[u8]) {
     list.extend(id.to_le_bytes());
@@ -98,13 +94,5 @@ mod tests {
             assert!(holds(&place), "port {port}");
         }
         assert_eq!(datagram.len() % 4, 0);
-    }
-
-    #[test]
-    fn ports_are_those_of_the_standard() {
-        assert_eq!(
-            [discovery_port(0, 0), discovery_port(0, 11), discovery_port(231, 119)],
-            [7410, 7432, 65_398]
-        );
     }
 }

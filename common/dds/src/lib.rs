@@ -36,6 +36,11 @@
 //! trip, and 0.2 to 0.4 s with eight nodes at once; 900 starts, some on a busy machine, had no failure. An announcement that is
 //! missed comes again after 10 s.
 //!
+//! **A participant without multicast waits for itself.** RustDDS makes each participant a reliable reader of its own
+//! announcements and, where no interface has multicast, has no way to it. What is not acknowledged is asked about
+//! ten times a second, of everybody: 100 participants on loopback are busy with nothing else. So a thread
+//! acknowledges to the participant what it announced (RTPS 2.5, section 8.3.8.1), twice a second.
+//!
 //! **Networks without multicast.** RustDDS has no list of initial peers, and none is needed above it: a participant
 //! answers whoever announces itself to its discovery port. With [`Config::peers`] a thread sends that announcement,
 //! each second, to the first twelve ports of each host (RTPS 2.5, section 8.5.3). It names no multicast group, but
@@ -62,16 +67,19 @@
 //! **The clock.** A best-effort reader orders samples by the system clock: if that is set back, it delivers
 //! nothing until the clock has caught up. A new participant does not have this memory.
 
+mod acknowledgement;
+mod attendant;
 mod cdr;
 mod discovered;
 mod error;
-mod introducer;
 mod introduction;
 mod latest;
 mod participant;
+mod ports;
 mod qos;
 mod reader;
 mod routes;
+mod succession;
 mod topic;
 pub mod topics;
 mod writer;

@@ -1,6 +1,8 @@
 //! Joining a domain.
 
 use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustdds::dds::CreateError;
@@ -8,11 +10,14 @@ use rustdds::{
     DomainParticipant, DomainParticipantBuilder, Publisher, QosPolicies, RTPSEntity, Subscriber, TopicKind,
 };
 
-use crate::cdr::{Decoded, Encoded, RawRead, RawWrite};
+use crate::acknowledgement::Announced;
+use crate::attendant::{Attendant, check_peers};
+use crate::cdr::{Decoded, RawRead};
 use crate::error::DdsError;
-use crate::introducer::{self, Introducer};
 use crate::introduction::Introduced;
+use crate::ports::free_number;
 use crate::reader::Reader;
+use crate::succession::{Origin, Succession};
 use crate::topic::Topic;
 use crate::writer::Writer;
 
@@ -37,12 +42,13 @@ pub struct Config {
 /// A place in a domain: sockets and two threads. All its readers and writers end when it is dropped, and its
 /// peers are told.
 pub struct Participant {
-    // Dropped in this order: what announces it, then itself; the third watches it go.
-    _introducer: Option<Introducer>,
+    // Dropped in this order: what speaks for it, then itself; the third watches it go.
+    _attendant: Option<Attendant>,
     pub(crate) inner: DomainParticipant,
     _departure: Departure,
     publisher: Publisher,
     subscriber: Subscriber,
+    announced: Arc<Announced>,
 }
 
 /// Sees to it that a participant ends on the thread that drops it.
@@ -81,28 +87,29 @@ impl Participant {
         if domain > DOMAIN_MAX {
             return Err(DdsError::Domain(domain));
         }
-        let mut builder = DomainParticipantBuilder::new(domain);
-        if !config.interfaces.is_empty() {
-            for address in &config.interfaces {
-                check_interface(*address)?;
-            }
-            builder = builder.with_only_networks(config.interfaces.iter().copied());
+        for address in &config.interfaces {
+            check_interface(*address)?;
         }
-        let peers = introducer::check(&config.peers, &config.interfaces)?;
+        let peers = check_peers(&config.peers, &config.interfaces)?;
         let no_participant = |source| DdsError::Participant { domain, source };
-        let inner = builder.build().map_err(no_participant)?;
+        let inner = build(config).map_err(no_participant)?;
         let publisher = inner.create_publisher(&QosPolicies::qos_none()).map_err(no_participant)?;
         let subscriber = inner.create_subscriber(&QosPolicies::qos_none()).map_err(no_participant)?;
+        let announced = Arc::new(Announced::default());
         let introduced =
             Introduced { guid: inner.guid().to_bytes(), domain, participant: inner.participant_id() };
-        let introducer = (!peers.is_empty()).then(|| Introducer::start(introduced, peers)).transpose();
-        let introducer = introducer.map_err(|error| no_participant(error.into()))?;
+        let loopback = !config.interfaces.is_empty() && config.interfaces.iter().all(IpAddr::is_loopback);
+        let attendant = (loopback || !peers.is_empty())
+            .then(|| Attendant::start(introduced, peers, Arc::clone(&announced)))
+            .transpose();
+        let attendant = attendant.map_err(|error| no_participant(error.into()))?;
         Ok(Self {
-            _introducer: introducer,
+            _attendant: attendant,
             inner,
             _departure: Departure(publisher.clone()),
             publisher,
             subscriber,
+            announced,
         })
     }
 
@@ -112,9 +119,14 @@ impl Participant {
     ///
     /// [`DdsError::Endpoint`] when the participant is broken.
     pub fn writer(&self, topic: &Topic) -> Result<Writer, DdsError> {
-        let policies = Some(topic.qos.writer_policies());
+        let origin = |made| Origin {
+            publisher: self.publisher.clone(),
+            topic: made,
+            policies: topic.qos.writer_policies(),
+            announced: Arc::clone(&self.announced),
+        };
         self.topic(topic)
-            .and_then(|made| self.publisher.create_datawriter_no_key::<Encoded, RawWrite>(&made, policies))
+            .and_then(|made| Succession::new(origin(made)))
             .map(|writer| Writer::new(*topic, writer))
             .map_err(|source| DdsError::Endpoint { topic: topic.name, source })
     }
@@ -128,6 +140,7 @@ impl Participant {
         self.topic(topic)
             .and_then(|made| self.subscriber.create_simple_datareader_no_key::<Decoded, RawRead>(&made, None))
             .map(|reader| Reader::new(*topic, reader))
+            .inspect(|_| _ = self.announced.readers.fetch_add(1, Ordering::Relaxed))
             .map_err(|source| DdsError::Endpoint { topic: topic.name, source })
     }
 
@@ -145,9 +158,32 @@ impl Participant {
     /// share by the largest limits it was ever given, and a writer's are larger.
     fn topic(&self, topic: &Topic) -> Result<rustdds::Topic, CreateError> {
         let (name, type_name) = (topic.name.to_owned(), topic.type_name.to_owned());
-        self.inner.create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)
+        let made =
+            self.inner.create_topic(name, type_name, &topic.qos.reader_policies(), TopicKind::NoKey)?;
+        self.announced.topics.fetch_add(1, Ordering::Relaxed);
+        Ok(made)
     }
 }
+
+/// A participant that has both its ports.
+fn build(config: &Config) -> Result<DomainParticipant, CreateError> {
+    for _ in 0..TRIES_MAX {
+        let mut builder = DomainParticipantBuilder::new(config.domain);
+        if !config.interfaces.is_empty() {
+            builder = builder.with_only_networks(config.interfaces.iter().copied());
+        }
+        let (number, _held) = free_number(config.domain);
+        let built = builder.build()?;
+        if built.participant_id() == number {
+            return Ok(built);
+        }
+        // Somebody came, went, or held a number: at the same time.
+    }
+    Err(CreateError::OutOfResources { reason: format!("other participants took {TRIES_MAX} ports") })
+}
+
+/// Of participants that start at once, one succeeds with each try of all.
+const TRIES_MAX: usize = 120;
 
 /// What the kernel charges for a datagram besides its payload, and RTPS puts in front of a sample.
 const HEADER_BYTES: usize = 1024;

@@ -52,7 +52,7 @@ pub const UPDATE_CHUNK: Topic = Topic::new(
 pub const MODEL_RECEIPT: Topic =
     Topic::new("model_receipt", "starling::ModelReceipt", 64, SMALL, Qos::Chunk { unread: 256, unsent: 256 });
 
-/// What the coordinator has of an update, by blob and node. Every node reads it.
+/// What the coordinator has of an update, by blob and node. Every node reads it; each receipt goes to one.
 pub const UPDATE_RECEIPT: Topic = Topic::new(
     "update_receipt",
     "starling::UpdateReceipt",

@@ -3,26 +3,26 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use rustdds::dds::WriteError;
-use rustdds::no_key::DataWriter;
+use rustdds::dds::{WriteError, WriteResult};
 use rustdds::{GUID, WriteOptions, WriteOptionsBuilder};
 
-use crate::cdr::{self, Encoded, RawWrite};
+use crate::cdr::{self, Encoded};
 use crate::error::DdsError;
 use crate::latest::Latest;
 use crate::qos::Qos;
 use crate::reader::ReaderAddress;
+use crate::succession::Succession;
 use crate::topic::Topic;
 
 /// Writes samples of one topic. Readers see it go when it is dropped.
 pub struct Writer {
     topic: Topic,
-    inner: DataWriter<Encoded, RawWrite>,
+    inner: Succession,
     latest: Option<Mutex<Latest>>,
 }
 
 impl Writer {
-    pub(crate) fn new(topic: Topic, inner: DataWriter<Encoded, RawWrite>) -> Self {
+    pub(crate) fn new(topic: Topic, inner: Succession) -> Self {
         let latest = match topic.qos {
             Qos::State { keys } => Some(Mutex::new(Latest::new(keys))),
             Qos::Message { .. } | Qos::Chunk { .. } => None,
@@ -60,9 +60,8 @@ impl Writer {
 
     /// Writes a sample to one reader, by unicast. Nobody else gets it, and it is not kept for late joiners.
     ///
-    /// A reader that is not (or no longer) matched simply does not get it. Meant for topics with few readers:
-    /// RustDDS notes each directed sample for every other best-effort reader, and keeps the note until that
-    /// reader goes (about 30 bytes each).
+    /// A reader that is not (or no longer) matched simply does not get it. On a `Chunk` topic the writer is replaced
+    /// now and then by a new one, of another GUID: see `succession`.
     ///
     /// # Errors
     ///
@@ -70,7 +69,8 @@ impl Writer {
     pub fn write_to(&self, reader: ReaderAddress, key: &[u8], body: &[u8]) -> Result<(), DdsError> {
         let sample = self.encoded(key, body)?;
         let options = WriteOptionsBuilder::new().to_single_reader(GUID::from_bytes(reader.0)).build();
-        self.send(sample, options)
+        let unacknowledged = matches!(self.topic.qos, Qos::Chunk { .. });
+        self.sent(self.inner.write(Encoded(sample), options, unacknowledged))
     }
 
     fn encoded(&self, key: &[u8], body: &[u8]) -> Result<Bytes, DdsError> {
@@ -85,11 +85,14 @@ impl Writer {
     }
 
     fn send(&self, sample: Bytes, options: WriteOptions) -> Result<(), DdsError> {
+        self.sent(self.inner.write(Encoded(sample), options, false))
+    }
+
+    fn sent(&self, written: WriteResult<(), Encoded>) -> Result<(), DdsError> {
         let topic = self.topic.name;
-        match self.inner.write_with_options(Encoded(sample), options) {
-            Ok(_) => Ok(()),
-            Err(WriteError::WouldBlock { .. }) => Err(DdsError::Busy { topic }),
-            Err(e) => Err(DdsError::Failed { topic, reason: e.to_string() }),
-        }
+        written.map_err(|error| match error {
+            WriteError::WouldBlock { .. } => DdsError::Busy { topic },
+            error => DdsError::Failed { topic, reason: error.to_string() },
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as tests do")]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use dds::{Config, DdsError, Participant, Qos, Reader, Sample, Topic, Writer};
@@ -115,6 +116,33 @@ async fn a_directed_sample_reaches_only_the_reader_it_is_addressed_to() {
 }
 
 #[tokio::test]
+async fn samples_for_one_of_two_readers_are_noted_by_one_writer_after_the_other_and_arrive() {
+    const SAMPLES: u32 = 10_000;
+    let (here, one, other) = (join(15), join(15), join(15));
+    let writer = here.writer(&CHUNK).unwrap();
+    let (mut one, mut other) = (one.reader(&CHUNK).unwrap(), other.reader(&CHUNK).unwrap());
+    greet(&writer, &mut one, &[7; 36]).await;
+    greet(&writer, &mut other, &[7; 36]).await;
+
+    let mut writers = BTreeSet::new();
+    for index in 0..SAMPLES {
+        loop {
+            writer.write_to(one.address(), &[7; 36], &index.to_le_bytes()).unwrap();
+            // A reader that has not heard of a new writer yet loses what it writes.
+            if let Ok(sample) = timeout(REPEAT, next(&mut one)).await
+                && *sample.body == index.to_le_bytes()
+            {
+                writers.insert(sample.writer);
+                break;
+            }
+        }
+    }
+    assert!(writers.len() > SAMPLES as usize / 2048, "{} writers", writers.len());
+    writer.write(&[7; 36], b"to all").unwrap();
+    assert_eq!(&*next(&mut other).await.body, b"to all");
+}
+
+#[tokio::test]
 async fn a_blob_of_64_mb_arrives_whole_in_acknowledged_windows() {
     const CHUNKS: u32 = 1300;
     let (here, there) = (join(14), join(14));
@@ -194,6 +222,19 @@ fn the_window_of_a_topic_is_bounded_by_its_cache_and_by_the_kernel() {
     assert!((1..=256).contains(&here.unread_max(&CHUNK)));
     assert!(here.unread_max(&CHUNK) <= here.unread_max(&MESSAGE));
     assert_eq!(CHUNK.reader_cache_bytes_max(), 256 * (36 + 4 + CHUNK_BYTES));
+}
+
+#[tokio::test]
+async fn a_participant_does_not_take_a_number_of_which_another_program_has_a_port() {
+    // The second port of the first number of domain 19.
+    let other = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 7400 + 250 * 19 + 11)).unwrap();
+    let (here, there) = (join(19), join(19));
+    let (writer, mut reader) = (here.writer(&MESSAGE).unwrap(), there.reader(&MESSAGE).unwrap());
+    greet(&writer, &mut reader, &[]).await;
+    writer.write(&[], b"after all").unwrap();
+    assert_eq!(&*next(&mut reader).await.body, b"after all");
+    other.set_nonblocking(true).unwrap();
+    assert!(other.recv(&mut [0; 64]).is_err(), "something was sent there");
 }
 
 #[test]

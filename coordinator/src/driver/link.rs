@@ -113,9 +113,12 @@ impl Link {
         self.domain.unread_max(&topics::UPDATE_CHUNK) as u32
     }
 
-    /// A node that reads there was believed when this writer wrote its hello.
+    /// A node, which reads there, was believed when this writer wrote its hello.
     pub(super) fn on_hello(&mut self, mailbox: Mailbox, writer: [u8; 16]) {
-        self.routes.on_hello(&self.domain, &topics::MODEL_CHUNK, ReaderAddress(mailbox.chunks), writer);
+        let told = [(topics::MODEL_CHUNK, mailbox.chunks), (topics::UPDATE_RECEIPT, mailbox.receipts)];
+        for (topic, told) in told {
+            self.routes.on_hello(&self.domain, &topic, ReaderAddress(told), writer);
+        }
     }
 
     /// Writes the announcements that a reader behind kept from being written; nothing else repeats them.
@@ -144,8 +147,9 @@ impl Link {
                     }
                 }
             }
-            Output::UpdateReceipt { blob, node, bytes } => {
-                self.receipts.write(&[blob.0, node.0].concat(), &bytes)
+            Output::UpdateReceipt { to, blob, node, bytes } => {
+                let reader = self.routes.to(ReaderAddress(to));
+                self.receipts.write_to(reader, &[blob.0, node.0].concat(), &bytes)
             }
             other => unreachable!("{other:?} is for the disk or the operator"),
         };

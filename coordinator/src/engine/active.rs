@@ -66,8 +66,8 @@ pub(super) struct Active {
     /// Old buffers of updates, to be used again.
     buffers: Vec<Vec<u8>>,
     sealed_buffer: Vec<u8>,
-    /// Nodes that hold the run's result.
-    kept: BTreeSet<NodeId>,
+    /// Nodes that do not hold the run's result, once there is one.
+    lacking: Option<BTreeSet<NodeId>>,
     ended: bool,
     pub(super) bytes: u64,
 }
@@ -107,7 +107,7 @@ impl Active {
             rejected: BTreeMap::new(),
             buffers: Vec::new(),
             sealed_buffer: Vec::new(),
-            kept: BTreeSet::new(),
+            lacking: None,
             ended: false,
             bytes: 0,
         };
@@ -141,8 +141,11 @@ impl Active {
             self.on_input(Input::Declined { node, epoch }, context);
             self.drop_node(node, context);
         }
-        if self.ended && arrived && !self.kept.contains(&node) {
-            self.want(Awaiting::Keep([node].into()), context);
+        // What the process before it confirmed may not have reached its disk. Who is still fetching goes on.
+        if arrived && let Some(lacking) = &mut self.lacking {
+            lacking.insert(node);
+            let lacking = lacking.clone();
+            self.want(Awaiting::Keep(lacking), context);
         }
     }
 
@@ -201,8 +204,8 @@ impl Active {
         let epoch = exchange.epoch.id;
         if exchange.train {
             self.on_input(Input::ModelReceived { node, epoch }, context);
-        } else {
-            self.kept.insert(node);
+        } else if let Some(lacking) = &mut self.lacking {
+            lacking.remove(&node);
         }
     }
 
@@ -396,7 +399,8 @@ impl Active {
             }
             round::Output::RunFinished { model } => {
                 self.end(End::Finished(model), context);
-                let all = context.members.allowed().map(|(node, _)| node).collect();
+                let all: BTreeSet<NodeId> = context.members.allowed().map(|(node, _)| node).collect();
+                self.lacking = Some(all.clone());
                 self.want(Awaiting::Keep(all), context);
             }
             round::Output::RunFailed(failure) => self.end(End::Failed(failure.to_string()), context),

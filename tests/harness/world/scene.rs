@@ -34,7 +34,7 @@ pub struct Scene {
     /// Every choice of the network and of the keys.
     pub seed: u64,
     /// Nodes.
-    pub nodes: u8,
+    pub nodes: u16,
     /// Parameters of the flat model.
     pub parameters: u32,
     /// Rounds of the run.
@@ -125,7 +125,10 @@ fn fork(random: &mut ChaCha20Rng) -> ChaCha20Rng {
 }
 
 fn address(index: usize) -> Address {
-    let mut address = [0; 16];
-    address[0] = index as u8;
-    address
+    u128::to_le_bytes(index as u128)
+}
+
+/// Whose address it is.
+pub(super) fn addressed(address: Address) -> usize {
+    u128::from_le_bytes(address) as usize
 }

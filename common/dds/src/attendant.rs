@@ -1,7 +1,11 @@
-//! Being known where no multicast goes: a thread that announces the participant to hosts from the configuration.
+//! What a participant without multicast needs and RustDDS does not do: a thread that announces it to hosts from the
+//! configuration, and that acknowledges to it what it announced.
 //!
 //! RustDDS announces itself to a multicast group and to its own host. It answers an announcement of somebody new
 //! by unicast, though, so it is enough that one side of two is told of the other.
+//!
+//! It also expects a receipt of itself for each reader, writer and topic that it announces, and asks everybody it
+//! knows for what is missing, ten times a second. Its own question reaches itself by multicast only.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
@@ -9,41 +13,59 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::acknowledgement::Announced;
 use crate::error::DdsError;
-use crate::introduction::{Introduced, discovery_port};
+use crate::introduction::Introduced;
+use crate::ports::discovery_port;
 
 /// Participants of one host that are told: as many as RustDDS looks for on its own host.
 const PARTICIPANTS: u16 = 12;
 
-/// Announcements of RustDDS are ten seconds apart; a peer that missed one is not to wait so long.
-const PERIOD: Duration = Duration::from_secs(1);
+/// RustDDS first asks for receipts a second after it began; until then they have to be there.
+const ACKNOWLEDGED: Duration = Duration::from_millis(500);
 
-/// Announces a participant for as long as it lives.
-pub(crate) struct Introducer {
+/// Announcements of RustDDS are ten seconds apart; a peer that missed one is not to wait so long.
+const ANNOUNCED: u32 = 2;
+
+/// Speaks for a participant for as long as it lives.
+pub(crate) struct Attendant {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Introducer {
-    /// Begins; the first announcement is sent at once.
-    pub(crate) fn start(introduced: Introduced, peers: Vec<Ipv4Addr>) -> std::io::Result<Self> {
-        let sockets = peers.into_iter().map(|peer| Ok((peer, UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?)));
+impl Attendant {
+    /// Begins; the peers are told at once.
+    pub(crate) fn start(
+        introduced: Introduced,
+        peers: Vec<Ipv4Addr>,
+        announced: Arc<Announced>,
+    ) -> std::io::Result<Self> {
+        let socket = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+        let sockets = peers.into_iter().map(|peer| Ok((peer, socket()?)));
         let sockets = sockets.collect::<std::io::Result<Vec<_>>>()?;
+        let itself = socket()?;
+        itself.connect((Ipv4Addr::LOCALHOST, discovery_port(introduced.domain, introduced.participant)))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name("introductions".into()).spawn(move || {
+        let thread = thread::Builder::new().name("attendant".into()).spawn(move || {
+            let mut turn: u32 = 0;
             while !stopped.load(Ordering::Relaxed) {
-                for (peer, socket) in &sockets {
-                    introduce(&introduced, *peer, socket);
+                if turn.is_multiple_of(ANNOUNCED) {
+                    for (peer, socket) in &sockets {
+                        introduce(&introduced, *peer, socket);
+                    }
                 }
-                thread::park_timeout(PERIOD);
+                turn = turn.wrapping_add(1);
+                // What is lost is repeated.
+                let _ = itself.send(&announced.acknowledged(introduced.prefix(), turn));
+                thread::park_timeout(ACKNOWLEDGED);
             }
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }
 
-impl Drop for Introducer {
+impl Drop for Attendant {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -71,7 +93,7 @@ fn introduce(introduced: &Introduced, peer: Ipv4Addr, socket: &UdpSocket) {
 }
 
 /// The peers as IPv4 addresses, on interfaces that have no multicast.
-pub(crate) fn check(peers: &[IpAddr], interfaces: &[IpAddr]) -> Result<Vec<Ipv4Addr>, DdsError> {
+pub(crate) fn check_peers(peers: &[IpAddr], interfaces: &[IpAddr]) -> Result<Vec<Ipv4Addr>, DdsError> {
     let peers = peers.iter().map(|peer| match peer {
         IpAddr::V4(peer) => Ok(*peer),
         IpAddr::V6(_) => Err(DdsError::Peer(*peer)),
