@@ -41,7 +41,7 @@ pub const STALL: Millis = Millis(5);
 pub const STALL_FIRST: Millis = Millis(20);
 
 /// The longest wait between two receipts of a stalled transfer.
-pub const STALL_MAX: Millis = Millis(500);
+pub const STALL_MAX: Millis = Millis(100);
 
 /// A reader that a sender has not heard for this long, or for four round trips, no longer holds the window back.
 pub const LAG: Millis = Millis(100);

@@ -74,5 +74,5 @@ fn a_run_ends_though_one_packet_of_a_hundred_is_lost() {
 /// Of a chunk's 34 fragments all arrive in 17 of 100 cases: a smaller model.
 #[test]
 fn a_run_ends_though_one_packet_of_twenty_is_lost() {
-    a_run_ends_though_this_is_lost(50, 50_000);
+    a_run_ends_though_this_is_lost(50, 250_000);
 }
