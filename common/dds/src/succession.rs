@@ -14,8 +14,8 @@ use rustdds::{Publisher, QosPolicies, TopicDescription, WriteOptions};
 use crate::acknowledgement::Announced;
 use crate::cdr::{Encoded, RawWrite};
 
-/// Samples for one reader that a writer may write while there are others: 60 kB of notes for each other reader, and some 10 us for each of the
-/// last of them.
+/// Samples for one reader that a writer may write while there are others: 60 kB of notes for each of those, and some
+/// 10 us more for each of the last samples.
 const NOTED_MAX: u32 = 2048;
 
 /// With how many of them its successor is made, so that readers know it when it begins.
