@@ -5,7 +5,7 @@
 //! by unicast, though, so it is enough that one side of two is told of the other.
 //!
 //! It also expects a receipt of itself for each reader, writer and topic that it announces, and asks everybody it
-//! knows for what is missing, ten times a second. Its own question reaches itself by multicast only.
+//! knows for what is missing, ten times a second. With only a loopback address its own question never reaches it.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;

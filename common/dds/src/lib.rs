@@ -36,10 +36,10 @@
 //! trip, and 0.2 to 0.4 s with eight nodes at once; 900 starts, some on a busy machine, had no failure. An announcement that is
 //! missed comes again after 10 s.
 //!
-//! **A participant without multicast waits for itself.** RustDDS makes each participant a reliable reader of its own
-//! announcements and, where no interface has multicast, has no way to it. What is not acknowledged is asked about
+//! **On loopback a participant waits for itself.** RustDDS makes each participant a reliable reader of its own
+//! announcements and, with only a loopback address, has no way to it. What is not acknowledged is asked about
 //! ten times a second, of everybody: 100 participants on loopback are busy with nothing else. So a thread
-//! acknowledges to each participant what it announced (RTPS 2.5, section 8.3.8.1), twice a second.
+//! acknowledges to the participant what it announced (RTPS 2.5, section 8.3.8.1), twice a second.
 //!
 //! **Networks without multicast.** RustDDS has no list of initial peers, and none is needed above it: a participant
 //! answers whoever announces itself to its discovery port. With [`Config::peers`] a thread sends that announcement,

@@ -43,7 +43,7 @@ pub struct Config {
 /// peers are told.
 pub struct Participant {
     // Dropped in this order: what speaks for it, then itself; the third watches it go.
-    _attendant: Attendant,
+    _attendant: Option<Attendant>,
     pub(crate) inner: DomainParticipant,
     _departure: Departure,
     publisher: Publisher,
@@ -98,7 +98,10 @@ impl Participant {
         let announced = Arc::new(Announced::default());
         let introduced =
             Introduced { guid: inner.guid().to_bytes(), domain, participant: inner.participant_id() };
-        let attendant = Attendant::start(introduced, peers, Arc::clone(&announced));
+        let loopback = !config.interfaces.is_empty() && config.interfaces.iter().all(IpAddr::is_loopback);
+        let attendant = (loopback || !peers.is_empty())
+            .then(|| Attendant::start(introduced, peers, Arc::clone(&announced)))
+            .transpose();
         let attendant = attendant.map_err(|error| no_participant(error.into()))?;
         Ok(Self {
             _attendant: attendant,
