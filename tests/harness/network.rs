@@ -230,7 +230,7 @@ impl Network {
     ///
     /// When `ip` does not say it.
     pub fn sent(&self, host: usize) -> Result<Traffic> {
-        self.count(host, "tx")
+        self.count(host, "eth0", "tx")
     }
 
     /// What came to a host over its link.
@@ -239,7 +239,16 @@ impl Network {
     ///
     /// When `ip` does not say it.
     pub fn received(&self, host: usize) -> Result<Traffic> {
-        self.count(host, "rx")
+        self.count(host, "eth0", "rx")
+    }
+
+    /// What the programs of a host have sent to each other over loopback.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` does not say it.
+    pub fn kept(&self, host: usize) -> Result<Traffic> {
+        self.count(host, "lo", "tx")
     }
 
     fn add_switch(&self) -> Result<()> {
@@ -248,8 +257,8 @@ impl Network {
         self.change(|_| ())
     }
 
-    fn count(&self, host: usize, way: &str) -> Result<Traffic> {
-        let text = ip(&["-n", &self.space(host), "-s", "-j", "link", "show", "dev", "eth0"])?;
+    fn count(&self, host: usize, device: &str, way: &str) -> Result<Traffic> {
+        let text = ip(&["-n", &self.space(host), "-s", "-j", "link", "show", "dev", device])?;
         let json: Value = serde_json::from_str(&text).context("what `ip -j` says")?;
         let number = |what| json[0]["stats64"][way][what].as_u64().context("`ip -s` counts");
         Ok(Traffic { bytes: number("bytes")?, packets: number("packets")? })

@@ -32,6 +32,7 @@ pub(crate) struct Fleet {
     _turn: MutexGuard<'static, ()>,
     started: u32,
     is_real: bool,
+    is_on_loopback: bool,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -64,6 +65,7 @@ impl Fleet {
             _turn: turn,
             started: 0,
             is_real,
+            is_on_loopback: false,
             runtime,
         };
         fleet.init();
@@ -76,6 +78,17 @@ impl Fleet {
         fleet.start_coordinator();
         (1..=nodes).for_each(|node| fleet.start_node(node));
         Some(fleet)
+    }
+
+    /// All of it on host 0, on loopback; before anything is started.
+    pub(crate) fn gather(&mut self) {
+        self.is_on_loopback = true;
+        let nodes = (1..=self.nodes.len()).map(|node| (node, self.node_folder(node).join("node.toml")));
+        for (host, config) in nodes.chain([(0, self.at("coordinator/coordinator.toml"))]) {
+            let text = fs::read_to_string(&config).unwrap();
+            let address = self.network.address(host).to_string();
+            fs::write(&config, text.replace(&address, "127.0.0.1")).unwrap();
+        }
     }
 
     fn init(&self) {
@@ -113,12 +126,13 @@ impl Fleet {
 
     pub(crate) fn start_node(&mut self, node: usize) {
         let folder = self.node_folder(node);
+        let host = if self.is_on_loopback { 0 } else { node };
         let mut command = if self.is_real {
-            let mut command = self.network.command(node, program("node").unwrap());
+            let mut command = self.network.command(host, program("node").unwrap());
             command.arg("--dir").arg(&folder).arg("run");
             command
         } else {
-            let mut command = self.network.command(node, std::env::current_exe().unwrap());
+            let mut command = self.network.command(host, std::env::current_exe().unwrap());
             play(&mut command, Part::Node, &folder);
             command
         };

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use common::units::Millis;
 use coordinator::view::RunStatus;
 use harness::programs::wait_until;
 
@@ -55,6 +56,30 @@ fn a_run_ends_on_a_network_without_multicast() {
     }
     fleet.start_run(&run);
     fleet.ends_with_its_model_everywhere(&run);
+}
+
+#[test]
+fn the_programs_of_one_host_fall_silent_after_a_run_on_loopback() {
+    let run = Run { rounds: 3, parameters: 1_000, minimum: 3 };
+    let Some(mut fleet) = Fleet::new(3, false) else { return };
+    fleet.gather();
+    fleet.start_coordinator();
+    (1..=3).for_each(|node| fleet.start_node(node));
+    fleet.start_run(&run);
+    fleet.ends_with_its_model_everywhere(&run);
+    // Who waits for its own receipts asks everybody for theirs, ten times a second: 720 datagrams among four.
+    let sent = || (edge::now(), fleet.network.kept(0).unwrap().packets);
+    let mut last = sent();
+    let is_quiet = || {
+        let (now, packets) = sent();
+        if now < last.0 + Millis(1000) {
+            return false;
+        }
+        let a_second = (packets - last.1) * 1_000_000 / now.micros_since(last.0);
+        last = (now, packets);
+        a_second < 240
+    };
+    wait_until(is_quiet, || format!("loopback never falls silent\n{}", fleet.logs()));
 }
 
 /// A model goes to three nodes and back, three times, while so many of 1,000 packets are lost.
