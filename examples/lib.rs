@@ -3,3 +3,9 @@
 
 pub mod fleet;
 pub mod usage;
+
+/// A domain that nobody else uses, unless another process chose the same, and whose ports Linux gives to nobody who
+/// asks for any.
+pub fn free_domain() -> u16 {
+    20 + (std::process::id() % 80) as u16
+}

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use coordinator::control::{Client, Reply, Request};
 use coordinator::view::{RoundView, RunStatus, RunView};
 use edge::now;
+use examples::free_domain;
 use examples::usage::{cpu_s, loopback_bytes, rss_peak_mb};
 use serde::Serialize;
 
@@ -72,9 +73,7 @@ struct Counted {
 /// Runs `rounds` rounds after one to warm up.
 pub(crate) fn measure(params: u32, nodes: u32, rounds: u32) -> Result<Cell> {
     let dir = tempfile::tempdir()?;
-    // Domains up to 231 have ports; this one is free unless somebody else's process chose the same.
-    let domain = (std::process::id() % 80 + 20) as u16;
-    let names = prepare(dir.path(), nodes, domain)?;
+    let names = prepare(dir.path(), nodes, free_domain())?;
     let began = now();
     let coordinator = Running::coordinator(dir.path())?;
     let running: Result<Vec<Running>> = names.iter().map(|name| Running::node(dir.path(), name)).collect();

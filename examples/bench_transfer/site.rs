@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use examples::free_domain;
 use examples::usage::interface_bytes;
 use harness::network::Network;
 
@@ -56,7 +57,7 @@ impl Site {
 
     /// A domain that nobody else uses, as far as that can be known.
     pub(crate) fn domain(&self) -> u16 {
-        if self.network.is_some() { 0 } else { (std::process::id() % 80 + 20) as u16 }
+        if self.network.is_some() { 0 } else { free_domain() }
     }
 
     /// Lets this many of a hundred packets between two hosts be lost.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use coordinator::control::socket_path;
+use examples::free_domain;
 use node::kept::RunNote;
 use tokio::time::interval;
 
@@ -36,7 +37,7 @@ pub(crate) fn node_dir(machine: &Machine) -> String {
 /// What the commands say, or a file that cannot be written.
 pub(crate) async fn prepare(programs: &Programs, machines: &Machines) -> Result<()> {
     // Two demos at a time should not meet; a coordinator would not hear the other's nodes anyway.
-    let domain = (1 + std::process::id() % 100).to_string();
+    let domain = free_domain().to_string();
     let dds = ["--domain", &domain, "--interface", "127.0.0.1"];
     let init = ["init"].into_iter().chain(dds);
     programs.ask(Role::Coordinator, COORDINATOR, init, COMMAND).await?;

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::discovered::Prefix;
 use crate::introduction::{HEADER, VENDOR, VERSION};
 
-/// How much a participant has announced: how often a reader, writer or topic of ours came or went.
+/// How much a participant has announced: how often a reader or topic of ours came, and a writer came or went. Readers
+/// last as long as their participant.
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
     pub(crate) readers: AtomicU32,
@@ -21,8 +23,8 @@ const TOPICS: [[u8; 4]; 2] = [[0, 0, 2, 0xc7], [0, 0, 2, 0xc2]];
 impl Announced {
     /// The datagram with which a participant of this GUID prefix acknowledges all of it to itself. `count` differs
     /// from one to the next.
-    pub(crate) fn acknowledged(&self, prefix: &[u8; 12], count: u32) -> Vec<u8> {
-        let mut datagram = [HEADER, &VERSION, &VENDOR, prefix].concat();
+    pub(crate) fn acknowledged(&self, prefix: Prefix, count: u32) -> Vec<u8> {
+        let mut datagram = [HEADER, &VERSION, &VENDOR, &prefix].concat();
         for ([reader, writer], samples) in
             [(PUBLICATIONS, &self.writers), (SUBSCRIPTIONS, &self.readers), (TOPICS, &self.topics)]
         {
@@ -47,7 +49,7 @@ mod tests {
     #[test]
     fn all_that_was_announced_is_acknowledged() {
         let announced = Announced { readers: 4.into(), writers: 3.into(), topics: 7.into() };
-        let datagram = announced.acknowledged(b"0123456789ab", 7);
+        let datagram = announced.acknowledged(*b"0123456789ab", 7);
         assert_eq!(&datagram[..20], b"RTPS\x02\x03\x01\x120123456789ab");
         let submessages: Vec<&[u8]> = datagram[20..].chunks(28).collect();
         let bases: Vec<(u8, u8)> = submessages.iter().map(|bytes| (bytes[10], bytes[16])).collect();

@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::acknowledgement::Announced;
+use crate::discovered::prefix_of;
 use crate::error::DdsError;
 use crate::introduction::Introduced;
 use crate::ports::discovery_port;
@@ -24,7 +25,8 @@ const PARTICIPANTS: u16 = 12;
 /// RustDDS first asks for receipts a second after it began; until then they have to be there.
 const ACKNOWLEDGED: Duration = Duration::from_millis(500);
 
-/// Announcements of RustDDS are ten seconds apart; a peer that missed one is not to wait so long.
+/// Peers are told with each second acknowledgement: announcements of RustDDS are ten seconds apart, and a peer that
+/// missed one is not to wait so long.
 const ANNOUNCED: u32 = 2;
 
 /// Speaks for a participant for as long as it lives.
@@ -57,7 +59,7 @@ impl Attendant {
                 }
                 turn = turn.wrapping_add(1);
                 // What is lost is repeated.
-                let _ = itself.send(&announced.acknowledged(introduced.prefix(), turn));
+                let _ = itself.send(&announced.acknowledged(prefix_of(introduced.guid), turn));
                 thread::park_timeout(ACKNOWLEDGED);
             }
         })?;

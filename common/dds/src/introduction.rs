@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::discovered::prefix_of;
 use crate::ports::{discovery_port, traffic_port};
 
 /// A participant that is not announced for so long is gone, in seconds.
@@ -32,14 +33,9 @@ pub(crate) struct Introduced {
 }
 
 impl Introduced {
-    /// What is common to the GUIDs of all that belongs to the participant.
-    pub(crate) fn prefix(&self) -> &[u8; 12] {
-        self.guid.first_chunk().expect("a GUID is longer than its prefix")
-    }
-
     /// The datagram that announces it to those who reach it at `address`.
     pub(crate) fn datagram(&self, address: Ipv4Addr) -> Vec<u8> {
-        let prefix = self.prefix();
+        let prefix = prefix_of(self.guid);
         let discovery = SocketAddrV4::new(address, discovery_port(self.domain, self.participant));
         let traffic = SocketAddrV4::new(address, traffic_port(self.domain, self.participant));
         // Always the first change of its writer: participants take it however often it comes.
@@ -54,7 +50,7 @@ impl Introduced {
         parameter(&mut data, 0x0002, &[LEASE_SECONDS.to_le_bytes(), [0; 4]].concat());
         parameter(&mut data, 0x0058, &ENDPOINTS.to_le_bytes());
         parameter(&mut data, 0x0001, &[]);
-        let mut datagram = [HEADER, &VERSION, &VENDOR, prefix].concat();
+        let mut datagram = [HEADER, &VERSION, &VENDOR, &prefix].concat();
         // DATA, little-endian, with a payload.
         datagram.extend([0x15, 0x05]);
         datagram.extend((data.len() as u16).to_le_bytes());

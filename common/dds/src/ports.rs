@@ -25,7 +25,7 @@ pub(crate) fn traffic_port(domain: u16, participant: u16) -> u16 {
 /// The number that a new participant should get, and what keeps RustDDS from a lower one of which only the first port
 /// is free; it has to exist until the participant does.
 ///
-/// RustDDS takes the first number whose discovery port it can have. If somebody has the other one (from domain 102 on
+/// RustDDS takes the first number whose discovery port it can have. If somebody has the other one (from domain 101 on
 /// they are among the ports that Linux gives to whoever asks for any), it takes another port for its traffic, to which
 /// others do not find.
 pub(crate) fn free_number(domain: u16) -> (u16, Vec<UdpSocket>) {

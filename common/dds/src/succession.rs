@@ -37,14 +37,11 @@ impl Origin {
     }
 
     /// Whether more than one reader of the topic is discovered.
-    fn has_readers(&self) -> bool {
+    fn has_several_readers(&self) -> bool {
         let Some(participant) = self.publisher.participant() else { return false };
         let readers = participant.discovered_readers();
-        readers
-            .iter()
-            .filter(|reader| *reader.subscription_topic_data.topic_name() == self.topic.name())
-            .count()
-            > 1
+        let name = self.topic.name();
+        readers.iter().filter(|reader| *reader.subscription_topic_data.topic_name() == name).nth(1).is_some()
     }
 }
 
@@ -78,15 +75,10 @@ impl Succession {
         Ok(Self { origin, line })
     }
 
-    /// Writes a sample; `noted` when its options name one reader, and the others do not acknowledge.
-    pub(crate) fn write(
-        &self,
-        sample: Encoded,
-        options: WriteOptions,
-        noted: bool,
-    ) -> WriteResult<(), Encoded> {
+    /// Writes a sample.
+    pub(crate) fn write(&self, sample: Encoded, options: WriteOptions) -> WriteResult<(), Encoded> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted {
+        if options.to_single_reader().is_some() && !self.origin.policies.is_reliable() {
             line.on_noted(&self.origin);
         }
         line.current.inner.write_with_options(sample, options).map(drop)
@@ -98,7 +90,7 @@ impl Line {
         self.noted += 1;
         if self.noted == HEIR_AT {
             // An only reader has nothing noted. If no heir can be made, the next turn tries again.
-            self.heir = origin.has_readers().then(|| origin.make()).and_then(Result::ok);
+            self.heir = origin.has_several_readers().then(|| origin.make()).and_then(Result::ok);
         } else if self.noted >= NOTED_MAX {
             self.noted = 0;
             if let Some(heir) = self.heir.take() {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use rustdds::dds::{WriteError, WriteResult};
+use rustdds::dds::WriteError;
 use rustdds::{GUID, WriteOptions, WriteOptionsBuilder};
 
 use crate::cdr::{self, Encoded};
@@ -69,8 +69,7 @@ impl Writer {
     pub fn write_to(&self, reader: ReaderAddress, key: &[u8], body: &[u8]) -> Result<(), DdsError> {
         let sample = self.encoded(key, body)?;
         let options = WriteOptionsBuilder::new().to_single_reader(GUID::from_bytes(reader.0)).build();
-        let unacknowledged = matches!(self.topic.qos, Qos::Chunk { .. });
-        self.sent(self.inner.write(Encoded(sample), options, unacknowledged))
+        self.send(sample, options)
     }
 
     fn encoded(&self, key: &[u8], body: &[u8]) -> Result<Bytes, DdsError> {
@@ -85,12 +84,8 @@ impl Writer {
     }
 
     fn send(&self, sample: Bytes, options: WriteOptions) -> Result<(), DdsError> {
-        self.sent(self.inner.write(Encoded(sample), options, false))
-    }
-
-    fn sent(&self, written: WriteResult<(), Encoded>) -> Result<(), DdsError> {
         let topic = self.topic.name;
-        written.map_err(|error| match error {
+        self.inner.write(Encoded(sample), options).map_err(|error| match error {
             WriteError::WouldBlock { .. } => DdsError::Busy { topic },
             error => DdsError::Failed { topic, reason: error.to_string() },
         })
