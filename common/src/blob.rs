@@ -6,6 +6,7 @@
 mod have;
 mod incoming;
 mod outgoing;
+mod reception;
 mod sent;
 mod smoothed;
 mod window;
@@ -33,15 +34,18 @@ crate::wire_fields!(Standing { window, stalled, gaps });
 pub const RECEIPT_PACE: Millis = Millis(1);
 
 /// A receiver of an unfinished blob that gets no chunk says so in a receipt when the pause is unusual by those
-/// before it, but not sooner than this, nor later than [`STALL_FIRST`]. Doubled with each receipt that stays
-/// without an answer, up to [`STALL_MAX`].
+/// before it, but not sooner than this, nor later than [`PAUSE_MAX`]. Doubled with each receipt that stays without an
+/// answer, up to [`STALL_MAX`].
 pub const STALL: Millis = Millis(5);
+
+/// The longest pause between two chunks that can be usual: on a line that carries less than half a megabit a second.
+pub const PAUSE_MAX: Millis = Millis(1000);
 
 /// The wait for the first chunk, before any pause is known.
 pub const STALL_FIRST: Millis = Millis(20);
 
 /// The longest wait between two receipts of a stalled transfer.
-pub const STALL_MAX: Millis = Millis(100);
+pub const STALL_MAX: Millis = Millis(200);
 
 /// A reader that a sender has not heard for this long, or for four round trips, no longer holds the window back.
 pub const LAG: Millis = Millis(100);
@@ -58,3 +62,6 @@ pub const PROBE: Millis = Millis(200);
 
 /// The longest wait between two probes.
 pub const PROBE_MAX: Millis = Millis(3000);
+
+#[cfg(test)]
+mod tests;

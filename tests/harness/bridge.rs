@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -98,10 +98,7 @@ impl Bridge {
     ///
     /// When they cannot be printed.
     pub fn records(&self) -> Vec<Value> {
-        let output = run("node", &["--dir", &self.dir(), "spool", "records", "--format", "json"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+        records(&self.file("node"))
     }
 
     /// How often each value of `metric` is among the records.
@@ -113,17 +110,9 @@ impl Bridge {
         values
     }
 
-    /// The sum of each metric of a source, without those that are 0; for counts, and what is told once.
+    /// The sum of each metric of a source, as [`sums_of`] has it.
     pub fn sums(&self, source: &str) -> BTreeMap<String, f64> {
-        let mut sums = BTreeMap::new();
-        for record in self.records().iter().filter(|record| record["source"] == source) {
-            let values = record["values"].as_object().into_iter().flatten();
-            for (metric, value) in values {
-                *sums.entry(metric.clone()).or_default() += value.as_f64().unwrap_or_default();
-            }
-        }
-        sums.retain(|_, sum| *sum != 0.0);
-        sums
+        sums_of(&self.records(), source)
     }
 
     fn dir(&self) -> String {
@@ -131,7 +120,33 @@ impl Bridge {
     }
 }
 
-/// The sums that are expected, to compare with [`Bridge::sums`].
+/// The records in the spool of a node or a bridge with this folder.
+///
+/// # Panics
+///
+/// When they cannot be printed.
+pub fn records(folder: &Path) -> Vec<Value> {
+    let output =
+        run("node", &["--dir", &folder.display().to_string(), "spool", "records", "--format", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// The sum of each metric of a source, without those that are 0; for counts, and what is told once.
+pub fn sums_of(records: &[Value], source: &str) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for record in records.iter().filter(|record| record["source"] == source) {
+        let values = record["values"].as_object().into_iter().flatten();
+        for (metric, value) in values {
+            *sums.entry(metric.clone()).or_default() += value.as_f64().unwrap_or_default();
+        }
+    }
+    sums.retain(|_, sum| *sum != 0.0);
+    sums
+}
+
+/// The sums that are expected, to compare with [`sums_of`].
 pub fn sums(expected: &[(&str, f64)]) -> BTreeMap<String, f64> {
     expected.iter().map(|(metric, sum)| ((*metric).to_owned(), *sum)).collect()
 }

@@ -5,4 +5,5 @@ pub mod bridge;
 pub mod network;
 pub mod others;
 pub mod programs;
+pub mod relays;
 pub mod world;

@@ -117,6 +117,18 @@ pub fn wait_until(mut so: impl FnMut() -> bool, why: impl Fn() -> String) {
     }
 }
 
+/// Changes a configuration.
+///
+/// # Panics
+///
+/// When it stays as it was.
+pub fn edit(path: &Path, change: impl FnOnce(&str) -> String) {
+    let before = fs::read_to_string(path).expect("the configuration can be read");
+    let after = change(&before);
+    assert_ne!(before, after, "{} is changed", path.display());
+    fs::write(path, after).expect("the configuration can be written");
+}
+
 /// A coordinator and two nodes with a telemetry file each, in a folder of their own.
 ///
 /// # Panics
@@ -146,10 +158,8 @@ pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, u
         csv.push('\n');
         fs::write(&telemetry, csv).expect("the telemetry can be written");
         let config = dir.join(name).join("node.toml");
-        let text = fs::read_to_string(&config).expect("init wrote it");
         let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", telemetry.display().to_string());
-        fs::write(&config, text.replace("[[source]]\nkind = \"host\"", &source))
-            .expect("the configuration can be written");
+        edit(&config, |text| text.replace("[[source]]\nkind = \"host\"", &source));
     }
     fs::write(dir.join("coordinator/allowed-nodes"), allowed).expect("the allow-list can be written");
 }

@@ -10,7 +10,8 @@ use coordinator::control::{Client, Reply, Request};
 use coordinator::view::{RunStatus, RunView, View};
 use harness::network::{NEEDS, Network};
 use harness::others::are_here;
-use harness::programs::{Daemon, PATIENCE, program, run, wait_until};
+use harness::programs::{Daemon, PATIENCE, edit, program, run, wait_until};
+use harness::relays::{Place, star};
 use tempfile::TempDir;
 
 use crate::parts::{KEPT_FILE, Part, SLOW_FILE, added, play};
@@ -20,6 +21,9 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// How often the coordinator is asked when none answers.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Where the hub of [`Fleet::join`] listens; each network has ports of its own.
+const RELAY_PORT: u16 = 7000;
 
 /// A coordinator on host 0, and node `n` (from 1) on host `n`.
 pub(crate) struct Fleet {
@@ -32,7 +36,8 @@ pub(crate) struct Fleet {
     _turn: MutexGuard<'static, ()>,
     started: u32,
     is_real: bool,
-    is_on_loopback: bool,
+    /// The host on whose loopback all nodes are, when they are not on hosts of their own.
+    gathered_at: Option<usize>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -65,7 +70,7 @@ impl Fleet {
             _turn: turn,
             started: 0,
             is_real,
-            is_on_loopback: false,
+            gathered_at: None,
             runtime,
         };
         fleet.init();
@@ -80,14 +85,13 @@ impl Fleet {
         Some(fleet)
     }
 
-    /// All of it on host 0, on loopback; before anything is started.
-    pub(crate) fn gather(&mut self) {
-        self.is_on_loopback = true;
+    /// All nodes on one host, and they and the coordinator on loopback; before anything is started.
+    pub(crate) fn gather(&mut self, host: usize) {
+        self.gathered_at = Some(host);
         let nodes = (1..=self.nodes.len()).map(|node| (node, self.node_folder(node).join("node.toml")));
         for (host, config) in nodes.chain([(0, self.at("coordinator/coordinator.toml"))]) {
-            let text = fs::read_to_string(&config).unwrap();
             let address = self.network.address(host).to_string();
-            fs::write(&config, text.replace(&address, "127.0.0.1")).unwrap();
+            edit(&config, |text| text.replace(&address, "127.0.0.1"));
         }
     }
 
@@ -126,7 +130,7 @@ impl Fleet {
 
     pub(crate) fn start_node(&mut self, node: usize) {
         let folder = self.node_folder(node);
-        let host = if self.is_on_loopback { 0 } else { node };
+        let host = self.gathered_at.unwrap_or(node);
         let mut command = if self.is_real {
             let mut command = self.network.command(host, program("node").unwrap());
             command.arg("--dir").arg(&folder).arg("run");
@@ -137,6 +141,18 @@ impl Fleet {
             command
         };
         self.nodes[node - 1] = Some(self.start(&name(node), &mut command));
+    }
+
+    /// Joins the loopback of host 0 and that of another by relays, the first of which listens.
+    pub(crate) fn join(&mut self, host: usize) {
+        let [hub, spoke] = ["hub", "spoke"].map(|name| Place { name, domain: 0 });
+        star(self.folder.path(), &format!("{}:{RELAY_PORT}", self.network.address(0)), hub, &[spoke]);
+        for (name, host) in [("hub", 0), ("spoke", host)] {
+            let mut command = self.network.command(host, program("coordinator").unwrap());
+            command.arg("--dir").arg(self.at(name)).arg("relay");
+            let relay = self.start(name, &mut command);
+            self.others.push(relay);
+        }
     }
 
     /// Starts an intruder on the last host; its log.
@@ -167,8 +183,8 @@ impl Fleet {
         self.nodes[node - 1] = None;
     }
 
-    /// Ends what [`Fleet::start_intruder`] started.
-    pub(crate) fn end_intruders(&mut self) {
+    /// Ends what is neither coordinator nor node.
+    pub(crate) fn end_others(&mut self) {
         self.others.clear();
     }
 

@@ -12,4 +12,5 @@ mod intruder;
 mod network;
 mod parts;
 mod runs;
+mod sites;
 mod wrong;

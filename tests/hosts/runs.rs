@@ -4,7 +4,7 @@ use std::fs;
 
 use common::units::Millis;
 use coordinator::view::RunStatus;
-use harness::programs::wait_until;
+use harness::programs::{edit, wait_until};
 
 use crate::fleet::{Fleet, Run};
 
@@ -27,8 +27,7 @@ fn the_programs_of_five_hosts_end_a_run_and_every_node_keeps_its_model() {
         fs::write(&telemetry, format!("a,b\n{rows}")).unwrap();
         let config = fleet.node_folder(node).join("node.toml");
         let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", telemetry.display().to_string());
-        let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, text.replace("[[source]]\nkind = \"host\"", &source)).unwrap();
+        edit(&config, |text| text.replace("[[source]]\nkind = \"host\"", &source));
         fleet.start_node(node);
     }
     fleet.start_config(FORECASTER.to_owned());
@@ -50,8 +49,7 @@ fn a_run_ends_on_a_network_without_multicast() {
     fleet.start_coordinator();
     for node in 1..=3 {
         let config = fleet.node_folder(node).join("node.toml");
-        let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, text.replace("peers = []", &peers)).unwrap();
+        edit(&config, |text| text.replace("peers = []", &peers));
         fleet.start_node(node);
     }
     fleet.start_run(&run);
@@ -62,7 +60,7 @@ fn a_run_ends_on_a_network_without_multicast() {
 fn the_programs_of_one_host_fall_silent_after_a_run_on_loopback() {
     let run = Run { rounds: 3, parameters: 1_000, minimum: 3 };
     let Some(mut fleet) = Fleet::new(3, false) else { return };
-    fleet.gather();
+    fleet.gather(0);
     fleet.start_coordinator();
     (1..=3).for_each(|node| fleet.start_node(node));
     fleet.start_run(&run);

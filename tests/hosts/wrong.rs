@@ -25,5 +25,5 @@ fn rounds_close_with_the_right_model_while_an_intruder_talks() {
     let passes = said().matches("pass ").count();
     assert!(!said().contains("pass 0: 0 frames"), "{}", said());
     println!("the intruder sent {passes} times: {}", said().lines().last().unwrap_or_default());
-    fleet.end_intruders();
+    fleet.end_others();
 }

@@ -4,10 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
 
-use harness::programs::{Daemon, are_built, fleet, run, run_config, wait_until};
+use harness::bridge::{free_address, records, sums, sums_of};
+use harness::programs::{Daemon, are_built, edit, fleet, run, run_config, wait_until};
+use harness::relays::{Place, list, relay, star};
 
 const METRICS: [&str; 2] = ["load", "heat"];
 
@@ -20,18 +23,15 @@ struct Star {
     dir: tempfile::TempDir,
     /// The domain of the hub's site; the other sites have the next ones.
     domain: u16,
-    hub: String,
 }
 
 impl Star {
     /// A coordinator and two nodes, all at the hub's site for now; each test has domains of its own.
     fn new(test: u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let domain = 50 + (std::process::id() % 3) as u16 * 12 + test * 3;
+        let domain = 50 + (std::process::id() % 2) as u16 * 18 + test * 3;
         fleet(dir.path(), domain, &METRICS, value);
-        // Free a moment ago; nothing else here asks for one.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { dir, domain, hub: format!("127.0.0.1:{port}") }
+        Self { dir, domain }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -62,42 +62,22 @@ impl Star {
         });
     }
 
-    /// Makes a relay's folder; returns its name and key, as its peers list them.
-    fn relay(&self, name: &str, site: u16, peers: &[&str]) -> String {
-        let (folder, domain) = (self.folder(name), (self.domain + site).to_string());
-        let mut args = vec!["--dir", &folder, "relay-init", "--name", name, "--domain", &domain];
-        args.extend([
-            "--interface",
-            "127.0.0.1",
-            if site == 0 { "--listen" } else { "--connect" },
-            &self.hub,
-        ]);
-        for peer in peers {
-            args.push("--peer");
-            args.extend(peer.split_whitespace());
-        }
-        let made = run("coordinator", &args);
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    fn at<'a>(&self, name: &'a str, site: u16) -> Place<'a> {
+        Place { name, domain: self.domain + site }
     }
 
-    /// A hub and its spokes, which know each other.
-    fn relays(&self, spokes: u16) {
-        let hub = self.relay("hub", 0, &[]);
-        let lines: Vec<String> =
-            (1..=spokes).map(|site| self.relay(&format!("spoke-{site}"), site, &[&hub])).collect();
-        self.list("hub", &lines);
-    }
-
-    fn list(&self, relay: &str, peers: &[String]) {
-        edit(&self.path(relay).join("relay.toml"), |text| {
-            text.replace("peers = []", &format!("peers = {peers:?}"))
-        });
+    /// A hub and the spokes of these sites, which know each other.
+    fn relays(&self, hub: &str, sites: &[u16]) {
+        let names: Vec<String> = sites.iter().map(|site| format!("spoke-{site}")).collect();
+        let spokes: Vec<Place<'_>> =
+            names.iter().zip(sites).map(|(name, site)| self.at(name, *site)).collect();
+        star(self.dir.path(), &free_address().to_string(), self.at(hub, 0), &spokes);
     }
 
     fn start(&self, name: &str) -> Daemon {
         let (program, command) = match name {
             "coordinator" => ("coordinator", "serve"),
+            "bridge" => ("node", "smtp-bridge"),
             name if name.starts_with("node") => ("node", "run"),
             _ => ("coordinator", "relay"),
         };
@@ -133,20 +113,13 @@ impl Star {
     }
 }
 
-fn edit(path: &Path, change: impl FnOnce(String) -> String) {
-    let before = fs::read_to_string(path).unwrap();
-    let after = change(before.clone());
-    assert_ne!(before, after, "{} is changed", path.display());
-    fs::write(path, after).unwrap();
-}
-
 #[test]
 fn a_run_ends_on_nodes_whose_site_only_a_relay_reaches() {
     if !are_built() {
         return;
     }
     let star = Star::new(0);
-    star.relays(1);
+    star.relays("hub", &[1]);
     for node in ["node-1", "node-2"] {
         star.move_node(node, 1);
     }
@@ -167,7 +140,7 @@ fn three_sites_train_one_model() {
         return;
     }
     let star = Star::new(1);
-    star.relays(2);
+    star.relays("hub", &[1, 2]);
     star.move_node("node-1", 1);
     star.move_node("node-2", 2);
     let daemons =
@@ -186,7 +159,7 @@ fn a_run_survives_the_kill_of_a_relay_that_is_started_again() {
         return;
     }
     let star = Star::new(2);
-    star.relays(1);
+    star.relays("hub", &[1]);
     for node in ["node-1", "node-2"] {
         star.move_node(node, 1);
     }
@@ -208,10 +181,11 @@ fn a_key_that_is_not_listed_is_refused_and_both_ends_say_so() {
         return;
     }
     let star = Star::new(3);
-    let hub = star.relay("hub", 0, &[]);
-    let listed = star.relay("spoke-1", 1, &[&hub]);
-    let stranger = star.relay("spoke-2", 2, &[&hub]);
-    star.list("hub", &[listed]);
+    let (dir, address) = (star.dir.path(), free_address().to_string());
+    let hub = relay(dir, star.at("hub", 0), ["--listen", &address], &[]);
+    let [listed, stranger] = [("spoke-1", 1), ("spoke-2", 2)]
+        .map(|(name, site)| relay(dir, star.at(name, site), ["--connect", &address], &[&hub]));
+    list(dir, "hub", &[listed]);
     let key = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
 
     // The hub does not list the spoke.
@@ -230,4 +204,65 @@ fn a_key_that_is_not_listed_is_refused_and_both_ends_say_so() {
     wait_until(|| star.log("spoke-1").contains(&refused), || star.logs());
     wait_until(|| star.log("hub").contains(told), || star.logs());
     assert!(!star.log("hub").contains("connected to relay"), "{}", star.logs());
+}
+
+#[test]
+fn two_stars_meet_in_the_domain_of_the_coordinator() {
+    if !are_built() {
+        return;
+    }
+    let star = Star::new(4);
+    star.relays("hub", &[1]);
+    star.relays("hub-2", &[2]);
+    star.move_node("node-1", 1);
+    star.move_node("node-2", 2);
+    let daemons = ["coordinator", "hub", "hub-2", "spoke-1", "spoke-2", "node-1", "node-2"]
+        .map(|name| star.start(name));
+    star.start_run(3);
+    star.wait_for_the_model(3);
+    for daemon in daemons {
+        assert!(daemon.stop(), "SIGTERM ends it cleanly: {}", star.logs());
+    }
+    // What the other hub wrote stays in the domain: nothing goes in a circle, and no site hears of the other's nodes.
+    for (hub, other) in [("hub", "spoke-2"), ("hub-2", "spoke-1")] {
+        assert!(!star.log(hub).contains(other), "{}", star.logs());
+    }
+}
+
+#[test]
+fn a_bridge_forwards_to_a_node_whose_site_only_a_relay_reaches() {
+    const MESSAGES: usize = 2_000;
+    if !are_built() {
+        return;
+    }
+    let star = Star::new(5);
+    star.relays("hub", &[1]);
+    star.move_node("node-1", 1);
+    let (folder, key, domain) =
+        (star.folder("bridge"), star.folder("coordinator/identity.pub"), star.domain.to_string());
+    let init = ["--dir", &folder, "init", "--coordinator", &key, "--name", "bridge"];
+    let made = run("node", &[&init[..], &["--domain", &domain, "--interface", "127.0.0.1"]].concat());
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::write(star.path("node-1/allowed-bridges"), made.stdout).unwrap();
+    let key = fs::read_to_string(star.path("node-1/identity.pub")).unwrap();
+    fs::write(star.path("bridge/forward-nodes"), format!("node-1 {key}")).unwrap();
+    let address = free_address();
+    edit(&star.path("bridge/node.toml"), |text| {
+        format!(
+            "{text}\n[syslog]\nlisten_tcp = [\"{address}\"]\ntenant = \"default\"\n\
+             trusted_networks = [\"127.0.0.0/8\"]\n\
+             [forward]\n[[forward.route]]\ntenant = \"default\"\nnodes = [\"node-1\"]\n"
+        )
+    });
+    let _daemons = ["bridge", "hub", "spoke-1", "node-1"].map(|name| star.start(name));
+    let listens = || star.log("bridge").contains(&address.to_string());
+    wait_until(|| listens() && star.path("node-1/spool").is_dir(), || star.logs());
+    let mut line = TcpStream::connect(address).unwrap();
+    for message in 0..MESSAGES {
+        writeln!(line, "<11>Nov 20 10:00:00 rack-7 fan: message {message}").unwrap();
+    }
+    line.shutdown(Shutdown::Write).unwrap();
+    let expected = sums(&[("syslog.err", MESSAGES as f64)]);
+    let arrived = || sums_of(&records(&star.path("node-1")), "rack-7");
+    wait_until(|| arrived() == expected, || format!("{:?}\n{}", arrived(), star.logs()));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sent::{Newest, RoundTrip, Sent, Way};
+use super::sent::{Alone, Newest, RoundTrip, Sent, Way};
 use super::{Gaps, HOLD, LAG, PROBE, PROBE_MAX, Standing};
 use crate::id::NodeId;
 use crate::units::{Millis, Timestamp};
@@ -10,8 +10,9 @@ use crate::units::{Millis, Timestamp};
 /// A blob on its way to one or more readers.
 ///
 /// Fresh chunks go out once, in order, while no reader that keeps up is further behind than its
-/// window. A chunk is lost to a reader when one that was sent later the same way has arrived there, or when
-/// its receipt is overdue by the round trips so far. What a reader lost is sent to it alone; what many lost, to
+/// window. A chunk is lost to a reader when one that was sent later has arrived there. When a reader stalls and
+/// nothing is known to be lost, what was sent last is tried again: it may have been late, or all is lost that was sent
+/// before (the tail loss probe of RFC 8985, section 7). What a reader lost is sent to it alone; what many lost, to
 /// all at once. A reader that falls silent for [`LAG`] stops holding the others back, and catches up by repairs
 /// when it speaks again. One that stays silent after the last chunk is sent that chunk again now and then:
 /// its last receipt may have been lost.
@@ -46,10 +47,16 @@ struct Progress {
     complete: bool,
     /// What it lost, and since when that is known.
     repairs: BTreeMap<u32, Timestamp>,
-    /// Repairs that went to this reader alone and are not confirmed.
-    alone: BTreeMap<u32, Sent>,
+    /// What went to this reader alone and is not confirmed.
+    alone: BTreeMap<u32, Alone>,
     newest: Newest,
     trip: RoundTrip,
+    /// Chunks to send again that are not known to be lost.
+    tries: Vec<u32>,
+    /// How many are tried when it stalls next: doubled each time, halved when something new has arrived.
+    tries_next: u32,
+    /// When that may be.
+    try_at: Timestamp,
     probe: Timestamp,
     probe_after: Millis,
 }
@@ -93,7 +100,7 @@ impl Outgoing {
         if self.cursor() < self.chunks && self.window_open(now) {
             return Some(self.fresh(now));
         }
-        self.next_repair(now).or_else(|| self.next_probe(now))
+        self.next_repair(now).or_else(|| self.next_try()).or_else(|| self.next_probe(now))
     }
 
     /// When there may be something to send without a receipt: to go on without a reader that lags, or
@@ -168,7 +175,8 @@ impl Outgoing {
         let sent = self.note(Way::One, now);
         let progress = self.readers.get_mut(&reader)?;
         progress.repairs.remove(&index);
-        progress.alone.insert(index, sent);
+        let before = progress.alone.remove(&index);
+        progress.alone.insert(index, Alone::repaired(before, sent));
         Some(Send::To(reader, index))
     }
 
@@ -176,6 +184,10 @@ impl Outgoing {
     fn is_ripe(&self, index: u32, since: Timestamp, now: Timestamp) -> bool {
         now >= since + HOLD
             || self.readers.values().all(|progress| progress.complete || progress.gaps.front > index)
+    }
+
+    fn next_try(&mut self) -> Option<Send> {
+        self.readers.iter_mut().find_map(|(reader, progress)| Some(Send::To(*reader, progress.tries.pop()?)))
     }
 
     fn next_probe(&mut self, now: Timestamp) -> Option<Send> {
@@ -189,6 +201,12 @@ impl Outgoing {
         Some(Send::To(*reader, self.chunks - 1))
     }
 }
+
+/// Chunks that are tried at once, at most.
+const TRIES_MAX: u32 = 8;
+
+/// Those that were sent last are looked for among so many missing ones.
+const TRIES_OF: usize = 4096;
 
 /// A chunk that so many readers lost, or all, goes to all again. For fewer it would cost the others more work in
 /// vain than it saves the sender.
@@ -205,6 +223,9 @@ impl Progress {
             alone: BTreeMap::new(),
             newest: Newest::default(),
             trip: RoundTrip::default(),
+            tries: Vec::new(),
+            tries_next: 1,
+            try_at: now,
             probe: now + PROBE,
             probe_after: PROBE,
         }
@@ -227,39 +248,51 @@ impl Progress {
         let cursor = sent.len() as u32;
         let mut gaps = standing.gaps.clone();
         gaps.front = gaps.front.min(cursor);
-        self.confirm(&gaps, sent, now);
-        let overdue = if standing.stalled { self.trip.dry() } else { self.trip.overdue() };
-        let lost = |index: &u32| {
-            let last = self.alone.get(index).copied().unwrap_or(sent[*index as usize]);
-            self.newest.is_past(last) || now >= last.at + overdue
-        };
-        let behind = if standing.stalled { gaps.front..cursor } else { 0..0 };
-        let missing = gaps.missing().take_while(|index| *index < cursor).chain(behind);
+        if self.confirm(&gaps, sent, now) {
+            self.tries_next = (self.tries_next / 2).max(1);
+        }
+        let missing = || gaps.missing().take_while(|index| *index < cursor).chain(gaps.front..cursor);
+        let last = |index: &u32| self.alone.get(index).map_or(sent[*index as usize], |alone| alone.last);
+        let lost = |index: &u32| self.newest.is_past(last(index));
         let since = |index: u32| (index, self.repairs.get(&index).copied().unwrap_or(now));
-        self.repairs = missing.filter(lost).take(self.window as usize).map(since).collect();
+        self.repairs = missing().filter(lost).take(self.window as usize).map(since).collect();
+        self.tries.clear();
+        if standing.stalled && self.repairs.is_empty() && now >= self.try_at {
+            let mut latest: Vec<u32> = missing().take(TRIES_OF).collect();
+            latest.sort_unstable_by_key(|index| std::cmp::Reverse(last(index).number));
+            self.tries = latest.into_iter().cycle().take(self.tries_next as usize).collect();
+            for index in &self.tries {
+                let before = self.alone.remove(index);
+                self.alone.insert(*index, Alone::tried(before, sent[*index as usize]));
+            }
+            self.tries_next = (self.tries_next * 2).min(TRIES_MAX);
+            self.try_at = now + self.trip.overdue();
+        }
         self.gaps = gaps;
     }
 
-    /// Notes what this receipt is the first to confirm.
-    fn confirm(&mut self, gaps: &Gaps, sent: &[Sent], now: Timestamp) {
+    /// Notes what this receipt is the first to confirm; whether there was something.
+    fn confirm(&mut self, gaps: &Gaps, sent: &[Sent], now: Timestamp) -> bool {
         // In order; whoever names four billion chunks is heard no longer than for those that were sent.
         let was_missing = self.gaps.missing().take_while(|index| *index < gaps.front);
         let fresh = was_missing.chain(self.gaps.front..gaps.front).filter(|index| gaps.tells(*index));
         let mut latest: Option<Sent> = None;
         let mut newest = self.newest;
+        let mut any = false;
         for index in fresh.collect::<Vec<_>>() {
-            let at_all = sent[index as usize];
             let alone = self.alone.remove(&index);
-            // The second copy cannot have come sooner than anything ever did.
-            let confirmed =
-                alone.filter(|alone| self.trip.fits(now.micros_since(alone.at))).unwrap_or(at_all);
-            latest = latest.filter(|latest| latest.number > confirmed.number).or(Some(confirmed));
+            let confirmed = alone.map_or(sent[index as usize], |alone| alone.first);
             newest.note(confirmed);
+            any = true;
+            if alone.is_none_or(Alone::is_sure) {
+                latest = latest.filter(|latest| latest.number > confirmed.number).or(Some(confirmed));
+            }
         }
         if let Some(latest) = latest.filter(|latest| !self.newest.is_past(*latest)) {
             self.trip.note(now.micros_since(latest.at));
         }
         self.newest = newest;
+        any
     }
 }
 

@@ -10,23 +10,17 @@ pub(super) struct Smoothed {
 }
 
 impl Smoothed {
-    /// After one measurement that is all there is.
-    pub(super) fn first(micros: u64) -> Self {
-        Self { mean: micros, variation: micros / 2 }
-    }
-
-    /// Whether nothing was measured that takes any time.
-    pub(super) fn is_zero(self) -> bool {
-        self.mean == 0
-    }
-
     pub(super) fn note(&mut self, micros: u64) {
+        if self.mean == 0 {
+            *self = Self { mean: micros, variation: micros / 2 };
+            return;
+        }
         self.variation = (3 * self.variation + self.mean.abs_diff(micros)) / 4;
         self.mean = (7 * self.mean + micros) / 8;
     }
 
-    /// What takes longer than this is none of the usual ones.
+    /// What takes longer than this is none of the usual ones. However even they were, half as much again is usual.
     pub(super) fn unusual(self) -> Millis {
-        Millis((self.mean + 4 * self.variation).div_ceil(1000))
+        Millis((self.mean + (4 * self.variation).max(self.mean / 2)).div_ceil(1000))
     }
 }

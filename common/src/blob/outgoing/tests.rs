@@ -50,9 +50,14 @@ fn a_model_goes_once_to_all_and_a_gap_to_the_one_that_has_it() {
     assert_eq!(drain(&mut outgoing, micros(300)), [Send::To(node(2), 1)]);
     outgoing.on_receipt(node(2), &standing(&have, 8), micros(400));
     assert_eq!(drain(&mut outgoing, micros(400)), [], "a repair on its way is not repeated");
-    let overdue = micros(400) + REPEAT;
-    outgoing.on_receipt(node(2), &standing(&have, 8), overdue);
-    assert_eq!(drain(&mut outgoing, overdue), [Send::To(node(2), 1)], "one that is overdue is");
+    let stalled = Standing { stalled: true, ..standing(&have, 8) };
+    outgoing.on_receipt(node(2), &stalled, micros(500));
+    assert_eq!(drain(&mut outgoing, micros(500)), [Send::To(node(2), 1)], "unless the reader waits for it");
+    outgoing.on_receipt(node(2), &stalled, micros(600));
+    assert_eq!(drain(&mut outgoing, micros(600)), [], "an answer takes a while");
+    let overdue = micros(500) + REPEAT;
+    outgoing.on_receipt(node(2), &stalled, overdue);
+    assert_eq!(drain(&mut outgoing, overdue), [Send::To(node(2), 1); 2], "the next try is bolder");
 }
 
 #[test]
@@ -67,6 +72,34 @@ fn a_repair_is_lost_when_a_later_repair_has_arrived() {
     have.insert(2);
     outgoing.on_receipt(node(2), &standing(&have, 8), micros(700));
     assert_eq!(drain(&mut outgoing, micros(700)), [0, 1].map(|index| Send::To(node(2), index)));
+}
+
+#[test]
+fn a_tail_that_is_lost_is_sent_again_when_its_last_chunk_has_arrived() {
+    let mut outgoing = Outgoing::new(5, [node(1)], 8, micros(0));
+    drain(&mut outgoing, micros(0));
+    let mut have = Have::nothing_of(5);
+    have.insert(0);
+    outgoing.on_receipt(node(1), &Standing { stalled: true, ..standing(&have, 8) }, micros(9_000));
+    assert_eq!(drain(&mut outgoing, micros(9_000)), [Send::To(node(1), 4)]);
+    have.insert(4);
+    outgoing.on_receipt(node(1), &standing(&have, 8), micros(9_300));
+    assert_eq!(drain(&mut outgoing, micros(9_300)), [1, 2, 3].map(|index| Send::To(node(1), index)));
+}
+
+#[test]
+fn a_tail_that_was_late_is_not_sent_again() {
+    let mut outgoing = Outgoing::new(5, [node(1)], 8, micros(0));
+    drain(&mut outgoing, micros(0));
+    let mut have = Have::nothing_of(5);
+    outgoing.on_receipt(node(1), &Standing { stalled: true, ..standing(&have, 8) }, micros(20_000));
+    assert_eq!(drain(&mut outgoing, micros(20_000)), [Send::To(node(1), 4)]);
+    for index in 0..4 {
+        have.insert(index);
+        let now = micros(40_000 + u64::from(index) * 20_000);
+        outgoing.on_receipt(node(1), &standing(&have, 8), now);
+        assert_eq!(drain(&mut outgoing, now), []);
+    }
 }
 
 #[test]
@@ -118,13 +151,13 @@ fn a_gap_of_four_billion_chunks_costs_no_more_than_those_that_were_sent() {
     assert_eq!(drain(&mut outgoing, Timestamp(0)).len(), 3);
     for count in 1..1000 {
         let now = Timestamp(0) + Millis(count * 2000);
-        outgoing.on_receipt(node(1), &Standing { window: 8, stalled: false, gaps: gaps.clone() }, now);
-        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 1)));
-        assert_eq!(outgoing.next(now), Some(Send::To(node(1), 2)));
+        outgoing.on_receipt(node(1), &Standing { window: 8, stalled: true, gaps: gaps.clone() }, now);
+        let tries = drain(&mut outgoing, now);
+        assert!((1..=8).contains(&tries.len()) && tries.iter().all(|send| *send != Send::To(node(1), 0)));
     }
 }
 
-/// Sends `chunks` to `readers` through a network that loses `loss_percent`; returns the milliseconds it took.
+/// Sends `chunks` to `readers`, which tell what they have each millisecond, through a network that loses `loss_percent`; returns the milliseconds it took.
 fn transfer(seed: u64, chunks: u32, readers: u8, loss_percent: u32) -> u64 {
     let mut random = ChaCha20Rng::seed_from_u64(seed);
     let mut lost = move || random.random_range(0..100) < loss_percent;

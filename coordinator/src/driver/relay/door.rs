@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use common::id::NodeId;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
@@ -25,6 +26,10 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// The longest wait before a spoke connects again.
 const AGAIN_MAX: Duration = Duration::from_secs(4);
+
+/// What the kernel may hold of a connection and has not sent yet. The rest waits in the relay's queues, where what is
+/// urgent goes first, and what is repeated takes one place.
+const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -89,7 +94,7 @@ impl Door {
     async fn call(&self, to: &str) -> Option<Stream> {
         let called = async {
             let tcp = TcpStream::connect(to).await?;
-            tcp.set_nodelay(true)?;
+            tune(&tcp)?;
             let address = tcp.peer_addr()?;
             Ok((self.tls.connector.connect(Tls::any_name(), tcp).await?, address))
         };
@@ -107,7 +112,7 @@ impl Door {
 
     async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Option<Stream> {
         let accepted = async {
-            tcp.set_nodelay(true)?;
+            tune(&tcp)?;
             self.tls.acceptor.accept(tcp).await
         };
         match in_time(accepted).await {
@@ -136,6 +141,11 @@ impl Door {
     async fn refuse(&self, who: String, why: String) {
         let _ = self.events.send(Event::Refused { who, why }).await;
     }
+}
+
+fn tune(tcp: &TcpStream) -> std::io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
 async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
