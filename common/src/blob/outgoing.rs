@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sent::{Alone, Newest, RoundTrip, Sent, Way};
+use super::sent::{Again, Newest, RoundTrip, Sent, Way};
 use super::{Gaps, HOLD, LAG, PROBE, PROBE_MAX, Standing};
 use crate::id::NodeId;
 use crate::units::{Millis, Timestamp};
@@ -19,7 +19,7 @@ use crate::units::{Millis, Timestamp};
 #[derive(Debug)]
 pub struct Outgoing {
     chunks: u32,
-    /// The last time that each chunk went to all; as many as went out so far.
+    /// When each chunk went out first; as many as did so far.
     sent: Vec<Sent>,
     /// Chunks sent so far, repeated ones too.
     count: u64,
@@ -47,8 +47,8 @@ struct Progress {
     complete: bool,
     /// What it lost, and since when that is known.
     repairs: BTreeMap<u32, Timestamp>,
-    /// What went to this reader alone and is not confirmed.
-    alone: BTreeMap<u32, Alone>,
+    /// What went out again that this reader has not confirmed.
+    again: BTreeMap<u32, Again>,
     newest: Newest,
     trip: RoundTrip,
     /// Chunks to send again that are not known to be lost.
@@ -81,7 +81,7 @@ impl Outgoing {
         if let Some(progress) = self.readers.get_mut(&reader) {
             progress.complete = true;
             progress.repairs.clear();
-            progress.alone.clear();
+            progress.again.clear();
         }
     }
 
@@ -163,21 +163,17 @@ impl Outgoing {
         self.served = Some(reader);
         let index = *self.readers.get(&reader)?.repairs.first_key_value()?.0;
         let wanting = self.readers.values().filter(|progress| progress.repairs.contains_key(&index)).count();
-        if wanting >= 2 && wanting >= MANY.min(self.readers.len()) {
-            let sent = self.note(Way::All, now);
-            self.sent[index as usize] = sent;
-            for progress in self.readers.values_mut() {
-                progress.repairs.remove(&index);
-                progress.alone.remove(&index);
-            }
-            return Some(Send::ToAll(index));
-        }
-        let sent = self.note(Way::One, now);
-        let progress = self.readers.get_mut(&reader)?;
-        progress.repairs.remove(&index);
-        let before = progress.alone.remove(&index);
-        progress.alone.insert(index, Alone::repaired(before, sent));
-        Some(Send::To(reader, index))
+        let to_all = wanting >= 2 && wanting >= MANY.min(self.readers.len());
+        let again = self.note(if to_all { Way::All } else { Way::One }, now);
+        let first = self.sent[index as usize];
+        let gets = |(node, progress): &(&NodeId, &mut Progress)| {
+            if to_all { !progress.complete && !progress.gaps.tells(index) } else { **node == reader }
+        };
+        self.readers
+            .iter_mut()
+            .filter(gets)
+            .for_each(|(_, progress)| progress.send_again(index, first, again));
+        Some(if to_all { Send::ToAll(index) } else { Send::To(reader, index) })
     }
 
     /// Whether every reader has said if it has the chunk, or was given the time to.
@@ -220,7 +216,7 @@ impl Progress {
             heard: now,
             complete: false,
             repairs: BTreeMap::new(),
-            alone: BTreeMap::new(),
+            again: BTreeMap::new(),
             newest: Newest::default(),
             trip: RoundTrip::default(),
             tries: Vec::new(),
@@ -239,7 +235,16 @@ impl Progress {
         LAG.max(Millis(self.trip.overdue().0 * 4))
     }
 
-    /// `sent` is the last time that each chunk went to all.
+    /// A chunk goes out again that this reader has not confirmed.
+    fn send_again(&mut self, index: u32, first: Sent, again: Sent) {
+        let before = self.again.remove(&index);
+        let is_lost = self.repairs.remove(&index).is_some();
+        let again =
+            if is_lost { Again::repaired(before, again) } else { Again::repeated(before, first, again) };
+        self.again.insert(index, again);
+    }
+
+    /// `sent` is when each chunk went out first.
     fn take(&mut self, standing: &Standing, sent: &[Sent], now: Timestamp) {
         self.heard = now;
         self.probe_after = PROBE;
@@ -252,7 +257,7 @@ impl Progress {
             self.tries_next = (self.tries_next / 2).max(1);
         }
         let missing = || gaps.missing().take_while(|index| *index < cursor).chain(gaps.front..cursor);
-        let last = |index: &u32| self.alone.get(index).map_or(sent[*index as usize], |alone| alone.last);
+        let last = |index: &u32| self.again.get(index).map_or(sent[*index as usize], |again| again.last);
         let lost = |index: &u32| self.newest.is_past(last(index));
         let since = |index: u32| (index, self.repairs.get(&index).copied().unwrap_or(now));
         self.repairs = missing().filter(lost).take(self.window as usize).map(since).collect();
@@ -262,8 +267,8 @@ impl Progress {
             latest.sort_unstable_by_key(|index| std::cmp::Reverse(last(index).number));
             self.tries = latest.into_iter().cycle().take(self.tries_next as usize).collect();
             for index in &self.tries {
-                let before = self.alone.remove(index);
-                self.alone.insert(*index, Alone::tried(before, sent[*index as usize]));
+                let before = self.again.remove(index);
+                self.again.insert(*index, Again::tried(before, sent[*index as usize]));
             }
             self.tries_next = (self.tries_next * 2).min(TRIES_MAX);
             self.try_at = now + self.trip.overdue();
@@ -280,11 +285,11 @@ impl Progress {
         let mut newest = self.newest;
         let mut any = false;
         for index in fresh.collect::<Vec<_>>() {
-            let alone = self.alone.remove(&index);
-            let confirmed = alone.map_or(sent[index as usize], |alone| alone.first);
+            let again = self.again.remove(&index);
+            let confirmed = again.map_or(sent[index as usize], |again| again.first);
             newest.note(confirmed);
             any = true;
-            if alone.is_none_or(Alone::is_sure) {
+            if again.is_none_or(Again::is_sure) {
                 latest = latest.filter(|latest| latest.number > confirmed.number).or(Some(confirmed));
             }
         }

@@ -107,10 +107,12 @@ impl Reception {
     /// The line is not silent.
     fn on_arrival(&mut self, now: Timestamp) {
         // A pause in which the sender was asked ends with its answer, and says nothing of the way (Karn's rule,
-        // RFC 6298, section 3): what was learned of it by waiting longer holds until a chunk comes by itself.
+        // RFC 6298, section 3): until a chunk has come by itself, the longer wait holds.
         if let Some(heard) = self.heard.filter(|_| !self.stalled) {
             self.pauses.note(now.micros_since(heard));
-            self.stall = self.pauses.unusual().clamp(STALL, PAUSE_MAX);
+        }
+        if let Some(unusual) = self.pauses.unusual() {
+            self.stall = unusual.clamp(STALL, PAUSE_MAX);
         }
         (self.heard, self.stalled, self.wake) = (Some(now), false, now + self.stall);
     }

@@ -23,28 +23,33 @@ pub(super) struct Sent {
     pub(super) way: Way,
 }
 
-/// What went to one reader alone: repairs, and tries of what may still be on its way.
+/// What went out again to a reader that has not confirmed it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Alone {
-    /// The last one, without tries: when it is past, the chunk is lost.
+pub(super) struct Again {
+    /// The last copy, without tries: when it is past, the chunk is lost.
     pub(super) last: Sent,
-    /// The first one that may have arrived, should the chunk be there.
+    /// The first copy that may have arrived, should the chunk be there: no more is proven by that.
     pub(super) first: Sent,
     /// There was a try after the last one.
     tried: bool,
 }
 
-impl Alone {
-    /// A chunk is tried that was sent before.
-    pub(super) fn tried(before: Option<Self>, to_all: Sent) -> Self {
-        let Self { last, first, .. } = before.unwrap_or(Self { last: to_all, first: to_all, tried: false });
+impl Again {
+    /// A chunk is tried that is not known to be lost.
+    pub(super) fn tried(before: Option<Self>, first: Sent) -> Self {
+        let Self { last, first, .. } = before.unwrap_or(Self { last: first, first, tried: false });
         Self { last, first, tried: true }
     }
 
-    /// A chunk that is lost is sent again. What was sent before its last send is lost too, but a try after it is not.
+    /// A lost chunk goes out again. What went out before its last copy is lost too, but a try after it is not.
     pub(super) fn repaired(before: Option<Self>, again: Sent) -> Self {
         let first = before.filter(|before| before.tried).map_or(again, |before| before.first);
         Self { last: again, first, tried: false }
+    }
+
+    /// A chunk that others lost goes to all again; this reader may have it and has not said so yet.
+    pub(super) fn repeated(before: Option<Self>, first: Sent, again: Sent) -> Self {
+        Self { last: again, first: before.map_or(first, |before| before.first), tried: false }
     }
 
     /// Whether it is known which copy arrives.
@@ -90,7 +95,7 @@ impl RoundTrip {
 
     /// An answer that takes longer than this will not come.
     pub(super) fn overdue(self) -> Millis {
-        self.0.unusual().clamp(REPEAT, OVERDUE_MAX)
+        self.0.unusual().map_or(REPEAT, |overdue| overdue.clamp(REPEAT, OVERDUE_MAX))
     }
 }
 

@@ -20,7 +20,9 @@ impl Smoothed {
     }
 
     /// What takes longer than this is none of the usual ones. However even they were, half as much again is usual.
-    pub(super) fn unusual(self) -> Millis {
-        Millis((self.mean + (4 * self.variation).max(self.mean / 2)).div_ceil(1000))
+    /// `None` before the first.
+    pub(super) fn unusual(self) -> Option<Millis> {
+        let micros = self.mean + (4 * self.variation).max(self.mean / 2);
+        (self.mean > 0).then(|| Millis(micros.div_ceil(1000)))
     }
 }
