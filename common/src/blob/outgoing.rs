@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::sent::{Again, Newest, RoundTrip, Sent, Way};
-use super::{Gaps, HOLD, LAG, PROBE, PROBE_MAX, Standing};
+use super::{Gaps, HOLD, LAG, PROBE, PROBE_MAX, STALL_MAX, Standing};
 use crate::id::NodeId;
 use crate::units::{Millis, Timestamp};
 
@@ -271,7 +271,7 @@ impl Progress {
                 self.again.insert(*index, Again::tried(before, sent[*index as usize]));
             }
             self.tries_next = (self.tries_next * 2).min(TRIES_MAX);
-            self.try_at = now + self.trip.overdue();
+            self.try_at = now + self.trip.overdue().min(STALL_MAX);
         }
         self.gaps = gaps;
     }
