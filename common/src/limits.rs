@@ -37,7 +37,7 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const METRICS_MAX: usize = 1024;
 
 /// Nodes in one cohort. With [`WEIGHT_MAX`] and the fixed-point range of a delta it keeps
-/// the exact sum inside 63 bits (see `coordinator::strategy::fedavg`).
+/// the exact sum inside 63 bits (see `coordinator::strategy::mean`).
 pub const COHORT_MAX: usize = 4096;
 
 /// The largest weight of one update, in samples. A node with more samples weighs this much.

@@ -9,6 +9,7 @@ use crate::config::RunConfig;
 use crate::engine::Start;
 use crate::round::{CohortSize, Deadlines, RoundOutcome, RoundPlan};
 use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
+use crate::strategy::Strategy;
 use crate::view::{self, RoundView, RunView, View};
 
 /// How long a selected node may be away before its round stops counting on it.
@@ -21,7 +22,7 @@ const REJOIN: Millis = Millis(2000);
 /// A configuration that cannot be used, or a disk that does not take it.
 pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Result<(RunEntry, Start)> {
     let parsed = RunConfig::parse(&config)?;
-    let (plan, rounds) = plans(&parsed)?;
+    let (plan, rounds, strategy) = plans(&parsed)?;
     let first = plan.task.initial(plan.seed)?;
     let model = store.models().save(
         &About { round: RoundId(0), task: &plan.task },
@@ -31,7 +32,7 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
     let name = parsed.name.as_str().try_into().context("`name`")?;
     let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
     let position = store.state().create_run(new)?;
-    let start = Start { plan, rounds, position, model: Some(first.into_values()) };
+    let start = Start { plan, rounds, strategy, position, model: Some(first.into_values()) };
     Ok((entry(store, run)?, start))
 }
 
@@ -45,16 +46,16 @@ pub fn resume(store: &Store) -> Result<Option<(RunEntry, Start)>> {
     let Some(going_on) = runs.into_iter().find(|run| run.status == RunStatus::Running) else {
         return Ok(None);
     };
-    let (plan, rounds) = plans(&RunConfig::parse(&store.state().config(going_on.run)?)?)?;
+    let (plan, rounds, strategy) = plans(&RunConfig::parse(&store.state().config(going_on.run)?)?)?;
     let position = store.state().resume_run(going_on.run)?;
-    Ok(Some((entry(store, going_on.run)?, Start { plan, rounds, position, model: None })))
+    Ok(Some((entry(store, going_on.run)?, Start { plan, rounds, strategy, position, model: None })))
 }
 
 fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
     store.state().runs()?.into_iter().find(|entry| entry.run == run).context("the run is not in the state")
 }
 
-fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan)> {
+fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
     let crate::config::Cohort { minimum, goal, over_selection } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {
@@ -66,7 +67,7 @@ fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan)> {
     };
     let size = CohortSize { minimum, goal, over_selection };
     let rounds = RoundPlan::new(size, deadlines, config.rounds, from.attempts, config.seed)?;
-    Ok((config.plan()?, rounds))
+    Ok((config.plan()?, rounds, config.strategy.parse(minimum)?))
 }
 
 /// What the store holds, as people read it.

@@ -1,8 +1,10 @@
 //! The configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
 
 mod relay;
+mod strategy;
 
 pub use relay::{Place, RelayConfig};
+pub use strategy::StrategyConfig;
 
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
 use common::message::model::Plan;
@@ -48,6 +50,9 @@ pub struct RunConfig {
     pub deadlines: Deadlines,
     /// How nodes train.
     pub training: Training,
+    /// How their updates become the next model.
+    #[serde(default)]
+    pub strategy: StrategyConfig,
     /// What they train.
     pub task: TaskConfig,
 }
@@ -189,6 +194,7 @@ impl RunConfig {
         require(config.training.stride >= 1, "training.stride", "is 0")?;
         let rate = config.training.learning_rate;
         require(rate.is_finite() && rate > 0.0, "training.learning_rate", "is not a positive number")?;
+        config.strategy.parse(minimum)?;
         config.task.parse()?;
         Ok(config)
     }
@@ -250,6 +256,17 @@ mod tests {
         assert_eq!(CoordinatorConfig::parse(COORDINATOR).unwrap().tenant, "default");
         let plan = RunConfig::parse(RUN).unwrap().plan().unwrap();
         assert_eq!((plan.rounds, plan.batch, plan.stride), (20, 64, 4));
+    }
+
+    #[test]
+    fn the_strategy_in_comments_of_the_sample_is_what_the_code_reads() {
+        let from = RUN.find("# [strategy]").unwrap();
+        let (before, rest) = RUN.split_at(from);
+        let (commented, after) = rest.split_at(rest.find("\n\n").unwrap());
+        let keys: Vec<&str> = commented.lines().map(|line| line.trim_start_matches("# ")).collect();
+        let config = RunConfig::parse(&format!("{before}{}{after}", keys.join("\n"))).unwrap();
+        let strategy = config.strategy.parse(config.cohort.minimum).unwrap();
+        assert!(strategy.clip_norm.is_some() && strategy.combine != crate::strategy::Combine::Mean);
     }
 
     #[test]

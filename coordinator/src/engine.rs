@@ -1,7 +1,8 @@
 //! The coordinator as a state machine: bytes, time and randomness in, [`Output`]s out.
 //!
 //! It joins the rooms beside it: who is there ([`Members`]), how far the rounds are ([`Run`]), the keys
-//! and transfers of the epoch going on ([`crate::exchange`]), and the sum of the updates ([`FedAvg`]).
+//! and transfers of the epoch going on ([`crate::exchange`]), and what the updates become
+//! ([`crate::strategy`]).
 //! What touches the disk is an output that the driver answers.
 
 mod active;

@@ -1,38 +1,72 @@
 //! Updates in, parameters out: how the nodes' deltas become the next model.
+//!
+//! ```text
+//! delta > checked > clipped > combined (mean, median, Krum ..) > the server's step > the next model
+//! ```
+//!
+//! Any way to combine goes with any server. Under the names of the literature:
+//!
+//! | name | combined by | server |
+//! |---|---|---|
+//! | FedAvg (McMahan et al. 2017) | mean | sgd, learning rate 1 |
+//! | FedAvgM (Hsu et al. 2019) | mean | momentum |
+//! | FedAdagrad, FedAdam, FedYogi (Reddi et al. 2021) | mean | adagrad, adam, yogi |
+//! | coordinate median, trimmed mean (Yin et al. 2018) | median, trimmed mean | sgd |
+//! | Krum, Multi-Krum (Blanchard et al. 2017) | krum, multi-krum | sgd |
+//! | Bulyan (El Mhamdi et al. 2018) | bulyan | sgd |
+//! | RFA (Pillutla et al. 2022) | geometric median | sgd |
+//!
+//! The result has the same bits in any order of arrival, and on every machine.
 
-pub mod fedavg;
+mod aggregator;
+mod mean;
+pub mod robust;
+pub mod server;
+mod update;
 
-pub use fedavg::{FedAvg, Folded};
+pub use aggregator::{Aggregator, Folded};
+pub use robust::Robust;
+pub use server::{Moments, Server};
+pub use update::{DELTA_MAX, UpdateFault};
 
-/// What was wrong with an update's values. The sum it was meant for is as it was before.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum UpdateFault {
-    /// Too few or too many values for the model, or a last value that is cut.
-    #[error("{found_bytes} bytes of values, but the model has {expected_bytes}")]
-    WrongShape {
-        /// Four for each parameter of the model.
-        expected_bytes: usize,
-        /// What the update has.
-        found_bytes: usize,
-    },
-    /// No samples, or more than an update may claim.
-    #[error("a weight of {0} samples; it must be from 1 to {max}", max = common::limits::WEIGHT_MAX)]
-    WrongWeight(u64),
-    /// A value is infinite or not a number.
-    #[error("value {index} is {value}")]
-    NonFinite {
-        /// Where it is in the flat vector.
-        index: usize,
-        /// `inf`, `-inf` or `NaN`.
-        value: f32,
-    },
-    /// A value is farther from zero than the exact sum can hold.
-    // The value itself stays unsaid: reasons are told in the clear.
-    #[error("value {index} is out of range: a delta must be within ±{max}", max = fedavg::DELTA_MAX)]
-    OutOfRange {
-        /// Where it is in the flat vector.
-        index: usize,
-        /// The value.
-        value: f32,
-    },
+/// How updates become the next model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strategy {
+    /// No update weighs more samples than this.
+    pub weight_cap: u64,
+    /// A longer delta is scaled down to this Euclidean norm.
+    pub clip_norm: Option<f64>,
+    /// How deltas become one.
+    pub combine: Combine,
+    /// How that moves the model.
+    pub server: Server,
+}
+
+/// How deltas become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Combine {
+    /// The mean, weighted by samples; exact, and in the memory of two models.
+    Mean,
+    /// A rule that must see them all, side by side.
+    Robust(Robust),
+}
+
+impl Strategy {
+    /// Federated averaging: the weighted mean, added to the model.
+    pub const FEDAVG: Self = Self {
+        weight_cap: common::limits::WEIGHT_MAX,
+        clip_norm: None,
+        combine: Combine::Mean,
+        server: Server::Sgd { learning_rate: 1.0 },
+    };
+}
+
+impl Combine {
+    /// Updates without which it cannot be done.
+    pub fn needs(&self) -> u32 {
+        match self {
+            Self::Mean => 1,
+            Self::Robust(rule) => rule.needs(),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
 use coordinator::round::{Arrival, CohortSize, Deadlines, Input, Output, RoundPlan, Run};
 use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
-use coordinator::strategy::FedAvg;
+use coordinator::strategy::{Aggregator, Moments, Strategy};
 
 const RUN: RunId = RunId([7; 16]);
 const PARAMETERS: u32 = 40;
@@ -22,7 +22,7 @@ const NODES: u8 = 5;
 struct Process {
     store: Store,
     run: Run,
-    sum: FedAvg,
+    updates: Aggregator,
     task: Task,
     schema: Schema,
     now: Timestamp,
@@ -72,7 +72,8 @@ impl Process {
         let present: BTreeSet<NodeId> = (1..=NODES).map(|index| NodeId([index; 32])).collect();
         let now = Timestamp(1);
         let (run, todo) = Run::begin(plan(), position, present, now);
-        Self { store, run, sum: FedAvg::new(PARAMETERS as usize), task, schema, now, todo }
+        let updates = Aggregator::new(Strategy::FEDAVG, PARAMETERS as usize);
+        Self { store, run, updates, task, schema, now, todo }
     }
 
     fn model(&self) -> Vec<f32> {
@@ -87,23 +88,24 @@ impl Process {
                     Output::Announce(announce) => {
                         step(steps)?;
                         epochs.push(announce.epoch);
-                        self.sum.reset();
+                        self.updates.reset();
                         let model = self.model();
                         for node in announce.cohort {
                             step(steps)?;
                             let delta = trained(node, announce.round, &model);
                             let head = Ok(UpdateHead { weight: u64::from(node.0[0]), loss: 0.5 });
                             let arrival = Arrival { node, epoch: announce.epoch, head };
-                            let sum = &mut self.sum;
+                            let updates = &mut self.updates;
                             let weight = u64::from(node.0[0]);
-                            self.todo
-                                .extend(self.run.on_update(arrival, self.now, || sum.fold(&delta, weight)));
+                            self.todo.extend(
+                                self.run.on_update(arrival, self.now, || updates.fold(node, &delta, weight)),
+                            );
                         }
                     }
                     Output::Aggregate { .. } => {
                         step(steps)?;
                         let mut model = self.model();
-                        self.sum.finish(&mut model);
+                        self.updates.finish(&mut model, &mut Moments::default());
                         let round = RoundId(self.run.rounds_done().0 + 1);
                         let about = About { round, task: &self.task };
                         let hash = self.store.models().save(&about, &self.schema, &model).unwrap();

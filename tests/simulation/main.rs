@@ -4,6 +4,7 @@ use common::message::event::Fact;
 use common::units::Millis;
 use coordinator::engine::End;
 use coordinator::round::MemberOutcome;
+use coordinator::strategy::{Combine, Robust, Strategy};
 use harness::world::{Network, Scene, World};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
@@ -16,6 +17,7 @@ const SCENE: Scene = Scene {
     parameters: 20_000,
     rounds: 3,
     minimum: 4,
+    strategy: Strategy::FEDAVG,
     network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
 };
 
@@ -107,6 +109,32 @@ fn an_update_that_is_not_finite_costs_its_sender_the_slot_and_never_the_round() 
             == 3
     );
     assert!(world.model().unwrap().iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn two_of_eleven_nodes_that_send_ten_times_the_opposite_break_the_mean_and_no_robust_rule() {
+    let model = |combine| {
+        let strategy = Strategy { combine, ..Strategy::FEDAVG };
+        let mut world = World::new(Scene { nodes: 11, minimum: 11, parameters: 100, strategy, ..SCENE });
+        world.steps = vec![0.5; 11];
+        (world.steps[3], world.steps[7]) = (-5.0, -5.0);
+        world.run(LIMIT);
+        assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+        world.model().unwrap().to_vec()
+    };
+    assert!(model(Combine::Mean).iter().all(|value| *value < 0.0));
+    let rules = [
+        Robust::Median,
+        Robust::TrimmedMean { share: 0.2 },
+        Robust::MultiKrum { byzantine: 2, keep: 1 },
+        Robust::MultiKrum { byzantine: 2, keep: 9 },
+        Robust::Bulyan { byzantine: 2 },
+    ];
+    for rule in rules {
+        assert_eq!(model(Combine::Robust(rule)), [1.5; 100], "{rule:?}");
+    }
+    let drawn = model(Combine::Robust(Robust::GeometricMedian));
+    assert!(drawn.iter().all(|value| (value - 1.5).abs() < 0.01), "{drawn:?}");
 }
 
 #[test]

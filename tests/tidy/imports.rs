@@ -54,12 +54,12 @@ const ROOMS: &[Row] = &[
     pure(COORDINATOR, "exchange", &[]),
     pure(COORDINATOR, "members", &[]),
     pure(COORDINATOR, "view", &["round"]),
-    pure(COORDINATOR, "config", &[]),
+    pure(COORDINATOR, "config", &["strategy"]),
     pure(COORDINATOR, "relay", &[]),
     pure(COORDINATOR, "engine", &["config", "exchange", "members", "round", "strategy", "view"]),
     edge(COORDINATOR, "folder", &["config", "members"]),
     edge(COORDINATOR, "store", &["round"]),
-    edge(COORDINATOR, "archive", &["config", "engine", "round", "store", "view"]),
+    edge(COORDINATOR, "archive", &["config", "engine", "round", "store", "strategy", "view"]),
     edge(COORDINATOR, "control", &["view"]),
     edge(COORDINATOR, "driver", ALL),
     edge(COORDINATOR, "cli", &["control", "driver", "folder", "store", "view"]),
@@ -351,7 +351,7 @@ fn an_import_against_the_table_is_found_however_it_is_written() {
         let found = faults(&[Source::new("coordinator/src/round/phase.rs", line)]);
         assert!(!found.is_empty(), "{line}");
     }
-    let good = "use crate::round::Abort;\nuse crate::strategy::FedAvg;\nuse super::Cohort;\n// crate::driver\nuse std::collections::BTreeMap;\nfn a() { x::burn::b() }";
+    let good = "use crate::round::Abort;\nuse crate::strategy::Strategy;\nuse super::Cohort;\n// crate::driver\nuse std::collections::BTreeMap;\nfn a() { x::burn::b() }";
     assert_eq!(faults(&[Source::new("coordinator/src/round/phase.rs", good)]), []);
 }
 

@@ -15,7 +15,7 @@ use common::units::{Millis, Timestamp};
 use super::{Context, Output};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
 use crate::round::{self, Announce, Arrival, Input, RoundPlan, Run, RunPosition};
-use crate::strategy::{FedAvg, UpdateFault};
+use crate::strategy::{Aggregator, Moments, Strategy, UpdateFault};
 
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
@@ -31,6 +31,8 @@ pub struct Start {
     pub plan: Plan,
     /// How its rounds are bounded.
     pub rounds: RoundPlan,
+    /// How updates become a model.
+    pub strategy: Strategy,
     /// Where it stands.
     pub position: RunPosition,
     /// Its model, if it is at hand; else it is loaded.
@@ -55,7 +57,7 @@ pub(super) struct Active {
     id: RunId,
     plan: Plan,
     parameters: usize,
-    sum: FedAvg,
+    updates: Aggregator,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
     /// What a model that is being read is for.
@@ -91,7 +93,7 @@ pub(super) struct Exchange {
 
 impl Active {
     pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
-        let Start { plan, rounds, position, model } = start;
+        let Start { plan, rounds, strategy, position, model } = start;
         let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
         let (run, outputs) = Run::begin(rounds, position, present, context.now);
         let mut active = Self {
@@ -99,7 +101,7 @@ impl Active {
             id: position.run,
             plan,
             parameters,
-            sum: FedAvg::new(parameters),
+            updates: Aggregator::new(strategy, parameters),
             fresh: model.map(|model| (position.model, model)),
             awaiting: None,
             exchange: None,
@@ -240,7 +242,7 @@ impl Active {
         }
     }
 
-    /// A whole, authentic update: into the sum, or refused by the round.
+    /// A whole, authentic update: taken, or refused by the round.
     fn fold(&mut self, arrived: Arrived, context: &mut Context<'_>) {
         let Some(exchange) = &mut self.exchange else { return };
         let Arrived { node, plain, .. } = &arrived;
@@ -250,8 +252,8 @@ impl Active {
         let (values, weight) = decoded.as_ref().map_or((&[][..], 0), |(head, values)| (*values, head.weight));
         let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
         let arrival = Arrival { node, epoch: exchange.epoch.id, head };
-        let sum = &mut self.sum;
-        let outputs = self.run.on_update(arrival, context.now, || sum.fold(values, weight));
+        let updates = &mut self.updates;
+        let outputs = self.run.on_update(arrival, context.now, || updates.fold(node, values, weight));
         let taken =
             outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
         if taken {
@@ -363,7 +365,7 @@ impl Active {
                 context.event(self.id, round, Fact::RoundClosed { model, updates });
             }
             round::Output::Announce(announce) => {
-                self.sum.reset();
+                self.updates.reset();
                 self.losses.clear();
                 self.rejected.clear();
                 self.bytes = 0;
@@ -449,10 +451,11 @@ impl Active {
     fn use_model(&mut self, awaiting: Awaiting, mut model: Vec<f32>, context: &mut Context<'_>) {
         match awaiting {
             Awaiting::Aggregate => {
-                self.sum.finish(&mut model);
+                // No server that a run can name remembers anything yet.
+                self.updates.finish(&mut model, &mut Moments::default());
                 if self.parameters > LARGE {
                     // Its pages are wanted for sealing the new model; the next round touches fresh ones.
-                    self.sum.release();
+                    self.updates.release();
                 }
                 let round = RoundId(self.run.rounds_done().0 + 1);
                 context.out.push(Output::Store { round, values: model });

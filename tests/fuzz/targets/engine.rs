@@ -20,6 +20,7 @@ use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Output as Said, Setup, Start};
 use coordinator::members::Members;
 use coordinator::round::{CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::strategy::Strategy;
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Output as Done, Participant, Setup as NodeSetup, Trained};
 use ops::Ops;
@@ -128,7 +129,7 @@ impl World {
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), model, epochs };
         let mut out = Vec::new();
-        world.engine.start(Start { plan, rounds, position, model: None }, now, &mut out);
+        world.engine.start(Start { plan, rounds, strategy: Strategy::FEDAVG, position, model: None }, now, &mut out);
         world.obey(out);
         world.tick();
         world

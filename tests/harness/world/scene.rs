@@ -13,6 +13,7 @@ use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Setup, Start};
 use coordinator::members::Members;
 use coordinator::round::{CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::strategy::Strategy;
 use node::participant::{Participant, Setup as NodeSetup};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -41,6 +42,8 @@ pub struct Scene {
     pub rounds: u32,
     /// Updates without which a round fails.
     pub minimum: u32,
+    /// How updates become a model.
+    pub strategy: Strategy,
     /// How the network behaves.
     pub network: Network,
 }
@@ -48,7 +51,7 @@ pub struct Scene {
 impl Scene {
     /// The run, with its first model.
     pub(super) fn start(&self, model: ModelHash) -> Start {
-        let Self { seed, parameters, rounds, minimum, nodes, .. } = *self;
+        let Self { seed, parameters, rounds, minimum, strategy, nodes, .. } = *self;
         let task = Task::Flat { parameters };
         let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed, rounds };
         let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0 };
@@ -63,7 +66,7 @@ impl Scene {
             RoundPlan::new(size, deadlines, rounds, ATTEMPTS, seed).expect("the scene is a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
         let position = RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), model, epochs };
-        Start { plan, rounds, position, model: None }
+        Start { plan, rounds, strategy, position, model: None }
     }
 }
 

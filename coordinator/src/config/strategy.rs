@@ -1,0 +1,166 @@
+//! `[strategy]` of a run's configuration.
+
+use common::limits::WEIGHT_MAX;
+use serde::Deserialize;
+
+use super::{ConfigError, require};
+use crate::strategy::{Combine, Robust, Server, Strategy};
+
+/// How updates become the next model; what is not said is as in FedAvg.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyConfig {
+    /// Samples that an update weighs at most.
+    weight_cap: Option<u64>,
+    /// Euclidean norm to which longer updates are scaled down.
+    clip_norm: Option<f64>,
+    /// How updates become one.
+    #[serde(default)]
+    combine: CombineConfig,
+    /// How that moves the model.
+    #[serde(default)]
+    server: ServerConfig,
+}
+
+// With braces: serde takes unknown keys beside a variant that has none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum CombineConfig {
+    Mean {},
+    Median {},
+    TrimmedMean { share: f64 },
+    Krum { byzantine: u32 },
+    MultiKrum { byzantine: u32, keep: u32 },
+    Bulyan { byzantine: u32 },
+    GeometricMedian {},
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum ServerConfig {
+    Sgd { learning_rate: f64 },
+}
+
+impl Default for CombineConfig {
+    fn default() -> Self {
+        Self::Mean {}
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::Sgd { learning_rate: 1.0 }
+    }
+}
+
+impl StrategyConfig {
+    /// The strategy of rounds that have at least so many updates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] names the key.
+    pub fn parse(&self, minimum: u32) -> Result<Strategy, ConfigError> {
+        let weight_cap = self.weight_cap.unwrap_or(WEIGHT_MAX);
+        require(
+            (1..=WEIGHT_MAX).contains(&weight_cap),
+            "strategy.weight_cap",
+            format!("must be from 1 to {WEIGHT_MAX}"),
+        )?;
+        let is_positive = |value: f64| value.is_finite() && value > 0.0;
+        require(self.clip_norm.is_none_or(is_positive), "strategy.clip_norm", "is not a positive number")?;
+        let combine = self.combine.parse();
+        if let Combine::Robust(Robust::TrimmedMean { share }) = combine {
+            require(
+                (0.0..0.5).contains(&share),
+                "strategy.combine.share",
+                "must be from 0 to less than 0.5: it is left out at both ends",
+            )?;
+        }
+        if let Combine::Robust(Robust::MultiKrum { keep, .. }) = combine {
+            require(keep >= 1, "strategy.combine.keep", "is 0")?;
+        }
+        let needs = combine.needs();
+        require(
+            minimum >= needs,
+            "strategy.combine",
+            format!("needs {needs} updates, and `cohort.minimum` is {minimum}"),
+        )?;
+        let ServerConfig::Sgd { learning_rate } = self.server;
+        require(is_positive(learning_rate), "strategy.server.learning_rate", "is not a positive number")?;
+        let server = Server::Sgd { learning_rate };
+        Ok(Strategy { weight_cap, clip_norm: self.clip_norm, combine, server })
+    }
+}
+
+impl CombineConfig {
+    fn parse(self) -> Combine {
+        Combine::Robust(match self {
+            Self::Mean {} => return Combine::Mean,
+            Self::Median {} => Robust::Median,
+            Self::TrimmedMean { share } => Robust::TrimmedMean { share },
+            Self::Krum { byzantine } => Robust::MultiKrum { byzantine, keep: 1 },
+            Self::MultiKrum { byzantine, keep } => Robust::MultiKrum { byzantine, keep },
+            Self::Bulyan { byzantine } => Robust::Bulyan { byzantine },
+            Self::GeometricMedian {} => Robust::GeometricMedian,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, minimum: u32) -> Result<Strategy, String> {
+        let config: StrategyConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.parse(minimum).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_a_word_it_is_federated_averaging() {
+        assert_eq!(parse("", 1), Ok(Strategy::FEDAVG));
+        assert_eq!(parse("combine = { kind = \"mean\" }", 1), Ok(Strategy::FEDAVG));
+    }
+
+    #[test]
+    fn every_kind_has_its_rule() {
+        let cases = [
+            ("\"median\"", Robust::Median),
+            ("\"trimmed_mean\", share = 0.2", Robust::TrimmedMean { share: 0.2 }),
+            ("\"krum\", byzantine = 1", Robust::MultiKrum { byzantine: 1, keep: 1 }),
+            ("\"multi_krum\", byzantine = 1, keep = 3", Robust::MultiKrum { byzantine: 1, keep: 3 }),
+            ("\"bulyan\", byzantine = 1", Robust::Bulyan { byzantine: 1 }),
+            ("\"geometric_median\"", Robust::GeometricMedian),
+        ];
+        for (kind, rule) in cases {
+            let strategy = parse(&format!("combine = {{ kind = {kind} }}"), 7).unwrap();
+            assert_eq!(strategy, Strategy { combine: Combine::Robust(rule), ..Strategy::FEDAVG });
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_key() {
+        let cases = [
+            ("clip_norm = 0.0", "`strategy.clip_norm` is not a positive number"),
+            ("clip_norm = nan", "`strategy.clip_norm` is not a positive number"),
+            ("weight_cap = 0", "`strategy.weight_cap` must be from 1 to 1048576"),
+            (
+                "combine = { kind = \"trimmed_mean\", share = 0.5 }",
+                "`strategy.combine.share` must be from 0 to less than 0.5: it is left out at both ends",
+            ),
+            ("combine = { kind = \"multi_krum\", byzantine = 1, keep = 0 }", "`strategy.combine.keep` is 0"),
+            (
+                "combine = { kind = \"bulyan\", byzantine = 1 }",
+                "`strategy.combine` needs 7 updates, and `cohort.minimum` is 5",
+            ),
+            (
+                "server = { kind = \"sgd\", learning_rate = -1.0 }",
+                "`strategy.server.learning_rate` is not a positive number",
+            ),
+        ];
+        for (text, message) in cases {
+            assert_eq!(parse(text, 5).unwrap_err(), message);
+        }
+        assert!(parse("combine = { kind = \"mode\" }", 5).unwrap_err().contains("unknown variant `mode`"));
+        assert!(parse("combine = { kind = \"median\", share = 0.2 }", 5).unwrap_err().contains("share"));
+    }
+}

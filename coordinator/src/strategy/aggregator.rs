@@ -1,0 +1,105 @@
+//! The updates of one round on their way to the next model.
+
+use std::collections::BTreeMap;
+
+use common::id::NodeId;
+
+use super::mean::Mean;
+use super::server::Moments;
+use super::update::{self, UpdateFault};
+use super::{Combine, Robust, Strategy};
+
+/// Gathers updates as they come, and makes the next model of them.
+///
+/// For the mean that is one sum in the memory of two models, whatever the cohort; the other rules keep every update.
+#[derive(Debug)]
+pub struct Aggregator {
+    strategy: Strategy,
+    parameters: usize,
+    gathered: Gathered,
+}
+
+#[derive(Debug)]
+enum Gathered {
+    Sum(Mean),
+    /// Delta and samples by node, so that the order of arrival is forgotten.
+    Each(Robust, BTreeMap<NodeId, (Vec<f32>, u64)>),
+}
+
+/// What folding an update told about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Folded {
+    /// Euclidean norm of the delta, before it was clipped.
+    pub delta_norm: f32,
+}
+
+impl Aggregator {
+    /// Nothing yet, for a model of this many parameters.
+    pub fn new(strategy: Strategy, parameters: usize) -> Self {
+        let gathered = match strategy.combine {
+            Combine::Mean => Gathered::Sum(Mean::default()),
+            Combine::Robust(rule) => Gathered::Each(rule, BTreeMap::new()),
+        };
+        Self { strategy, parameters, gathered }
+    }
+
+    /// Forgets all updates for the next round and keeps the memory of the sum.
+    pub fn reset(&mut self) {
+        match &mut self.gathered {
+            Gathered::Sum(mean) => mean.reset(),
+            Gathered::Each(_, kept) => kept.clear(),
+        }
+    }
+
+    /// Forgets all updates and gives their memory back.
+    pub fn release(&mut self) {
+        *self = Self::new(self.strategy, self.parameters);
+    }
+
+    /// Takes one node's delta: its parameters minus the round's model, as little-endian binary32, trained on `weight`
+    /// samples.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateFault`] tells what was wrong with it; nothing of it was taken.
+    ///
+    /// # Panics
+    ///
+    /// When more updates are folded than a cohort may have: the round counts them.
+    pub fn fold(&mut self, node: NodeId, delta: &[u8], weight: u64) -> Result<Folded, UpdateFault> {
+        let values = update::check(delta, weight, self.parameters)?;
+        let norm = update::norm(values);
+        let scale = self.strategy.clip_norm.map_or(1.0, |most| if norm > most { most / norm } else { 1.0 });
+        let weight = weight.min(self.strategy.weight_cap);
+        match &mut self.gathered {
+            Gathered::Sum(mean) => mean.fold(values, scale, weight),
+            Gathered::Each(_, kept) => {
+                let clipped = |value: &[u8; 4]| (f64::from(f32::from_le_bytes(*value)) * scale) as f32;
+                kept.insert(node, (values.iter().map(clipped).collect(), weight));
+            }
+        }
+        Ok(Folded { delta_norm: norm as f32 })
+    }
+
+    /// Moves `model`, the round's model, by the updates.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer updates than [`Combine::needs`], or `model` has another length: the plan of the rounds
+    /// sees to the first, the schema to the second.
+    pub fn finish(&self, model: &mut [f32], moments: &mut Moments) {
+        assert_eq!(model.len(), self.parameters, "the updates are for this model");
+        let server = &self.strategy.server;
+        match &self.gathered {
+            Gathered::Sum(mean) => server.step(model, mean.deltas(), moments),
+            Gathered::Each(rule, kept) => {
+                let (deltas, samples): (Vec<&[f32]>, Vec<u64>) =
+                    kept.values().map(|(delta, samples)| (delta.as_slice(), *samples)).unzip();
+                server.step(model, rule.combine(&deltas, &samples).into_iter().map(f64::from), moments);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! One update as it arrived: little-endian binary32, checked before anything is made of it.
+
+use common::limits::WEIGHT_MAX;
+
+/// The largest value of a delta, either side of zero.
+pub const DELTA_MAX: f32 = 64.0;
+
+/// Partial sums of the norm.
+const LANES: usize = 64;
+
+/// What was wrong with an update's values. Nothing of it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum UpdateFault {
+    /// Too few or too many values for the model, or a last value that is cut.
+    #[error("{found_bytes} bytes of values, but the model has {expected_bytes}")]
+    WrongShape {
+        /// Four for each parameter of the model.
+        expected_bytes: usize,
+        /// What the update has.
+        found_bytes: usize,
+    },
+    /// No samples, or more than an update may claim.
+    #[error("a weight of {0} samples; it must be from 1 to {max}", max = WEIGHT_MAX)]
+    WrongWeight(u64),
+    /// A value is infinite or not a number.
+    #[error("value {index} is {value}")]
+    NonFinite {
+        /// Where it is in the flat vector.
+        index: usize,
+        /// `inf`, `-inf` or `NaN`.
+        value: f32,
+    },
+    /// A value is farther from zero than the exact sum can hold.
+    // The value itself stays unsaid: reasons are told in the clear.
+    #[error("value {index} is out of range: a delta must be within ±{max}", max = DELTA_MAX)]
+    OutOfRange {
+        /// Where it is in the flat vector.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+}
+
+/// The values of an update for a model of so many parameters, if it is one.
+///
+/// # Errors
+///
+/// [`UpdateFault`] tells what was wrong with it.
+pub(super) fn check(delta: &[u8], weight: u64, parameters: usize) -> Result<&[[u8; 4]], UpdateFault> {
+    let (expected_bytes, found_bytes) = (parameters * 4, delta.len());
+    if expected_bytes != found_bytes {
+        return Err(UpdateFault::WrongShape { expected_bytes, found_bytes });
+    }
+    if weight == 0 || weight > WEIGHT_MAX {
+        return Err(UpdateFault::WrongWeight(weight));
+    }
+    let values = delta.as_chunks::<4>().0;
+    // The bits of a magnitude are ordered as the magnitudes are, infinity and NaN above all.
+    let magnitude = |value: &[u8; 4]| i32::from_le_bytes(*value) & i32::MAX;
+    let largest = values.iter().fold(0, |largest, value| magnitude(value).max(largest));
+    if largest as u32 <= DELTA_MAX.to_bits() { Ok(values) } else { Err(first_fault(values)) }
+}
+
+/// The Euclidean norm, in lanes of a fixed number, so that it vectorises and the order of additions is the same
+/// everywhere.
+pub(super) fn norm(values: &[[u8; 4]]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (groups, rest) = values.as_chunks::<LANES>();
+    for group in groups {
+        lanes.iter_mut().zip(group).for_each(|(lane, value)| *lane += square(*value));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += square(*value));
+    lanes.iter().sum::<f64>().sqrt()
+}
+
+fn square(value: [u8; 4]) -> f64 {
+    let value = f64::from(f32::from_le_bytes(value));
+    value * value
+}
+
+fn first_fault(values: &[[u8; 4]]) -> UpdateFault {
+    let mut values = values.iter().map(|value| f32::from_le_bytes(*value)).enumerate();
+    let (index, value) = values
+        .find(|(_, value)| value.is_nan() || value.abs() > DELTA_MAX)
+        .expect("the largest magnitude is over the limit");
+    if value.is_finite() {
+        UpdateFault::OutOfRange { index, value }
+    } else {
+        UpdateFault::NonFinite { index, value }
+    }
+}
