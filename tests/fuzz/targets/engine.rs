@@ -129,7 +129,11 @@ impl World {
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), model, epochs };
         let mut out = Vec::new();
-        world.engine.start(Start { plan, rounds, strategy: Strategy::FEDAVG, position, model: None }, now, &mut out);
+        world.engine.start(
+            Start { plan, rounds, strategy: Strategy::FEDAVG, position, model: None },
+            now,
+            &mut out,
+        );
         world.obey(out);
         world.tick();
         world
@@ -216,7 +220,7 @@ impl World {
     fn deliver(&mut self, datagram: &Datagram) {
         let (now, mut out) = (self.now, Vec::new());
         match datagram {
-            Datagram::Presence(bytes) => self.engine.on_presence(bytes, now, &mut out),
+            Datagram::Presence(bytes) => drop(self.engine.on_presence(bytes, now, &mut out)),
             Datagram::Receipt(blob, node, bytes) => {
                 self.engine.on_model_receipt(*blob, *node, bytes, now, &mut out);
             }
@@ -226,7 +230,7 @@ impl World {
             to_nodes => {
                 for index in 0..2 {
                     self.node(index, |node, now, out| match to_nodes {
-                        Datagram::Hello(bytes) => node.on_coordinator(bytes, now, out),
+                        Datagram::Hello(bytes) => drop(node.on_coordinator(bytes, now, out)),
                         Datagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
                         Datagram::Chunk(blob, index, bytes) => {
                             node.on_model_chunk(*blob, *index, bytes, now, out);

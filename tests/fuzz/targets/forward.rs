@@ -163,11 +163,15 @@ impl World {
 
     fn deliver(&mut self, datagram: &Datagram) {
         match datagram {
-            Datagram::Intake(bytes) => self.bridge(|bridge, now, out| bridge.on_presence(bytes, now, out)),
+            Datagram::Intake(bytes) => self.bridge(|bridge, now, out| {
+                bridge.on_presence(bytes, now, out);
+            }),
             Datagram::Receipt(blob, bytes) => {
                 self.bridge(|bridge, now, out| bridge.on_receipt(*blob, NODE.node_id(), bytes, now, out));
             }
-            Datagram::Bridge(bytes) => self.node(|node, now, out| node.on_hello(bytes, now, out)),
+            Datagram::Bridge(bytes) => self.node(|node, now, out| {
+                node.on_hello(bytes, now, out);
+            }),
             Datagram::Piece(blob, index, bytes) => {
                 self.node(|node, now, out| node.on_piece(*blob, *index, bytes, now, out));
             }

@@ -118,7 +118,7 @@ impl World {
         let blob = self.current.as_ref().map_or(BlobId([7; 32]), |(sealed, _)| sealed.manifest().blob());
         match what % 14 {
             0 => self.participant.on_announcement(ops.bytes(), now, out),
-            1 => self.participant.on_coordinator(ops.bytes(), now, out),
+            1 => drop(self.participant.on_coordinator(ops.bytes(), now, out)),
             2 => self.participant.on_model_chunk(blob, u32::from(ops.byte()), ops.bytes(), now, out),
             3 => self.participant.on_receipt(self.upload, ops.bytes(), now, out),
             4 => self.now = now + Millis(u64::from(ops.short())),
