@@ -31,6 +31,9 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
     )?;
     let name = parsed.name.as_str().try_into().context("`name`")?;
     let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
+    if strategy.server.remembers() > 0 {
+        store.prepare_moments(run, &[])?;
+    }
     let position = store.state().create_run(new)?;
     let start = Start { plan, rounds, strategy, position, model: Some(first.into_values()) };
     Ok((entry(store, run)?, start))
@@ -48,6 +51,10 @@ pub fn resume(store: &Store) -> Result<Option<(RunEntry, Start)>> {
     };
     let (plan, rounds, strategy) = plans(&RunConfig::parse(&store.state().config(going_on.run)?)?)?;
     let position = store.state().resume_run(going_on.run)?;
+    if strategy.server.remembers() > 0 {
+        // A kill between writing and committing leaves more.
+        store.prepare_moments(going_on.run, &position.checkpoint.moments)?;
+    }
     Ok(Some((entry(store, going_on.run)?, Start { plan, rounds, strategy, position, model: None })))
 }
 
@@ -101,7 +108,7 @@ pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String
         reason,
         rounds_done: entry.rounds_done.0,
         rounds: entry.rounds,
-        model: (entry.rounds_done.0 > 0).then(|| entry.model.to_string()),
+        model: (entry.rounds_done.0 > 0).then(|| entry.checkpoint.model.to_string()),
         current: None,
         history: committed.map(|record| RoundView::of(record, None, name)).collect(),
     })

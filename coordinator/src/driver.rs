@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::message::presence::HEARTBEAT;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
@@ -23,10 +23,11 @@ use tokio::sync::mpsc;
 
 use crate::archive;
 use crate::control::{self, StartRequest};
-use crate::engine::{End, Engine, Output, Setup, Start};
+use crate::engine::{End, Engine, Output, Setup, Start, Values};
 use crate::folder::Folder;
 use crate::members::Members;
-use crate::store::{About, RunEntry, Store};
+use crate::round::{Checkpoint, RoundOutcome};
+use crate::store::{About, Models, RunEntry, Store};
 use crate::view::View;
 use link::{Incoming, Link};
 use shown::Shown;
@@ -51,6 +52,8 @@ struct Served {
     run: RunId,
     schema: Schema,
     task: Task,
+    /// Where what its server remembers is.
+    moments: Models,
 }
 
 /// Everything the loop holds.
@@ -221,7 +224,8 @@ impl Driver {
 
     fn begin(&mut self, entry: &RunEntry, start: Start) {
         let schema = start.plan.task.schema().expect("the plan was parsed from a configuration");
-        self.served = Some(Served { run: entry.run, schema, task: start.plan.task.clone() });
+        let (run, task) = (entry.run, start.plan.task.clone());
+        self.served = Some(Served { run, schema, task, moments: self.store.moments(run) });
         let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
         self.shown.begin(view.unwrap_or_default());
         self.engine.start(start, now(), &mut self.fresh);
@@ -238,9 +242,9 @@ impl Driver {
 
     fn carry_out_one(&mut self, output: Output) {
         match output {
-            Output::Load(hash) => {
-                let model = self.load(hash);
-                self.engine.on_model(model, now(), &mut self.fresh);
+            Output::Load(checkpoint) => {
+                let values = self.load(&checkpoint);
+                self.engine.on_loaded(values, now(), &mut self.fresh);
             }
             Output::Store { round, values } => {
                 let stored = self.save(round, values);
@@ -250,6 +254,7 @@ impl Driver {
                 let committed = self.store.state().commit(&record, epochs_end);
                 if committed.is_ok() {
                     self.shown.on_committed(&record, &self.engine);
+                    self.forget_moments(&record.outcome);
                 }
                 let committed = committed.map_err(|error| error.to_string());
                 self.engine.on_committed(committed, now(), &mut self.fresh);
@@ -265,17 +270,35 @@ impl Driver {
         }
     }
 
-    fn load(&self, hash: ModelHash) -> Result<Vec<f32>, String> {
-        let served = self.served.as_ref().ok_or("no run is served")?;
-        self.store.models().load(hash, &served.schema).map_err(|error| error.to_string())
+    fn load(&self, checkpoint: &Checkpoint) -> Result<Values, String> {
+        let Served { schema, moments, .. } = self.served.as_ref().ok_or("no run is served")?;
+        let load = |files: &Models, hash| files.load(hash, schema).map_err(|error| error.to_string());
+        let model = load(self.store.models(), checkpoint.model)?;
+        let moments = checkpoint.moments.iter().map(|hash| load(moments, *hash)).collect::<Result<_, _>>()?;
+        Ok(Values { model, moments })
     }
 
-    fn save(&self, round: RoundId, values: Vec<f32>) -> Result<(ModelHash, Vec<f32>), String> {
-        let served = self.served.as_ref().ok_or("no run is served")?;
-        let about = About { round, task: &served.task };
-        let hash =
-            self.store.models().save(&about, &served.schema, &values).map_err(|error| error.to_string())?;
-        Ok((hash, values))
+    /// Returns the model, which is sent next.
+    fn save(&self, round: RoundId, values: Values) -> Result<(Checkpoint, Vec<f32>), String> {
+        let Served { schema, task, moments, .. } = self.served.as_ref().ok_or("no run is served")?;
+        let about = About { round, task };
+        let save = |files: &Models, values: &Vec<f32>| {
+            files.save(&about, schema, values).map_err(|error| error.to_string())
+        };
+        let kept =
+            values.moments.iter().map(|values| save(moments, values)).collect::<Result<Vec<_>, _>>()?;
+        let moments = kept.try_into().expect("no server remembers more");
+        Ok((Checkpoint { model: save(self.store.models(), &values.model)?, moments }, values.model))
+    }
+
+    /// Moments serve the next round only: those of the rounds before a commit are removed.
+    fn forget_moments(&self, outcome: &RoundOutcome) {
+        if let (Some(served), RoundOutcome::Committed(made)) = (&self.served, outcome)
+            && !made.moments.is_empty()
+            && let Err(error) = served.moments.retain(&made.moments)
+        {
+            tracing::warn!("old moments stay on the disk: {error}");
+        }
     }
 
     fn on_end(&mut self, run: RunId, end: &End) {

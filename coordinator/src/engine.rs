@@ -12,7 +12,7 @@ pub use active::{End, Start};
 
 use bytes::Bytes;
 use common::crypto::{Identity, Label};
-use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
 use common::message::presence::{Activity, Address, Mailbox, SILENCE};
@@ -22,7 +22,8 @@ use rand_chacha::ChaCha20Rng;
 use crate::config::Transfer;
 use crate::exchange::Dispatch;
 use crate::members::{Members, Told};
-use crate::round::{Input, RoundRecord};
+use crate::round::{Checkpoint, Input, RoundRecord};
+use crate::strategy::Moments;
 use active::Active;
 
 /// What a coordinator is made of.
@@ -77,14 +78,14 @@ pub enum Output {
         /// The sealed receipt.
         bytes: Vec<u8>,
     },
-    /// Read a model; answer with [`Engine::on_model`].
-    Load(ModelHash),
-    /// Write a model; answer with [`Engine::on_stored`].
+    /// Read these files; answer with [`Engine::on_loaded`].
+    Load(Checkpoint),
+    /// Write a model, and what the server remembers; answer with [`Engine::on_stored`].
     Store {
         /// The round that made it.
         round: RoundId,
-        /// Its values.
-        values: Vec<f32>,
+        /// What to write.
+        values: Values,
     },
     /// Make a round durable; answer with [`Engine::on_committed`].
     Commit {
@@ -104,6 +105,15 @@ pub enum Output {
     },
     /// Tell the operator.
     Note(String),
+}
+
+/// What the files of a [`Checkpoint`] hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values {
+    /// The model's parameters.
+    pub model: Vec<f32>,
+    /// What the server remembers.
+    pub moments: Moments,
 }
 
 /// The coordinator.
@@ -222,15 +232,15 @@ impl Engine {
         self.on_active(now, out, |active, context| active.on_update(blob, index, bytes, context));
     }
 
-    /// A model was read.
-    pub fn on_model(&mut self, model: Result<Vec<f32>, String>, now: Timestamp, out: &mut Vec<Output>) {
-        self.on_active(now, out, |active, context| active.on_model(model, context));
+    /// Files were read.
+    pub fn on_loaded(&mut self, values: Result<Values, String>, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| active.on_loaded(values, context));
     }
 
-    /// A model was written.
+    /// Files were written. The model comes back: it is sent next.
     pub fn on_stored(
         &mut self,
-        stored: Result<(ModelHash, Vec<f32>), String>,
+        stored: Result<(Checkpoint, Vec<f32>), String>,
         now: Timestamp,
         out: &mut Vec<Output>,
     ) {

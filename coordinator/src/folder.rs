@@ -7,6 +7,7 @@
 //! allowed-nodes      one line a node: its name and its public key
 //! state.redb         runs and rounds
 //! models/            models, by the hash of their file
+//! moments/           what the servers of runs remember, by run
 //! control.sock       local control socket while `coordinator serve` runs
 //! ```
 

@@ -17,6 +17,7 @@
 //! an attempt at a round, a [`Halt`] stops the coordinator, and a panic is a bug here.
 
 mod abort;
+mod checkpoint;
 mod cohort;
 mod input;
 mod output;
@@ -27,6 +28,7 @@ mod rejection;
 mod run;
 
 pub use abort::Abort;
+pub use checkpoint::Checkpoint;
 pub use cohort::{Cohort, Slot};
 pub use input::{Arrival, Input};
 pub use output::{Announce, Halt, HaltCause, Output, RunFailure};
@@ -189,11 +191,11 @@ impl Round {
     }
 
     /// The model is stored: asks for the commit. In any other phase nothing changes.
-    fn on_aggregated(mut self, model: ModelHash, now: Timestamp, out: &mut Vec<Output>) -> Self {
+    fn on_aggregated(mut self, made: Checkpoint, now: Timestamp, out: &mut Vec<Output>) -> Self {
         let Phase::Aggregation(phase) = self.phase else { return self };
-        let (next, cohort) = phase.on_aggregated(model);
+        let (next, cohort) = phase.on_aggregated(made.clone());
         self.log.enter(PhaseName::Committing, next.deadline, now, out);
-        let record = self.log.record(cohort.members(), RoundOutcome::Committed(model), now);
+        let record = self.log.record(cohort.members(), RoundOutcome::Committed(made), now);
         out.push(Output::Commit { record, epochs_end: ReservedEpochs::end_after(self.log.epoch) });
         self.phase = Phase::Committing(next);
         self

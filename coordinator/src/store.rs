@@ -3,13 +3,14 @@
 //! ```text
 //! DIR/state.redb                     runs, their configuration, one record for each attempt at a round
 //! DIR/models/<hash>.safetensors      content-addressed: the name is the BLAKE3 of the file
+//! DIR/moments/<run>/<hash>.safetensors   what the run's server remembers, if it does; only the newest is kept
 //! ```
 //!
 //! A model is durable before the record that names it, and the record before anything is published:
 //! a process killed at any instant leaves the state before a commit or the state after it. A model
 //! file that no record names is what a kill between the two leaves; it is harmless, and small.
 //!
-//! Durable writes of one round: the model file, its directory, and one transaction of the state,
+//! Durable writes of one round: the model file, its directory, the same for moments, and one transaction of the state,
 //! which reserves the next epochs too.
 
 mod entry;
@@ -23,11 +24,12 @@ pub use state::State;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use common::id::{EpochId, RoundId, RunId};
+use common::id::{EpochId, ModelHash, RoundId, RunId};
 
 /// Runs, rounds and models of one coordinator.
 #[derive(Debug)]
 pub struct Store {
+    dir: PathBuf,
     state: State,
     models: Models,
 }
@@ -140,8 +142,8 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         // The state first: its lock says that nobody else writes models.
         let state = State::open(&dir.join("state.redb"))?;
-        let models = Models::open(dir)?;
-        Ok(Self { state, models })
+        let models = Models::open(&dir.join("models"))?;
+        Ok(Self { dir: dir.to_owned(), state, models })
     }
 
     /// Opens the store in a coordinator's folder, if there is one.
@@ -161,6 +163,28 @@ impl Store {
     /// Models.
     pub fn models(&self) -> &Models {
         &self.models
+    }
+
+    /// What a run's server remembers, once there is a folder for it: one for each run, so that one may forget what
+    /// another still needs.
+    pub fn moments(&self, run: RunId) -> Models {
+        Models::at(&self.moments_dir().join(run.to_string()))
+    }
+
+    /// Makes the folder of what a run's server remembers, and removes all of it but these.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] names the folder or the file.
+    pub fn prepare_moments(&self, run: RunId, kept: &[ModelHash]) -> Result<(), StoreError> {
+        Models::at(&self.moments_dir()).make()?;
+        let moments = self.moments(run);
+        moments.make()?;
+        moments.retain(kept)
+    }
+
+    fn moments_dir(&self) -> PathBuf {
+        self.dir.join("moments")
     }
 }
 

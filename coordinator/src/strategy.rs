@@ -21,12 +21,12 @@
 mod aggregator;
 mod mean;
 pub mod robust;
-pub mod server;
+mod server;
 mod update;
 
 pub use aggregator::{Aggregator, Folded};
 pub use robust::Robust;
-pub use server::{Moments, Server};
+pub use server::{MOMENTS_MAX, Moments, SecondMoment, Server};
 pub use update::{DELTA_MAX, UpdateFault};
 
 /// How updates become the next model.

@@ -124,7 +124,7 @@ impl RoundView {
     /// A record as people read it, with these names for its nodes.
     pub fn of(record: &RoundRecord, bytes: Option<u64>, name: impl Fn(NodeId) -> String) -> Self {
         let model = match &record.outcome {
-            RoundOutcome::Committed(model) => model.to_string(),
+            RoundOutcome::Committed(made) => made.model.to_string(),
             RoundOutcome::Aborted(_) => String::new(),
         };
         let millis = |micros: u64| micros as f64 / 1000.0;

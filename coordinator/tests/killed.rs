@@ -9,14 +9,27 @@ use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::message::update::UpdateHead;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
-use coordinator::round::{Arrival, CohortSize, Deadlines, Input, Output, RoundPlan, Run};
+use coordinator::round::{
+    Arrival, Checkpoint, CohortSize, Deadlines, Input, Output, RoundOutcome, RoundPlan, Run,
+};
 use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
-use coordinator::strategy::{Aggregator, Moments, Strategy};
+use coordinator::strategy::{Aggregator, Moments, SecondMoment, Server, Strategy};
 
 const RUN: RunId = RunId([7; 16]);
 const PARAMETERS: u32 = 40;
 const ROUNDS: u32 = 3;
 const NODES: u8 = 5;
+
+/// A strategy whose server remembers as much as any does.
+const FEDADAM: Strategy = Strategy {
+    server: Server::Adaptive {
+        rule: SecondMoment::Adam { beta_2: 0.99 },
+        learning_rate: 0.1,
+        beta_1: 0.9,
+        tau: 0.01,
+    },
+    ..Strategy::FEDAVG
+};
 
 /// What a process holds; it is gone when the process is killed.
 struct Process {
@@ -58,7 +71,7 @@ fn trained(node: NodeId, round: RoundId, model: &[f32]) -> Vec<u8> {
 }
 
 impl Process {
-    fn start(dir: &Path) -> Self {
+    fn start(dir: &Path, strategy: Strategy) -> Self {
         let store = Store::open(dir).unwrap();
         let (task, schema) = (task(), task().schema().unwrap());
         if store.state().runs().unwrap().is_empty() {
@@ -69,15 +82,34 @@ impl Process {
             store.state().create_run(new).unwrap();
         }
         let position = store.state().resume_run(RUN).unwrap();
+        if strategy.server.remembers() > 0 {
+            store.prepare_moments(RUN, &position.checkpoint.moments).unwrap();
+        }
         let present: BTreeSet<NodeId> = (1..=NODES).map(|index| NodeId([index; 32])).collect();
         let now = Timestamp(1);
         let (run, todo) = Run::begin(plan(), position, present, now);
-        let updates = Aggregator::new(Strategy::FEDAVG, PARAMETERS as usize);
+        let updates = Aggregator::new(strategy, PARAMETERS as usize);
         Self { store, run, updates, task, schema, now, todo }
     }
 
     fn model(&self) -> Vec<f32> {
         self.store.models().load(self.run.model(), &self.schema).unwrap()
+    }
+
+    /// Makes the files of the round's checkpoint from those of the last one.
+    fn aggregate(&mut self, steps: &mut u32) -> Result<Checkpoint, Killed> {
+        let (mut model, files) = (self.model(), self.store.moments(RUN));
+        let load = |hash| files.load(hash, &self.schema).unwrap();
+        let mut moments: Moments = self.run.checkpoint().moments.iter().copied().map(load).collect();
+        self.updates.finish(&mut model, &mut moments);
+        let about = About { round: RoundId(self.run.rounds_done().0 + 1), task: &self.task };
+        let mut kept = Vec::new();
+        for moment in &moments {
+            kept.push(files.save(&about, &self.schema, moment).unwrap());
+            step(steps)?;
+        }
+        let model = self.store.models().save(&about, &self.schema, &model).unwrap();
+        Ok(Checkpoint { model, moments: kept.try_into().unwrap() })
     }
 
     /// Works until the run is over, or until `steps` are used up.
@@ -104,18 +136,20 @@ impl Process {
                     }
                     Output::Aggregate { .. } => {
                         step(steps)?;
-                        let mut model = self.model();
-                        self.updates.finish(&mut model, &mut Moments::default());
-                        let round = RoundId(self.run.rounds_done().0 + 1);
-                        let about = About { round, task: &self.task };
-                        let hash = self.store.models().save(&about, &self.schema, &model).unwrap();
+                        let made = self.aggregate(steps)?;
                         step(steps)?;
-                        self.todo.extend(self.run.on_input(Input::Aggregated(hash), self.now));
+                        self.todo.extend(self.run.on_input(Input::Aggregated(made), self.now));
                     }
                     Output::Commit { record, epochs_end } => {
                         step(steps)?;
                         self.store.state().commit(&record, epochs_end).unwrap();
                         step(steps)?;
+                        if let RoundOutcome::Committed(made) = record.outcome
+                            && !made.moments.is_empty()
+                        {
+                            self.store.moments(RUN).retain(&made.moments).unwrap();
+                            step(steps)?;
+                        }
                         self.todo.extend(self.run.on_input(Input::Committed, self.now));
                     }
                     Output::Publish { model, .. } => {
@@ -139,10 +173,10 @@ fn step(steps: &mut u32) -> Result<(), Killed> {
     Ok(())
 }
 
-fn uninterrupted() -> (ModelHash, u32) {
+fn uninterrupted(strategy: Strategy) -> (ModelHash, u32) {
     let dir = tempfile::tempdir().unwrap();
     let mut left = 1000;
-    let Ok(model) = Process::start(dir.path()).work(&mut left, &mut Vec::new()) else {
+    let Ok(model) = Process::start(dir.path(), strategy).work(&mut left, &mut Vec::new()) else {
         panic!("a thousand steps are enough")
     };
     (model, 1000 - left)
@@ -150,31 +184,42 @@ fn uninterrupted() -> (ModelHash, u32) {
 
 #[test]
 fn killed_before_any_step_it_ends_in_the_same_model_and_counts_no_round_twice() {
-    let (expected, steps) = uninterrupted();
-    assert!(steps > 20);
-    for kill_at in 0..steps {
-        let dir = tempfile::tempdir().unwrap();
-        let mut epochs = Vec::new();
-        assert!(Process::start(dir.path()).work(&mut { kill_at }, &mut epochs).is_err());
-        let mut process = Process::start(dir.path());
-        let Ok(model) = process.work(&mut 1000, &mut epochs) else { panic!("a thousand steps are enough") };
-        assert_eq!(model, expected, "killed before step {kill_at}");
-        assert!(epochs.is_sorted_by(|earlier, later| earlier < later), "no epoch is announced twice");
-        let state = process.store.state();
-        let rounds: Vec<u32> = state.rounds(RUN).unwrap().iter().map(|record| record.round.0).collect();
-        assert_eq!(rounds, [1, 2, 3]);
-        assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
-    }
+    let models = [Strategy::FEDAVG, FEDADAM].map(|strategy| {
+        let (expected, steps) = uninterrupted(strategy);
+        assert!(steps > 20);
+        (0..steps).for_each(|kill_at| kill_once(strategy, kill_at, expected));
+        expected
+    });
+    assert_ne!(models[0], models[1]);
+}
+
+fn kill_once(strategy: Strategy, kill_at: u32, expected: ModelHash) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut epochs = Vec::new();
+    assert!(Process::start(dir.path(), strategy).work(&mut { kill_at }, &mut epochs).is_err());
+    let mut process = Process::start(dir.path(), strategy);
+    let Ok(model) = process.work(&mut 1000, &mut epochs) else { panic!("a thousand steps are enough") };
+    assert_eq!(model, expected, "killed before step {kill_at}");
+    assert!(epochs.is_sorted_by(|earlier, later| earlier < later), "no epoch is announced twice");
+    let state = process.store.state();
+    let rounds: Vec<u32> = state.rounds(RUN).unwrap().iter().map(|record| record.round.0).collect();
+    assert_eq!(rounds, [1, 2, 3]);
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
+    let moments = dir.path().join("moments").join(RUN.to_string());
+    let kept = std::fs::read_dir(moments).map_or(0, Iterator::count);
+    assert_eq!(kept, strategy.server.remembers(), "of earlier rounds nothing is kept");
 }
 
 #[test]
 fn killed_again_and_again_it_still_ends_in_the_same_model() {
-    let (expected, _) = uninterrupted();
-    let dir = tempfile::tempdir().unwrap();
-    let mut epochs = Vec::new();
-    // Nine steps are one round with a step to spare: each life moves the run on by one round.
-    let lives = (0..20).map(|_| Process::start(dir.path()).work(&mut 9, &mut epochs));
-    assert_eq!(lives.flatten().next(), Some(expected));
+    // Nine steps are one round of federated averaging with a step to spare: each life moves the run on by one round.
+    for (strategy, steps) in [(Strategy::FEDAVG, 9), (FEDADAM, 12)] {
+        let (expected, _) = uninterrupted(strategy);
+        let dir = tempfile::tempdir().unwrap();
+        let mut epochs = Vec::new();
+        let lives = (0..20).map(|_| Process::start(dir.path(), strategy).work(&mut { steps }, &mut epochs));
+        assert_eq!(lives.flatten().next(), Some(expected));
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -191,13 +236,13 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn a_copy_of_the_folder_at_any_moment_opens_to_the_round_before_or_after() {
     let dir = tempfile::tempdir().unwrap();
-    let (expected, _) = uninterrupted();
+    let (expected, _) = uninterrupted(Strategy::FEDAVG);
     // Killed with the first round's model stored and its record not.
-    assert!(Process::start(dir.path()).work(&mut 6, &mut Vec::new()).is_err());
+    assert!(Process::start(dir.path(), Strategy::FEDAVG).work(&mut 6, &mut Vec::new()).is_err());
     let models: Vec<_> = std::fs::read_dir(dir.path().join("models")).unwrap().flatten().collect();
     assert_eq!(models.len(), 2, "the first model, and one that no record names");
     let store = Store::open(dir.path()).unwrap();
-    let first = store.state().runs().unwrap()[0].model;
+    let first = store.state().runs().unwrap()[0].checkpoint.model;
     drop(store);
     let whole = models
         .iter()
@@ -209,7 +254,7 @@ fn a_copy_of_the_folder_at_any_moment_opens_to_the_round_before_or_after() {
         let copied = tempfile::tempdir().unwrap();
         copy(dir.path(), copied.path());
         std::fs::write(copied.path().join("models/.unfinished-0"), &whole[..length]).unwrap();
-        let mut process = Process::start(copied.path());
+        let mut process = Process::start(copied.path(), Strategy::FEDAVG);
         assert_eq!(process.run.rounds_done(), RoundId(0));
         assert!(process.work(&mut 1000, &mut Vec::new()).is_ok_and(|model| model == expected));
         assert!(!copied.path().join("models/.unfinished-0").exists());
@@ -219,7 +264,7 @@ fn a_copy_of_the_folder_at_any_moment_opens_to_the_round_before_or_after() {
 #[test]
 fn a_model_that_vanished_is_named_when_the_run_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let process = Process::start(dir.path());
+    let process = Process::start(dir.path(), Strategy::FEDAVG);
     let path = process.store.models().path(process.run.model());
     std::fs::remove_file(&path).unwrap();
     let error = process.store.models().load(process.run.model(), &process.schema).unwrap_err();

@@ -15,8 +15,8 @@ use common::message::Signed;
 use common::message::event::{Event, Fact};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
-use coordinator::engine::{End, Engine, Output as Said};
-use coordinator::round::RoundRecord;
+use coordinator::engine::{End, Engine, Output as Said, Values};
+use coordinator::round::{Checkpoint, RoundOutcome, RoundRecord};
 use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -311,13 +311,18 @@ impl World {
                     self.events.push(event.expect("the coordinator signed it").body.fact);
                     self.wire.push(bytes);
                 }
-                Said::Load(hash) => {
-                    let model = self.disk.get(&hash).cloned().ok_or_else(|| "missing".to_owned());
-                    self.engine.on_model(model, self.now, &mut out);
+                Said::Load(Checkpoint { model, moments }) => {
+                    let load = |hash| self.disk.get(hash).cloned().ok_or_else(|| "missing".to_owned());
+                    let moments = moments.iter().map(load).collect::<Result<_, _>>();
+                    let values =
+                        load(&model).and_then(|model| moments.map(|moments| Values { model, moments }));
+                    self.engine.on_loaded(values, self.now, &mut out);
                 }
-                Said::Store { values, .. } => {
-                    let hash = self.keep(&values);
-                    self.engine.on_stored(Ok((hash, values)), self.now, &mut out);
+                Said::Store { values: Values { model, moments }, .. } => {
+                    let kept: Vec<ModelHash> = moments.iter().map(|moment| self.keep(moment)).collect();
+                    let moments = kept.try_into().expect("no server remembers more");
+                    let made = Checkpoint { model: self.keep(&model), moments };
+                    self.engine.on_stored(Ok((made, model)), self.now, &mut out);
                 }
                 Said::Commit { record, .. } => {
                     self.committed.push(*record);
@@ -334,9 +339,9 @@ impl World {
     /// The newest committed model.
     pub fn model(&self) -> Option<&[f32]> {
         let record = self.committed.last()?;
-        match record.outcome {
-            coordinator::round::RoundOutcome::Committed(hash) => self.disk.get(&hash).map(Vec::as_slice),
-            coordinator::round::RoundOutcome::Aborted(_) => None,
+        match &record.outcome {
+            RoundOutcome::Committed(made) => self.disk.get(&made.model).map(Vec::as_slice),
+            RoundOutcome::Aborted(_) => None,
         }
     }
 

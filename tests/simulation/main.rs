@@ -4,7 +4,7 @@ use common::message::event::Fact;
 use common::units::Millis;
 use coordinator::engine::End;
 use coordinator::round::MemberOutcome;
-use coordinator::strategy::{Combine, Robust, Strategy};
+use coordinator::strategy::{Combine, Robust, Server, Strategy};
 use harness::world::{Network, Scene, World};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
@@ -135,6 +135,16 @@ fn two_of_eleven_nodes_that_send_ten_times_the_opposite_break_the_mean_and_no_ro
     }
     let drawn = model(Combine::Robust(Robust::GeometricMedian));
     assert!(drawn.iter().all(|value| (value - 1.5).abs() < 0.01), "{drawn:?}");
+}
+
+#[test]
+fn a_server_remembers_from_round_to_round() {
+    let server = Server::Momentum { learning_rate: 1.0, momentum: 0.5 };
+    let mut world = World::new(Scene { strategy: Strategy { server, ..Strategy::FEDAVG }, ..SCENE });
+    world.steps.fill(0.5);
+    world.run(LIMIT);
+    // Moved by 0.5, by 0.5 + 0.5 / 2, by 0.5 + 0.75 / 2.
+    assert!(world.model().unwrap().iter().all(|value| (value - 2.125).abs() < 1e-6), "{:?}", world.model());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use common::limits::WEIGHT_MAX;
 use serde::Deserialize;
 
 use super::{ConfigError, require};
-use crate::strategy::{Combine, Robust, Server, Strategy};
+use crate::strategy::{Combine, Robust, SecondMoment, Server, Strategy};
 
 /// How updates become the next model; what is not said is as in FedAvg.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -39,6 +39,10 @@ enum CombineConfig {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum ServerConfig {
     Sgd { learning_rate: f64 },
+    Momentum { learning_rate: f64, momentum: f64 },
+    Adagrad { learning_rate: f64, beta_1: f64, tau: f64 },
+    Adam { learning_rate: f64, beta_1: f64, beta_2: f64, tau: f64 },
+    Yogi { learning_rate: f64, beta_1: f64, beta_2: f64, tau: f64 },
 }
 
 impl Default for CombineConfig {
@@ -66,8 +70,7 @@ impl StrategyConfig {
             "strategy.weight_cap",
             format!("must be from 1 to {WEIGHT_MAX}"),
         )?;
-        let is_positive = |value: f64| value.is_finite() && value > 0.0;
-        require(self.clip_norm.is_none_or(is_positive), "strategy.clip_norm", "is not a positive number")?;
+        self.clip_norm.map_or(Ok(()), |most| positive(most, "strategy.clip_norm"))?;
         let combine = self.combine.parse();
         if let Combine::Robust(Robust::TrimmedMean { share }) = combine {
             require(
@@ -85,10 +88,49 @@ impl StrategyConfig {
             "strategy.combine",
             format!("needs {needs} updates, and `cohort.minimum` is {minimum}"),
         )?;
-        let ServerConfig::Sgd { learning_rate } = self.server;
-        require(is_positive(learning_rate), "strategy.server.learning_rate", "is not a positive number")?;
-        let server = Server::Sgd { learning_rate };
-        Ok(Strategy { weight_cap, clip_norm: self.clip_norm, combine, server })
+        Ok(Strategy { weight_cap, clip_norm: self.clip_norm, combine, server: self.server.parse()? })
+    }
+}
+
+fn positive(value: f64, key: &'static str) -> Result<(), ConfigError> {
+    require(value.is_finite() && value > 0.0, key, "is not a positive number")
+}
+
+/// How much of what was is kept.
+fn decay(value: f64, key: &'static str) -> Result<(), ConfigError> {
+    require((0.0..1.0).contains(&value), key, "must be from 0 to less than 1")
+}
+
+impl ServerConfig {
+    fn parse(self) -> Result<Server, ConfigError> {
+        let server = match self {
+            Self::Sgd { learning_rate } => Server::Sgd { learning_rate },
+            Self::Momentum { learning_rate, momentum } => Server::Momentum { learning_rate, momentum },
+            Self::Adagrad { learning_rate, beta_1, tau } => {
+                Server::Adaptive { rule: SecondMoment::Adagrad, learning_rate, beta_1, tau }
+            }
+            Self::Adam { learning_rate, beta_1, beta_2, tau } => {
+                Server::Adaptive { rule: SecondMoment::Adam { beta_2 }, learning_rate, beta_1, tau }
+            }
+            Self::Yogi { learning_rate, beta_1, beta_2, tau } => {
+                Server::Adaptive { rule: SecondMoment::Yogi { beta_2 }, learning_rate, beta_1, tau }
+            }
+        };
+        let (Server::Sgd { learning_rate }
+        | Server::Momentum { learning_rate, .. }
+        | Server::Adaptive { learning_rate, .. }) = server;
+        positive(learning_rate, "strategy.server.learning_rate")?;
+        if let Server::Momentum { momentum, .. } = server {
+            decay(momentum, "strategy.server.momentum")?;
+        }
+        if let Server::Adaptive { rule, beta_1, tau, .. } = server {
+            decay(beta_1, "strategy.server.beta_1")?;
+            positive(tau, "strategy.server.tau")?;
+            if let SecondMoment::Adam { beta_2 } | SecondMoment::Yogi { beta_2 } = rule {
+                decay(beta_2, "strategy.server.beta_2")?;
+            }
+        }
+        Ok(server)
     }
 }
 
@@ -138,6 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn every_server_has_its_step() {
+        let (learning_rate, beta_1, tau) = (0.1, 0.9, 0.01);
+        let adaptive = |rule| Server::Adaptive { rule, learning_rate, beta_1, tau };
+        let cases = [
+            ("\"sgd\"", Server::Sgd { learning_rate }),
+            ("\"momentum\", momentum = 0.9", Server::Momentum { learning_rate, momentum: 0.9 }),
+            ("\"adagrad\", beta_1 = 0.9, tau = 0.01", adaptive(SecondMoment::Adagrad)),
+            (
+                "\"adam\", beta_1 = 0.9, beta_2 = 0.99, tau = 0.01",
+                adaptive(SecondMoment::Adam { beta_2: 0.99 }),
+            ),
+            (
+                "\"yogi\", beta_1 = 0.9, beta_2 = 0.99, tau = 0.01",
+                adaptive(SecondMoment::Yogi { beta_2: 0.99 }),
+            ),
+        ];
+        for (kind, server) in cases {
+            let strategy = parse(&format!("server = {{ kind = {kind}, learning_rate = 0.1 }}"), 1).unwrap();
+            assert_eq!(strategy, Strategy { server, ..Strategy::FEDAVG });
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_by_key() {
         let cases = [
             ("clip_norm = 0.0", "`strategy.clip_norm` is not a positive number"),
@@ -155,6 +220,18 @@ mod tests {
             (
                 "server = { kind = \"sgd\", learning_rate = -1.0 }",
                 "`strategy.server.learning_rate` is not a positive number",
+            ),
+            (
+                "server = { kind = \"momentum\", learning_rate = 1.0, momentum = 1.0 }",
+                "`strategy.server.momentum` must be from 0 to less than 1",
+            ),
+            (
+                "server = { kind = \"adam\", learning_rate = 0.1, beta_1 = 0.9, beta_2 = nan, tau = 0.01 }",
+                "`strategy.server.beta_2` must be from 0 to less than 1",
+            ),
+            (
+                "server = { kind = \"adagrad\", learning_rate = 0.1, beta_1 = 0.9, tau = 0.0 }",
+                "`strategy.server.tau` is not a positive number",
             ),
         ];
         for (text, message) in cases {

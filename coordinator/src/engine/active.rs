@@ -12,10 +12,10 @@ use common::message::presence::HANG;
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
-use super::{Context, Output};
+use super::{Context, Output, Values};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
-use crate::round::{self, Announce, Arrival, Input, RoundPlan, Run, RunPosition};
-use crate::strategy::{Aggregator, Moments, Strategy, UpdateFault};
+use crate::round::{self, Announce, Arrival, Checkpoint, Input, RoundPlan, Run, RunPosition};
+use crate::strategy::{Aggregator, Strategy, UpdateFault};
 
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
@@ -60,7 +60,7 @@ pub(super) struct Active {
     updates: Aggregator,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
-    /// What a model that is being read is for.
+    /// What the files that are being read are for.
     awaiting: Option<Awaiting>,
     pub(super) exchange: Option<Exchange>,
     pub(super) losses: BTreeMap<NodeId, f32>,
@@ -74,7 +74,7 @@ pub(super) struct Active {
     pub(super) bytes: u64,
 }
 
-/// What a model is read for.
+/// What files are read for.
 #[derive(Debug)]
 enum Awaiting {
     Announce(Announce),
@@ -95,14 +95,15 @@ impl Active {
     pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
         let Start { plan, rounds, strategy, position, model } = start;
         let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
+        let (id, first) = (position.run, position.checkpoint.model);
         let (run, outputs) = Run::begin(rounds, position, present, context.now);
         let mut active = Self {
             run,
-            id: position.run,
+            id,
             plan,
             parameters,
             updates: Aggregator::new(strategy, parameters),
-            fresh: model.map(|model| (position.model, model)),
+            fresh: model.map(|model| (first, model)),
             awaiting: None,
             exchange: None,
             losses: BTreeMap::new(),
@@ -293,9 +294,9 @@ impl Active {
         self.obey(outputs, context);
     }
 
-    pub(super) fn on_model(&mut self, model: Result<Vec<f32>, String>, context: &mut Context<'_>) {
-        match (self.awaiting.take(), model) {
-            (Some(awaiting), Ok(model)) => self.use_model(awaiting, model, context),
+    pub(super) fn on_loaded(&mut self, values: Result<Values, String>, context: &mut Context<'_>) {
+        match (self.awaiting.take(), values) {
+            (Some(awaiting), Ok(values)) => self.go_on(awaiting, values, context),
             (Some(_), Err(error)) => {
                 self.end(End::Halted(error), context);
             }
@@ -305,13 +306,13 @@ impl Active {
 
     pub(super) fn on_stored(
         &mut self,
-        stored: Result<(ModelHash, Vec<f32>), String>,
+        stored: Result<(Checkpoint, Vec<f32>), String>,
         context: &mut Context<'_>,
     ) {
         let input = match stored {
-            Ok((hash, model)) => {
-                self.fresh = Some((hash, model));
-                Input::Aggregated(hash)
+            Ok((made, model)) => {
+                self.fresh = Some((made.model, model));
+                Input::Aggregated(made)
             }
             Err(error) => Input::StoreFailed(error),
         };
@@ -436,11 +437,16 @@ impl Active {
         }
     }
 
-    /// Uses the newest model as soon as it is here.
+    /// Goes on as soon as the newest model is here, and for a new one what the server remembers.
     fn want(&mut self, awaiting: Awaiting, context: &mut Context<'_>) {
-        let wanted = self.run.model();
+        let wanted = match awaiting {
+            Awaiting::Aggregate => self.run.checkpoint().clone(),
+            Awaiting::Announce(_) | Awaiting::Keep(_) => self.run.model().into(),
+        };
         match self.fresh.take() {
-            Some((hash, model)) if hash == wanted => self.use_model(awaiting, model, context),
+            Some((hash, model)) if wanted == hash.into() => {
+                self.go_on(awaiting, Values { model, moments: Vec::new() }, context);
+            }
             _ => {
                 self.awaiting = Some(awaiting);
                 context.out.push(Output::Load(wanted));
@@ -448,17 +454,17 @@ impl Active {
         }
     }
 
-    fn use_model(&mut self, awaiting: Awaiting, mut model: Vec<f32>, context: &mut Context<'_>) {
+    fn go_on(&mut self, awaiting: Awaiting, values: Values, context: &mut Context<'_>) {
+        let Values { mut model, mut moments } = values;
         match awaiting {
             Awaiting::Aggregate => {
-                // No server that a run can name remembers anything yet.
-                self.updates.finish(&mut model, &mut Moments::default());
+                self.updates.finish(&mut model, &mut moments);
                 if self.parameters > LARGE {
                     // Its pages are wanted for sealing the new model; the next round touches fresh ones.
                     self.updates.release();
                 }
                 let round = RoundId(self.run.rounds_done().0 + 1);
-                context.out.push(Output::Store { round, values: model });
+                context.out.push(Output::Store { round, values: Values { model, moments } });
             }
             Awaiting::Announce(announce) => {
                 let wait = Millis(announce.deadline.since(context.now).0);

@@ -1,8 +1,10 @@
 //! What the driver tells a run.
 
-use common::id::{EpochId, ModelHash, NodeId};
+use common::id::{EpochId, NodeId};
 use common::message::update::UpdateHead;
 use common::wire::WireError;
+
+use super::Checkpoint;
 
 /// Something that came about. One that does not fit the phase changes nothing: presence is
 /// repeated, and receipts of an earlier epoch come late.
@@ -28,8 +30,8 @@ pub enum Input {
         /// Which epoch.
         epoch: EpochId,
     },
-    /// The strategy's result is on disk under this hash.
-    Aggregated(ModelHash),
+    /// The strategy's result is on disk.
+    Aggregated(Checkpoint),
     /// The round's record is on disk.
     Committed,
     /// The model or the record could not be written.

@@ -10,7 +10,7 @@ use common::message::event::{Reason, reason};
 use common::units::Timestamp;
 use common::wire::{Fault as WireFault, Input, List, Wire, WireError};
 
-use super::Fault;
+use super::{Checkpoint, Fault};
 
 /// One attempt at a round, from its first phase to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +38,8 @@ pub struct RoundRecord {
 /// What came out of a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoundOutcome {
-    /// A model.
-    Committed(ModelHash),
+    /// A model, and what the server remembers.
+    Committed(Checkpoint),
     /// Nothing, and why.
     Aborted(Reason),
 }
@@ -186,9 +186,9 @@ common::wire_tags!(PhaseName {
 impl Wire for RoundOutcome {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Committed(model) => {
+            Self::Committed(made) => {
                 out.push(1);
-                model.put(out);
+                made.put(out);
             }
             Self::Aborted(reason) => {
                 out.push(2);

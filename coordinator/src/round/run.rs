@@ -7,8 +7,8 @@ use common::units::Timestamp;
 
 use super::phase::Phase;
 use super::{
-    Arrival, Cohort, Fault, Halt, HaltCause, Input, Log, Output, PhaseName, Rejection, ReservedEpochs, Round,
-    RoundPlan, RunFailure, Settled,
+    Arrival, Checkpoint, Cohort, Fault, Halt, HaltCause, Input, Log, Output, PhaseName, Rejection,
+    ReservedEpochs, Round, RoundPlan, RunFailure, Settled,
 };
 use crate::strategy::{Folded, UpdateFault};
 
@@ -18,7 +18,7 @@ pub struct Run {
     plan: RoundPlan,
     id: RunId,
     rounds_done: RoundId,
-    model: ModelHash,
+    checkpoint: Checkpoint,
     epochs: ReservedEpochs,
     /// Attempts at the round going on, this one included.
     attempt: u32,
@@ -34,14 +34,14 @@ enum State {
 }
 
 /// Where a run stands between two rounds: what the store holds of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunPosition {
     /// Which run.
     pub run: RunId,
     /// Rounds committed.
     pub rounds_done: RoundId,
-    /// The model of the last one; the first model when there is none.
-    pub model: ModelHash,
+    /// What the last one left behind; the first model when there is none.
+    pub checkpoint: Checkpoint,
     /// Reserved on disk for this process, at least [`EPOCHS_AHEAD`](super::EPOCHS_AHEAD) of them.
     pub epochs: ReservedEpochs,
 }
@@ -82,9 +82,9 @@ impl Run {
         present: BTreeSet<NodeId>,
         now: Timestamp,
     ) -> (Self, Vec<Output>) {
-        let RunPosition { run, rounds_done, model, epochs } = position;
+        let RunPosition { run, rounds_done, checkpoint, epochs } = position;
         let mut run =
-            Self { plan, id: run, rounds_done, model, epochs, attempt: 0, present, state: State::Over };
+            Self { plan, id: run, rounds_done, checkpoint, epochs, attempt: 0, present, state: State::Over };
         let mut out = Vec::new();
         run.next_round(now, &mut out);
         run.settle(now, &mut out);
@@ -160,7 +160,12 @@ impl Run {
 
     /// The newest committed model.
     pub fn model(&self) -> ModelHash {
-        self.model
+        self.checkpoint.model
+    }
+
+    /// What the next round starts from.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
     }
 
     /// Rounds committed.
@@ -198,9 +203,9 @@ impl Run {
                 self.in_cohort(Some(epoch), |cohort| cohort.on_model_received(node));
             }
             Input::Declined { node, epoch } => self.in_cohort(Some(epoch), |cohort| cohort.on_declined(node)),
-            Input::Aggregated(model) => {
+            Input::Aggregated(made) => {
                 self.state = match std::mem::replace(&mut self.state, State::Over) {
-                    State::Round(round) => State::Round(round.on_aggregated(model, now, out)),
+                    State::Round(round) => State::Round(round.on_aggregated(made, now, out)),
                     State::Over => State::Over,
                 };
             }
@@ -212,11 +217,11 @@ impl Run {
     fn on_committed(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Round(Round { log, phase: Phase::Committing(phase) }) => {
-                self.model = phase.on_committed();
+                self.checkpoint = phase.on_committed();
                 self.rounds_done = log.round;
                 self.epochs.end = ReservedEpochs::end_after(log.epoch);
                 self.attempt = 0;
-                out.push(Output::Publish { round: log.round, model: self.model });
+                out.push(Output::Publish { round: log.round, model: self.model() });
                 self.next_round(now, out);
             }
             other => self.state = other,
@@ -292,7 +297,7 @@ impl Run {
     /// Begins the next attempt, under an epoch of its own, or ends the run.
     fn next_round(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         if self.rounds_done.0 >= self.plan.rounds {
-            out.push(Output::RunFinished { model: self.model });
+            out.push(Output::RunFinished { model: self.model() });
             return;
         }
         let epoch = self.take_epoch().expect("each commit reserves more epochs than a round has attempts");
@@ -302,7 +307,7 @@ impl Run {
             round: RoundId(self.rounds_done.0 + 1),
             epoch,
             attempt: self.attempt,
-            model: self.model,
+            model: self.model(),
             phases: Vec::new(),
         };
         self.state = State::Round(Round::begin(log, &self.plan, now, out));

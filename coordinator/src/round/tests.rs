@@ -47,7 +47,8 @@ struct World {
 impl World {
     fn new(plan: RoundPlan) -> Self {
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
-        let position = RunPosition { run: RunId([1; 16]), rounds_done: RoundId(0), model: model(0), epochs };
+        let position =
+            RunPosition { run: RunId([1; 16]), rounds_done: RoundId(0), checkpoint: model(0).into(), epochs };
         let now = Timestamp::from_millis(100);
         let (run, outputs) = Run::begin(plan, position, BTreeSet::new(), now);
         Self { run, now, outputs, folds: Vec::new() }
@@ -80,7 +81,7 @@ impl World {
 
     fn committing() -> Self {
         let mut world = Self::aggregating();
-        world.say(Input::Aggregated(model(1)));
+        world.say(Input::Aggregated(model(1).into()));
         world
     }
 
@@ -190,7 +191,7 @@ const EVENTS: [Event; 13] = [
         let deadline = world.run.progress().unwrap().deadline;
         world.wait(deadline.since(world.now).0);
     }),
-    ("aggregated", |world| world.say(Input::Aggregated(model(1)))),
+    ("aggregated", |world| world.say(Input::Aggregated(model(1).into()))),
     ("committed", |world| world.say(Input::Committed)),
     ("store failed", |world| world.say(Input::StoreFailed("disk full".into()))),
 ];
@@ -271,7 +272,7 @@ fn a_round_goes_from_selection_to_publish_and_the_last_one_finishes_the_run() {
     assert_eq!((world.run.model(), world.run.rounds_done()), (model(1), RoundId(1)));
 
     (0..3).for_each(|index| world.update(index));
-    world.say(Input::Aggregated(model(2)));
+    world.say(Input::Aggregated(model(2).into()));
     world.say(Input::Committed);
     assert_eq!(world.outputs.last(), Some(&Output::RunFinished { model: model(2) }));
     assert!(world.run.is_over() && world.run.next_deadline().is_none());
@@ -338,7 +339,7 @@ fn the_deadline_with_the_minimum_closes_a_round_and_the_record_names_who_is_miss
     world.wait(CONFIGURATION + REPORTING - 1);
     assert_eq!(world.run.progress().unwrap().phase, PhaseName::Reporting);
     world.wait(1);
-    world.say(Input::Aggregated(model(1)));
+    world.say(Input::Aggregated(model(1).into()));
     let record = world.records()[0].clone();
     assert_eq!(record.missing().collect::<Vec<_>>(), [(node(1), &MemberOutcome::Straggler)]);
     assert_eq!((record.weight_total(), record.reports().count()), (20, 2));
@@ -424,7 +425,7 @@ fn over_selection_asks_more_nodes_than_are_needed_and_closes_at_the_goal() {
     (0..3).for_each(|index| world.say(Input::NodeReady(node(index))));
     world.update(0);
     world.update(2);
-    world.say(Input::Aggregated(model(1)));
+    world.say(Input::Aggregated(model(1).into()));
     world.say(Input::Committed);
     assert_eq!(world.records()[0].missing().collect::<Vec<_>>(), [(node(1), &MemberOutcome::Silent)]);
     assert_eq!(world.outputs.last(), Some(&Output::RunFinished { model: model(1) }));
@@ -453,8 +454,12 @@ fn a_store_that_fails_halts_the_run_and_publishes_nothing() {
 fn a_restarted_coordinator_selects_the_cohort_that_it_had_selected() {
     let announced = |rounds_done: u32, first_epoch: u64| {
         let epochs = ReservedEpochs { next: EpochId(first_epoch), end: EpochId(first_epoch + 9) };
-        let position =
-            RunPosition { run: RunId([1; 16]), rounds_done: RoundId(rounds_done), model: model(0), epochs };
+        let position = RunPosition {
+            run: RunId([1; 16]),
+            rounds_done: RoundId(rounds_done),
+            checkpoint: model(0).into(),
+            epochs,
+        };
         let present = (0..50).map(node).collect();
         let (_, outputs) = Run::begin(plan(5, 5, 1.0, 9), position, present, Timestamp(0));
         let announce =

@@ -6,6 +6,8 @@ use common::message::event::Reason;
 use common::units::Timestamp;
 use common::wire::{Fault, Input, Text, Wire, WireError};
 
+use crate::round::Checkpoint;
+
 /// A run's name for people.
 pub type RunName = Text<NAME_BYTES_MAX>;
 
@@ -39,8 +41,8 @@ pub struct RunEntry {
     pub rounds: u32,
     /// Rounds committed.
     pub rounds_done: RoundId,
-    /// The newest model.
-    pub model: ModelHash,
+    /// What the newest round left behind.
+    pub checkpoint: Checkpoint,
     /// Every epoch before this one may have been announced.
     pub epochs_end: EpochId,
     /// Whether it goes on.
@@ -58,7 +60,7 @@ pub enum RunStatus {
     Failed(Reason),
 }
 
-common::wire_fields!(RunEntry { run, name, created, rounds, rounds_done, model, epochs_end, status });
+common::wire_fields!(RunEntry { run, name, created, rounds, rounds_done, checkpoint, epochs_end, status });
 
 impl Wire for RunStatus {
     fn put(&self, out: &mut Vec<u8>) {

@@ -1,4 +1,5 @@
-//! `models/`: one safetensors file a model, named by its hash.
+//! `models/`: one safetensors file a model, named by its hash. `moments/<run>/` likewise: a file for each vector that
+//! the run's server remembers, shaped like the model.
 //!
 //! A file appears under its name only when it is whole and durable: it is written under another
 //! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash.
@@ -23,7 +24,7 @@ const UNFINISHED: &str = ".unfinished-";
 /// Bytes converted, hashed and written at once.
 const PIECE_BYTES: usize = 1 << 16;
 
-/// The folder of models.
+/// A folder of models, or of vectors shaped like one.
 #[derive(Debug)]
 pub struct Models {
     dir: PathBuf,
@@ -32,28 +33,55 @@ pub struct Models {
 }
 
 impl Models {
-    /// Opens `models/` in a coordinator's folder, makes it when it is not there, and removes what
-    /// a killed process left unfinished.
+    /// Opens a folder, makes it when it is not there, and removes what a killed process left unfinished.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`] names the folder or the file.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let dir = dir.join("models");
-        fs::create_dir_all(&dir).map_err(io_error("make", &dir))?;
-        for file in fs::read_dir(&dir).map_err(io_error("read", &dir))? {
-            let file = file.map_err(io_error("read", &dir))?;
-            if file.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                fs::remove_file(file.path()).map_err(io_error("remove", &file.path()))?;
-            }
-        }
-        sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
-        Ok(Self { dir, unfinished: AtomicU64::new(0) })
+        let models = Self::at(dir);
+        models.make()?;
+        models.remove(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(UNFINISHED)
+        })?;
+        Ok(models)
+    }
+
+    /// A folder that is there, or is not needed.
+    pub(super) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), unfinished: AtomicU64::new(0) }
+    }
+
+    /// Makes the folder, durably, unless it is there.
+    pub(super) fn make(&self) -> Result<(), StoreError> {
+        fs::create_dir_all(&self.dir).map_err(io_error("make", &self.dir))?;
+        sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
     }
 
     /// Where a model is, or would be.
     pub fn path(&self, model: ModelHash) -> PathBuf {
         self.dir.join(format!("{model}.safetensors"))
+    }
+
+    /// Removes all but these.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] names the folder or the file.
+    pub fn retain(&self, kept: &[ModelHash]) -> Result<(), StoreError> {
+        let kept: Vec<PathBuf> = kept.iter().map(|model| self.path(*model)).collect();
+        self.remove(|path| !kept.iter().any(|kept| kept == path))
+    }
+
+    fn remove(&self, is_old: impl Fn(&Path) -> bool) -> Result<(), StoreError> {
+        for file in fs::read_dir(&self.dir).map_err(io_error("read", &self.dir))? {
+            let path = file.map_err(io_error("read", &self.dir))?.path();
+            if is_old(&path) {
+                fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a model durable and tells its hash. The same values under the same schema and

@@ -13,9 +13,9 @@ use redb::{
 };
 
 use super::{NewRun, RunEntry, RunStatus, StoreError};
-use crate::round::{EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
+use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.
@@ -91,7 +91,10 @@ impl State {
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
         let (rounds_done, epochs_end) = (RoundId(0), epochs.end);
         let status = if rounds == 0 { RunStatus::Finished } else { RunStatus::Running };
-        let entry = RunEntry { run, name, created, rounds, rounds_done, model, epochs_end, status };
+        let checkpoint = Checkpoint::from(model);
+        let stored = checkpoint.clone();
+        let entry =
+            RunEntry { run, name, created, rounds, rounds_done, checkpoint: stored, epochs_end, status };
         self.write(|transaction| {
             let mut runs = transaction.open_table(RUNS)?;
             if runs.get(run.0)?.is_some() {
@@ -101,7 +104,7 @@ impl State {
             transaction.open_table(CONFIGS)?.insert(run.0, config.as_str())?;
             Ok(Ok(()))
         })?;
-        Ok(RunPosition { run, rounds_done, model, epochs })
+        Ok(RunPosition { run, rounds_done, checkpoint, epochs })
     }
 
     /// Reserves new epochs for a run that goes on in this process.
@@ -114,11 +117,16 @@ impl State {
             let next = entry.epochs_end;
             entry.epochs_end = EpochId(next.0.saturating_add(EPOCHS_AHEAD));
             let epochs = ReservedEpochs { next, end: entry.epochs_end };
-            Ok(RunPosition { run, rounds_done: entry.rounds_done, model: entry.model, epochs })
+            Ok(RunPosition {
+                run,
+                rounds_done: entry.rounds_done,
+                checkpoint: entry.checkpoint.clone(),
+                epochs,
+            })
         })
     }
 
-    /// Makes a round durable: its record, the run's new model, and the next epochs reserved.
+    /// Makes a round durable: its record, the run's new checkpoint, and the next epochs reserved.
     ///
     /// # Errors
     ///
@@ -129,11 +137,11 @@ impl State {
         self.change_run_and(run, Some(record), |entry| {
             let follows = entry.status == RunStatus::Running
                 && round.0 == entry.rounds_done.0 + 1
-                && record.model == entry.model
+                && record.model == entry.checkpoint.model
                 && epoch < entry.epochs_end;
-            match record.outcome {
-                RoundOutcome::Committed(model) if follows => {
-                    entry.model = model;
+            match &record.outcome {
+                RoundOutcome::Committed(made) if follows => {
+                    entry.checkpoint = made.clone();
                     entry.rounds_done = round;
                     entry.epochs_end = epochs_end.max(entry.epochs_end);
                     if round.0 == entry.rounds {

@@ -8,7 +8,8 @@ use common::units::Timestamp;
 
 use super::*;
 use crate::round::{
-    EPOCHS_AHEAD, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord,
+    Checkpoint, EPOCHS_AHEAD, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome,
+    RoundRecord,
 };
 
 const RUN: RunId = RunId([1; 16]);
@@ -49,7 +50,13 @@ fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
 }
 
 fn committed(round: u32, epoch: u64) -> RoundRecord {
-    record(round, epoch, RoundOutcome::Committed(hash(round as u8)))
+    record(round, epoch, RoundOutcome::Committed(made(round as u8)))
+}
+
+/// A model, and what an adaptive server remembers.
+fn made(round: u8) -> Checkpoint {
+    let moments = vec![hash(100 + round), hash(200 + round)];
+    Checkpoint { model: hash(round), moments: moments.try_into().unwrap() }
 }
 
 fn end_after(epoch: u64) -> EpochId {
@@ -64,7 +71,10 @@ fn open(dir: &tempfile::TempDir) -> Store {
 fn a_run_is_read_back_after_a_restart_with_epochs_that_were_never_announced() {
     let dir = tempfile::tempdir().unwrap();
     let begun = open(&dir).state().create_run(new_run()).unwrap();
-    assert_eq!((begun.rounds_done, begun.model, begun.epochs.next), (RoundId(0), hash(0), EpochId(1)));
+    assert_eq!(
+        (begun.rounds_done, begun.checkpoint, begun.epochs.next),
+        (RoundId(0), hash(0).into(), EpochId(1))
+    );
 
     let aborted = record(1, 1, RoundOutcome::Aborted(reason("too few nodes")));
     {
@@ -75,8 +85,8 @@ fn a_run_is_read_back_after_a_restart_with_epochs_that_were_never_announced() {
     let store = open(&dir);
     let resumed = store.state().resume_run(RUN).unwrap();
     assert_eq!(
-        (resumed.rounds_done, resumed.model, resumed.epochs.next),
-        (RoundId(1), hash(1), end_after(2))
+        (resumed.rounds_done, resumed.checkpoint, resumed.epochs.next),
+        (RoundId(1), made(1), end_after(2))
     );
     assert_eq!(resumed.epochs.end.0, resumed.epochs.next.0 + EPOCHS_AHEAD);
     assert_eq!(store.state().rounds(RUN).unwrap(), [aborted, committed(1, 2)]);

@@ -53,54 +53,60 @@ pub enum SecondMoment {
     },
 }
 
-/// What a server remembers from round to round: a vector for each moment, as long as the model.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Moments {
-    /// `v` of momentum, `m` of the others; empty when there is none.
-    pub first: Vec<f32>,
-    /// `v`; empty when there is none.
-    pub second: Vec<f32>,
-}
+/// What a server remembers from round to round, each vector as long as the model: nothing for [`Server::Sgd`], `v` for
+/// [`Server::Momentum`], `m` and `v` for [`Server::Adaptive`].
+pub type Moments = Vec<Vec<f32>>;
+
+/// The most vectors that a server remembers.
+pub const MOMENTS_MAX: usize = 2;
 
 impl Server {
-    /// What it remembers before the first round.
-    pub fn moments(&self, parameters: usize) -> Moments {
-        match *self {
-            Self::Sgd { .. } => Moments::default(),
-            Self::Momentum { .. } => Moments { first: vec![0.0; parameters], second: Vec::new() },
-            Self::Adaptive { tau, .. } => {
-                Moments { first: vec![0.0; parameters], second: vec![(tau * tau) as f32; parameters] }
-            }
+    /// Vectors that it remembers.
+    pub fn remembers(&self) -> usize {
+        match self {
+            Self::Sgd { .. } => 0,
+            Self::Momentum { .. } => 1,
+            Self::Adaptive { .. } => 2,
         }
     }
 
-    /// Moves `model` by the combined deltas, which come in the order of its values.
+    /// What it remembers before the first round.
+    fn first_moments(&self, parameters: usize) -> Moments {
+        match *self {
+            Self::Sgd { .. } => Vec::new(),
+            Self::Momentum { .. } => vec![vec![0.0; parameters]],
+            Self::Adaptive { tau, .. } => vec![vec![0.0; parameters], vec![(tau * tau) as f32; parameters]],
+        }
+    }
+
+    /// Moves `model` by the combined deltas, which come in the order of its values. Before the first round there are
+    /// no moments.
     ///
     /// # Panics
     ///
     /// When the moments are of another server, or another model.
     pub fn step(&self, model: &mut [f32], deltas: impl Iterator<Item = f64>, moments: &mut Moments) {
-        let expected = |vector: &[f32], is_kept: bool| vector.len() == if is_kept { model.len() } else { 0 };
-        let (has_first, has_second) =
-            (!matches!(self, Self::Sgd { .. }), matches!(self, Self::Adaptive { .. }));
+        if moments.is_empty() {
+            *moments = self.first_moments(model.len());
+        }
         assert!(
-            expected(&moments.first, has_first) && expected(&moments.second, has_second),
+            moments.len() == self.remembers() && moments.iter().all(|vector| vector.len() == model.len()),
             "the moments are this server's, for this model"
         );
         let add = |value: &mut f32, step: f64| *value = (f64::from(*value) + step) as f32;
-        match *self {
-            Self::Sgd { learning_rate } => {
+        match (*self, moments.as_mut_slice()) {
+            (Self::Sgd { learning_rate }, _) => {
                 model.iter_mut().zip(deltas).for_each(|(value, delta)| add(value, learning_rate * delta));
             }
-            Self::Momentum { learning_rate, momentum } => {
-                for ((value, delta), first) in model.iter_mut().zip(deltas).zip(&mut moments.first) {
+            (Self::Momentum { learning_rate, momentum }, [first]) => {
+                for ((value, delta), first) in model.iter_mut().zip(deltas).zip(first) {
                     let moved = momentum * f64::from(*first) + delta;
                     *first = moved as f32;
                     add(value, learning_rate * moved);
                 }
             }
-            Self::Adaptive { rule, learning_rate, beta_1, tau } => {
-                let kept = moments.first.iter_mut().zip(&mut moments.second);
+            (Self::Adaptive { rule, learning_rate, beta_1, tau }, [first, second]) => {
+                let kept = first.iter_mut().zip(second);
                 for ((value, delta), (first, second)) in model.iter_mut().zip(deltas).zip(kept) {
                     let m = beta_1 * f64::from(*first) + (1.0 - beta_1) * delta;
                     let v = rule.next(f64::from(*second), delta * delta);
@@ -108,6 +114,7 @@ impl Server {
                     add(value, learning_rate * m / (v.sqrt() + tau));
                 }
             }
+            (Self::Momentum { .. } | Self::Adaptive { .. }, _) => unreachable!("as many as it remembers"),
         }
     }
 }
@@ -138,7 +145,7 @@ mod tests {
     /// Two rounds of two parameters, with `Δ` (0.5, -0.25) and then (0.25, 0.5).
     fn two_rounds(server: Server) -> ([f32; 2], Moments) {
         let mut model = [1.0, 2.0];
-        let mut moments = server.moments(2);
+        let mut moments = Moments::new();
         for deltas in [[0.5, -0.25], [0.25, 0.5]] {
             server.step(&mut model, deltas.into_iter(), &mut moments);
         }
@@ -160,7 +167,7 @@ mod tests {
     #[test]
     fn a_step_of_one_adds_the_mean() {
         let (model, moments) = two_rounds(Server::Sgd { learning_rate: 1.0 });
-        assert_eq!((model, moments), ([1.75, 2.25], Moments::default()));
+        assert_eq!((model, moments), ([1.75, 2.25], Moments::new()));
         near(&two_rounds(Server::Sgd { learning_rate: 0.5 }).0, &[1.375, 2.125]);
     }
 
@@ -168,7 +175,7 @@ mod tests {
     fn momentum_is_the_rule_of_hsu() {
         // v: (0.5, -0.25), then 0.9 v + Δ = (0.7, 0.275).
         let (model, moments) = two_rounds(Server::Momentum { learning_rate: RATE, momentum: 0.9 });
-        near(&moments.first, &[0.7, 0.275]);
+        near(&moments[0], &[0.7, 0.275]);
         near(&model, &[1.0 + 0.05 + 0.07, 2.0 - 0.025 + 0.0275]);
     }
 
@@ -186,21 +193,21 @@ mod tests {
         let sum = [0, 1].map(|place| 1e-4 + squares[0][place]);
         let adagrad = [sum, [0, 1].map(|place| sum[place] + squares[1][place])];
         let (model, moments) = two_rounds(adaptive(SecondMoment::Adagrad));
-        near(&moments.first, &first[1]);
-        near(&moments.second, &adagrad[1]);
+        near(&moments[0], &first[1]);
+        near(&moments[1], &adagrad[1]);
         near(&model, &expected(adagrad));
 
         let mean = [0, 1].map(|place| 0.99 * 1e-4 + 0.01 * squares[0][place]);
         let adam = [mean, [0, 1].map(|place| 0.99 * mean[place] + 0.01 * squares[1][place])];
         let (model, moments) = two_rounds(adaptive(SecondMoment::Adam { beta_2: 0.99 }));
-        near(&moments.second, &adam[1]);
+        near(&moments[1], &adam[1]);
         near(&model, &expected(adam));
 
         // v is below both squares in both rounds: it grows by a hundredth of them.
         let grown = [0, 1].map(|place| 1e-4 + 0.01 * squares[0][place]);
         let yogi = [grown, [0, 1].map(|place| grown[place] + 0.01 * squares[1][place])];
         let (model, moments) = two_rounds(adaptive(SecondMoment::Yogi { beta_2: 0.99 }));
-        near(&moments.second, &yogi[1]);
+        near(&moments[1], &yogi[1]);
         near(&model, &expected(yogi));
         // And shrinks by as much when it is above.
         near(&[SecondMoment::Yogi { beta_2: 0.99 }.next(1.0, 0.25) as f32], &[1.0 - 0.0025]);
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "the moments are this server's")]
     fn moments_of_another_server_are_a_bug() {
-        let mut moments = Server::Sgd { learning_rate: 1.0 }.moments(1);
+        let mut moments = vec![vec![0.0]];
         adaptive(SecondMoment::Adagrad).step(&mut [0.0], std::iter::once(1.0), &mut moments);
     }
 }

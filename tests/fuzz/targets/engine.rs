@@ -17,7 +17,7 @@ use common::model::Task;
 use common::units::{Millis, Timestamp};
 use common::wire::encode;
 use coordinator::config::Transfer;
-use coordinator::engine::{Engine, Output as Said, Setup, Start};
+use coordinator::engine::{Engine, Output as Said, Setup, Start, Values};
 use coordinator::members::Members;
 use coordinator::round::{CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
 use coordinator::strategy::Strategy;
@@ -127,7 +127,7 @@ impl World {
         let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0 };
         let rounds = RoundPlan::new(size, deadlines, ROUNDS, 2, 1).expect("a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
-        let position = RunPosition { run: RUN, rounds_done: RoundId(0), model, epochs };
+        let position = RunPosition { run: RUN, rounds_done: RoundId(0), checkpoint: model.into(), epochs };
         let mut out = Vec::new();
         world.engine.start(
             Start { plan, rounds, strategy: Strategy::FEDAVG, position, model: None },
@@ -166,14 +166,15 @@ impl World {
                 Said::UpdateReceipt { blob, bytes, .. } => {
                     self.queue.push_back(Datagram::UpdateReceipt(blob, bytes));
                 }
-                Said::Load(hash) => {
-                    let model = self.disk.get(&hash).cloned().ok_or_else(|| "missing".to_owned());
-                    self.engine.on_model(model, self.now, &mut out);
+                Said::Load(checkpoint) => {
+                    let model = self.disk.get(&checkpoint.model).cloned().ok_or_else(|| "missing".to_owned());
+                    let values = model.map(|model| Values { model, moments: Vec::new() });
+                    self.engine.on_loaded(values, self.now, &mut out);
                 }
-                Said::Store { values, .. } => {
-                    assert!(values.iter().all(|value| value.is_finite()), "a model of numbers");
-                    let hash = self.keep(values.clone());
-                    self.engine.on_stored(Ok((hash, values)), self.now, &mut out);
+                Said::Store { values: Values { model, .. }, .. } => {
+                    assert!(model.iter().all(|value| value.is_finite()), "a model of numbers");
+                    let hash = self.keep(model.clone());
+                    self.engine.on_stored(Ok((hash.into(), model)), self.now, &mut out);
                 }
                 Said::Commit { .. } => self.engine.on_committed(Ok(()), self.now, &mut out),
                 Said::Ended { .. } => self.ended = true,

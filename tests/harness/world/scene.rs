@@ -65,7 +65,8 @@ impl Scene {
         let rounds =
             RoundPlan::new(size, deadlines, rounds, ATTEMPTS, seed).expect("the scene is a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
-        let position = RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), model, epochs };
+        let position =
+            RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), checkpoint: model.into(), epochs };
         Start { plan, rounds, strategy, position, model: None }
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! The phase after `Reporting`. The cohort is closed: what still comes is late.
 
-use common::id::ModelHash;
 use common::units::{Millis, Timestamp};
 
 use super::committing::Committing;
-use crate::round::{Cohort, HaltCause};
+use crate::round::{Checkpoint, Cohort, HaltCause};
 
 /// Where the round goes after an input.
 #[derive(Debug, PartialEq)]
@@ -31,8 +30,8 @@ impl Aggregation {
     }
 
     /// The model is made and stored.
-    pub fn on_aggregated(self, model: ModelHash) -> (Committing, Cohort) {
-        (Committing { model, deadline: self.deadline }, self.cohort)
+    pub fn on_aggregated(self, made: Checkpoint) -> (Committing, Cohort) {
+        (Committing { made, deadline: self.deadline }, self.cohort)
     }
 
     /// Looks at the time.

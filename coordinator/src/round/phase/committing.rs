@@ -3,10 +3,9 @@
 //! The last phase. From here a round cannot abort: whether the disk has the record may be unknown,
 //! so a store that fails or hangs halts the run, and the next start reads what the disk holds.
 
-use common::id::ModelHash;
 use common::units::Timestamp;
 
-use crate::round::HaltCause;
+use crate::round::{Checkpoint, HaltCause};
 
 /// Where the round goes after an input.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,14 +19,14 @@ pub enum Transition {
 /// Waits for the disk.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Committing {
-    pub(in crate::round) model: ModelHash,
+    pub(in crate::round) made: Checkpoint,
     pub(in crate::round) deadline: Timestamp,
 }
 
 impl Committing {
     /// The record is durable: its model may be published.
-    pub fn on_committed(self) -> ModelHash {
-        self.model
+    pub fn on_committed(self) -> Checkpoint {
+        self.made
     }
 
     /// Looks at the time.

@@ -58,7 +58,9 @@ impl World {
                     if good { Ok(Folded { delta_norm: 1.0 }) } else { Err(UpdateFault::WrongWeight(0)) };
                 self.update_of(index, epoch, head(u64::from(index) + 1, 0.5), folded);
             }
-            Happening::Aggregated => self.say(Input::Aggregated(model(self.run.rounds_done().0 as u8 + 1))),
+            Happening::Aggregated => {
+                self.say(Input::Aggregated(model(self.run.rounds_done().0 as u8 + 1).into()));
+            }
             Happening::Committed => self.say(Input::Committed),
             Happening::StoreFailed => self.say(Input::StoreFailed("disk full".into())),
             Happening::Wait(millis) => self.wait(millis),

@@ -21,7 +21,7 @@ struct Folder {
 
 fn folder() -> Folder {
     let dir = tempfile::tempdir().unwrap();
-    let models = Models::open(dir.path()).unwrap();
+    let models = Models::open(&dir.path().join("models")).unwrap();
     let initial = task().initial(7).unwrap();
     Folder { dir, models, schema: task().schema().unwrap(), values: initial.into_values() }
 }
@@ -117,8 +117,18 @@ fn what_a_killed_process_left_unfinished_is_gone_after_the_next_start() {
     let folder = folder();
     let model = folder.save(1);
     fs::write(folder.dir.path().join("models/.unfinished-0"), "half").unwrap();
-    Models::open(folder.dir.path()).unwrap();
+    Models::open(&folder.models.dir).unwrap();
     assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+}
+
+#[test]
+fn what_is_not_kept_is_removed() {
+    let folder = folder();
+    let (first, second) = (folder.save(1), folder.save(2));
+    folder.models.retain(&[second]).unwrap();
+    assert_eq!(folder.files(), [format!("{second}.safetensors")]);
+    assert!(matches!(folder.load(first), Err(StoreError::ModelMissing(_))));
+    assert_eq!(folder.load(second).unwrap(), folder.values);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn next_model(strategy: Strategy, base: &[f32], updates: &Updates) -> Vec<f32> {
         aggregator.fold(*node, &bytes(delta), *weight).unwrap();
     }
     let mut model = base.to_vec();
-    aggregator.finish(&mut model, &mut strategy.server.moments(base.len()));
+    aggregator.finish(&mut model, &mut Moments::new());
     model
 }
 
