@@ -35,7 +35,8 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
         store.prepare_moments(run, &[])?;
     }
     let position = store.state().create_run(new)?;
-    let start = Start { plan, rounds, strategy, position, model: Some(first.into_values()) };
+    let (select, model) = (parsed.cohort.select, Some(first.into_values()));
+    let start = Start { plan, rounds, select, strategy, position, model };
     Ok((entry(store, run)?, start))
 }
 
@@ -49,13 +50,16 @@ pub fn resume(store: &Store) -> Result<Option<(RunEntry, Start)>> {
     let Some(going_on) = runs.into_iter().find(|run| run.status == RunStatus::Running) else {
         return Ok(None);
     };
-    let (plan, rounds, strategy) = plans(&RunConfig::parse(&store.state().config(going_on.run)?)?)?;
+    let config = RunConfig::parse(&store.state().config(going_on.run)?)?;
+    let (plan, rounds, strategy) = plans(&config)?;
     let position = store.state().resume_run(going_on.run)?;
     if strategy.server.remembers() > 0 {
         // A kill between writing and committing leaves more.
         store.prepare_moments(going_on.run, &position.checkpoint.moments)?;
     }
-    Ok(Some((entry(store, going_on.run)?, Start { plan, rounds, strategy, position, model: None })))
+    let select = config.cohort.select;
+    let start = Start { plan, rounds, select, strategy, position, model: None };
+    Ok(Some((entry(store, going_on.run)?, start)))
 }
 
 fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
@@ -63,7 +67,7 @@ fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
 }
 
 fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
-    let crate::config::Cohort { minimum, goal, over_selection } = config.cohort;
+    let crate::config::Cohort { minimum, goal, over_selection, close, .. } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {
         selection: Millis(from.selection_ms),
@@ -72,7 +76,7 @@ fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
         committing: Millis(from.committing_ms),
         rejoin: REJOIN,
     };
-    let size = CohortSize { minimum, goal, over_selection };
+    let size = CohortSize { minimum, goal, over_selection, close };
     let rounds = RoundPlan::new(size, deadlines, config.rounds, from.attempts, config.seed)?;
     Ok((config.plan()?, rounds, config.strategy.parse(minimum)?))
 }

@@ -37,7 +37,11 @@ enum Command {
     /// Make a folder with an identity and a starter configuration.
     Init(Init),
     /// Serve nodes and the control socket until SIGTERM or Ctrl-C.
-    Serve,
+    Serve {
+        /// Stand still at this fault point; for tests.
+        #[arg(long, hide = true, value_name = "N")]
+        halt_at: Option<u64>,
+    },
     /// Start, watch and list training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
@@ -83,7 +87,9 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match &cli.command {
         Command::Init(options) => init(dir, options),
-        Command::Serve => runtime.block_on(driver::serve(dir)).map(|()| ExitCode::SUCCESS),
+        Command::Serve { halt_at } => {
+            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::RelayInit(options) => relay::init(dir, options),

@@ -1,16 +1,22 @@
 //! The configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
 
 mod relay;
+mod selection;
 mod strategy;
 
 pub use relay::{Place, RelayConfig};
+pub use selection::selecting;
 pub use strategy::StrategyConfig;
 
+use common::known::Labels;
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
-use common::message::model::Plan;
+use common::message::model::{Optimizer, Plan};
 use common::model::{Forecaster, MetricName, Task};
 use common::units::Millis;
 use serde::Deserialize;
+
+use crate::round::Close;
+use crate::strategy::Combine;
 
 /// `coordinator.toml`; see `coordinator/samples/coordinator.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,7 +64,7 @@ pub struct RunConfig {
 }
 
 /// Who takes part in a round.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cohort {
     /// Updates without which a round fails.
@@ -67,6 +73,12 @@ pub struct Cohort {
     pub goal: u32,
     /// Nodes selected for each update wanted.
     pub over_selection: f64,
+    /// Whether stragglers are waited for.
+    #[serde(default)]
+    pub close: Close,
+    /// Only nodes with these labels.
+    #[serde(default)]
+    pub select: Labels,
 }
 
 /// How long each phase may take.
@@ -93,8 +105,14 @@ pub struct Training {
     pub epochs: u32,
     /// Windows in one optimiser step.
     pub batch: u32,
-    /// Step size of Adam.
+    /// How a node's parameters step along a gradient.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Its step size.
     pub learning_rate: f32,
+    /// How strongly a node is held near the round's model.
+    #[serde(default)]
+    pub proximal: f32,
     /// Records between the starts of two training windows.
     pub stride: u32,
 }
@@ -180,7 +198,7 @@ impl RunConfig {
     /// [`ConfigError`] names line or key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = parse(text)?;
-        let Cohort { minimum, goal, over_selection } = config.cohort;
+        let Cohort { minimum, goal, over_selection, .. } = config.cohort;
         require(config.rounds >= 1, "rounds", "is 0: a run has at least one round")?;
         require(minimum >= 1, "cohort.minimum", "is 0: a round needs an update")?;
         require(goal >= minimum, "cohort.goal", format!("is {goal}, less than the minimum of {minimum}"))?;
@@ -194,7 +212,16 @@ impl RunConfig {
         require(config.training.stride >= 1, "training.stride", "is 0")?;
         let rate = config.training.learning_rate;
         require(rate.is_finite() && rate > 0.0, "training.learning_rate", "is not a positive number")?;
-        config.strategy.parse(minimum)?;
+        let proximal = config.training.proximal;
+        require(proximal.is_finite() && proximal >= 0.0, "training.proximal", "must be 0 or more")?;
+        let strategy = config.strategy.parse(minimum)?;
+        // With others a step is not one gradient, and nodes that took more of them did not go so much farther.
+        require(
+            strategy.combine != Combine::NormalizedMean
+                || (config.training.optimizer == Optimizer::Sgd && proximal == 0.0),
+            "strategy.combine",
+            "of kind normalized_mean needs `training.optimizer = \"sgd\"` without `training.proximal`",
+        )?;
         config.task.parse()?;
         Ok(config)
     }
@@ -205,9 +232,9 @@ impl RunConfig {
     ///
     /// [`ConfigError`] when the task is over a limit.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
-        let Training { epochs, batch, learning_rate, stride } = self.training;
-        let task = self.task.parse()?;
-        Ok(Plan { task, epochs, batch, learning_rate, stride, seed: self.seed, rounds: self.rounds })
+        let Training { epochs, batch, optimizer, learning_rate, proximal, stride } = self.training;
+        let (task, seed, rounds) = (self.task.parse()?, self.seed, self.rounds);
+        Ok(Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds })
     }
 }
 
@@ -256,6 +283,7 @@ mod tests {
         assert_eq!(CoordinatorConfig::parse(COORDINATOR).unwrap().tenant, "default");
         let plan = RunConfig::parse(RUN).unwrap().plan().unwrap();
         assert_eq!((plan.rounds, plan.batch, plan.stride), (20, 64, 4));
+        assert_eq!((plan.optimizer, plan.proximal.to_bits()), (Optimizer::Adam, 0));
     }
 
     #[test]
@@ -266,7 +294,7 @@ mod tests {
         let keys: Vec<&str> = commented.lines().map(|line| line.trim_start_matches("# ")).collect();
         let config = RunConfig::parse(&format!("{before}{}{after}", keys.join("\n"))).unwrap();
         let strategy = config.strategy.parse(config.cohort.minimum).unwrap();
-        assert!(strategy.clip_norm.is_some() && strategy.combine != crate::strategy::Combine::Mean);
+        assert!(strategy.clip_norm.is_some() && strategy.combine != Combine::Mean);
     }
 
     #[test]
@@ -282,6 +310,13 @@ mod tests {
             ("rounds = 20", "rounds = 0", "`rounds` is 0: a run has at least one round"),
             ("batch = 64", "batch = 0", "`training.batch` is 0"),
             ("past_steps = 19", "past_steps = 0", "`task.past_steps` is 0"),
+            ("proximal = 0.0", "proximal = -0.5", "`training.proximal` must be 0 or more"),
+            (
+                "[task]",
+                "[strategy]\ncombine = { kind = \"normalized_mean\" }\n[task]",
+                "`strategy.combine` of kind normalized_mean needs `training.optimizer = \"sgd\"` without \
+                 `training.proximal`",
+            ),
         ];
         for (before, after, message) in cases {
             assert_eq!(RunConfig::parse(&RUN.replace(before, after)).unwrap_err().to_string(), message);

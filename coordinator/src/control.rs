@@ -3,6 +3,7 @@
 //! Whoever may open the socket file (mode 0600, so its owner) may start runs. It never leaves the host.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -135,8 +136,13 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> Result<
     Ok(write.write_all(&line).await?)
 }
 
+/// How long a coordinator may take to answer: it may have to write a large model first.
+const ANSWER_S: u64 = 60;
+
 /// A conversation with the coordinator of a folder.
 pub struct Client {
+    /// Whether an answer has come: further ones come when something changes.
+    is_answered: bool,
     lines: tokio::io::Lines<BufReader<tokio::io::Take<UnixStream>>>,
 }
 
@@ -163,16 +169,25 @@ impl Client {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         stream.write_all(&line).await.with_context(|| path.display().to_string())?;
-        Ok(Some(Self { lines: BufReader::new(stream.take(u64::MAX)).lines() }))
+        let lines = BufReader::new(stream.take(u64::MAX)).lines();
+        Ok(Some(Self { is_answered: false, lines }))
     }
 
     /// The next answer; `None` when the coordinator has ended.
     ///
     /// # Errors
     ///
-    /// When the answer cannot be read, or is a refusal.
+    /// When the answer cannot be read, is a refusal, or the first one does not come within a minute.
     pub async fn next(&mut self) -> Result<Option<Reply>> {
-        let Some(line) = self.lines.next_line().await? else { return Ok(None) };
+        let line = self.lines.next_line();
+        let line = if std::mem::replace(&mut self.is_answered, true) {
+            line.await?
+        } else {
+            let late =
+                || format!("the coordinator did not answer within {ANSWER_S} s: is it stopped, or its disk?");
+            tokio::time::timeout(Duration::from_secs(ANSWER_S), line).await.with_context(late)??
+        };
+        let Some(line) = line else { return Ok(None) };
         match serde_json::from_str(&line).context("the coordinator's answer cannot be read")? {
             Reply::Refused { reason } => bail!(reason),
             reply => Ok(Some(reply)),

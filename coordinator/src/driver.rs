@@ -1,5 +1,6 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
+mod fault;
 mod link;
 mod relay;
 mod shown;
@@ -22,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::archive;
+use crate::config::{Cohort, RunConfig};
 use crate::control::{self, StartRequest};
 use crate::engine::{End, Engine, Output, Setup, Start, Values};
 use crate::folder::Folder;
@@ -29,6 +31,7 @@ use crate::members::Members;
 use crate::round::{Checkpoint, RoundOutcome};
 use crate::store::{About, Models, RunEntry, Store};
 use crate::view::View;
+use fault::FaultPoints;
 use link::{Incoming, Link};
 use shown::Shown;
 
@@ -64,17 +67,18 @@ struct Driver {
     served: Option<Served>,
     shown: Shown,
     random: ChaCha20Rng,
+    faults: FaultPoints,
     outputs: VecDeque<Output>,
     /// Filled by the engine, moved to `outputs` at once.
     fresh: Vec<Output>,
 }
 
-/// Serves nodes and the control socket until SIGTERM or Ctrl-C.
+/// Serves nodes and the control socket until SIGTERM or Ctrl-C. For tests it stands still at a fault point.
 ///
 /// # Errors
 ///
 /// When the folder, the socket, the store or DDS cannot be opened.
-pub async fn serve(dir: &Path) -> Result<()> {
+pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
     let Folder { config, identity, allowed } = Folder::open(dir)?;
     let listener = control::listen(dir).await?;
@@ -96,8 +100,9 @@ pub async fn serve(dir: &Path) -> Result<()> {
     let (shown, view) = Shown::new(archive::view(&store, name)?);
     let (starts, mut requests) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, starts, view));
-    let (outputs, fresh) = (VecDeque::new(), Vec::new());
-    let mut driver = Driver { engine, link, store, served: None, shown, random: entropy()?, outputs, fresh };
+    let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
+    let random = entropy()?;
+    let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
     let mut terminate = signal(SignalKind::terminate())?;
@@ -136,7 +141,7 @@ pub async fn serve(dir: &Path) -> Result<()> {
             driver.engine.on_moved(readers.mailbox());
         }
     }
-    tracing::info!("stopping");
+    tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
     Ok(())
@@ -204,9 +209,21 @@ impl Driver {
         }
         let mut id = RunId([0; 16]);
         self.random.fill_bytes(&mut id.0);
+        self.check_selection(&RunConfig::parse(&config)?.cohort)?;
         let (entry, start) = archive::create(&self.store, config, id, now())?;
         self.begin(&entry, start);
         Ok(id)
+    }
+
+    /// A run of nodes that are not allowed would wait in vain.
+    fn check_selection(&self, cohort: &Cohort) -> Result<()> {
+        let labelled = self.engine.members().allowed().filter(|(_, peer)| peer.has(&cohort.select)).count();
+        anyhow::ensure!(
+            cohort.select.is_empty() || labelled >= cohort.minimum as usize,
+            "`cohort.select` finds {labelled} nodes in `allowed-nodes`, and `cohort.minimum` is {}",
+            cohort.minimum
+        );
+        Ok(())
     }
 
     /// Goes on with the run that was going on when the coordinator last ended.
@@ -243,15 +260,20 @@ impl Driver {
     fn carry_out_one(&mut self, output: Output) {
         match output {
             Output::Load(checkpoint) => {
+                self.faults.pass("before files are read");
                 let values = self.load(&checkpoint);
                 self.engine.on_loaded(values, now(), &mut self.fresh);
             }
             Output::Store { round, values } => {
+                self.faults.pass("before the files are written");
                 let stored = self.save(round, values);
+                self.faults.pass("after the files are written");
                 self.engine.on_stored(stored, now(), &mut self.fresh);
             }
             Output::Commit { record, epochs_end } => {
+                self.faults.pass("before the commit");
                 let committed = self.store.state().commit(&record, epochs_end);
+                self.faults.pass("after the commit");
                 if committed.is_ok() {
                     self.shown.on_committed(&record, &self.engine);
                     self.forget_moments(&record.outcome);
@@ -264,8 +286,16 @@ impl Driver {
                     tracing::warn!("the record of an aborted round is not kept: {error}");
                 }
             }
-            Output::Ended { run, end } => self.on_end(run, &end),
+            Output::Ended { run, end } => {
+                self.faults.pass("before the end of the run");
+                self.on_end(run, &end);
+            }
             Output::Note(note) => tracing::info!("{note}"),
+            Output::Announce { .. } => {
+                self.faults.pass("before an announcement");
+                self.link.send(output);
+                self.faults.pass("after an announcement");
+            }
             message => self.link.send(message),
         }
     }
@@ -279,7 +309,7 @@ impl Driver {
     }
 
     /// Returns the model, which is sent next.
-    fn save(&self, round: RoundId, values: Values) -> Result<(Checkpoint, Vec<f32>), String> {
+    fn save(&mut self, round: RoundId, values: Values) -> Result<(Checkpoint, Vec<f32>), String> {
         let Served { schema, task, moments, .. } = self.served.as_ref().ok_or("no run is served")?;
         let about = About { round, task };
         let save = |files: &Models, values: &Vec<f32>| {
@@ -288,6 +318,7 @@ impl Driver {
         let kept =
             values.moments.iter().map(|values| save(moments, values)).collect::<Result<Vec<_>, _>>()?;
         let moments = kept.try_into().expect("no server remembers more");
+        self.faults.pass("between the files");
         Ok((Checkpoint { model: save(self.store.models(), &values.model)?, moments }, values.model))
     }
 

@@ -157,8 +157,8 @@ impl Engine {
     /// While another run is going on: ask [`Self::is_busy`].
     pub fn start(&mut self, start: Start, now: Timestamp, out: &mut Vec<Output>) {
         assert!(!self.is_busy(), "one run at a time");
-        let present = self.members.allowed().map(|(node, _)| node);
-        let present = present.filter(|node| self.members.present(*node).is_some()).collect();
+        let wanted = self.members.allowed().filter(|(_, peer)| peer.has(&start.select)).map(|(node, _)| node);
+        let present = wanted.filter(|node| self.members.present(*node).is_some()).collect();
         self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
     }
 

@@ -4,7 +4,7 @@
 //! coordinator.toml   configuration
 //! identity.pem       secret key, mode 0600: whoever has it is this coordinator
 //! identity.pub       public key: copy it to every node as `coordinator.pub`
-//! allowed-nodes      one line a node: its name and its public key
+//! allowed-nodes      one line a node: its name, its public key, its labels
 //! state.redb         runs and rounds
 //! models/            models, by the hash of their file
 //! moments/           what the servers of runs remember, by run
@@ -28,7 +28,8 @@ pub const SAMPLE_CONFIG: &str = include_str!("../samples/coordinator.toml");
 pub const SAMPLE_RELAY_CONFIG: &str = include_str!("../samples/relay.toml");
 
 const ALLOWED_HEADER: &str = "\
-# Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed.
+# Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed, and labels if you
+# like (rack=A zone=eu), by which runs select nodes.
 # A line that starts with # is a comment. Read when `coordinator serve` starts.
 ";
 

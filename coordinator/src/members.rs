@@ -25,6 +25,8 @@ pub struct Members {
     /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
     /// is the same, and what it said before is a replay.
     sessions: BTreeMap<NodeId, (u64, u64)>,
+    /// When this process began: what nodes said before is not news.
+    began: Timestamp,
     hello_at: Timestamp,
     hello_last: Timestamp,
     /// Nobody is silent for too long before this.
@@ -64,7 +66,7 @@ pub enum Told {
     Hangs(NodeId),
     /// Its process ends.
     Left(NodeId),
-    /// Older than what is known, or nothing new.
+    /// Older than what is known, said before this process was heard, or nothing new.
     Stale,
 }
 
@@ -92,12 +94,17 @@ impl Members {
     pub fn new(allowed: Known, now: Timestamp) -> Self {
         let (present, sessions) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
-        Self { allowed, present, sessions, hello_at: now, hello_last, silent_at, ticked: now }
+        Self { allowed, present, sessions, began: now, hello_at: now, hello_last, silent_at, ticked: now }
     }
 
     /// The key of an allowed node.
     pub fn key(&self, node: NodeId) -> Option<&PublicIdentity> {
-        self.allowed.get(&node).map(|allowed| &allowed.key)
+        self.peer(node).map(|peer| &peer.key)
+    }
+
+    /// What is known of an allowed node.
+    pub fn peer(&self, node: NodeId) -> Option<&Peer> {
+        self.allowed.get(&node)
     }
 
     /// The name of a node; its id when it is not allowed.
@@ -129,9 +136,13 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence { session, seq, package, mailbox, activity, epoch, progress, .. } = body;
+        let NodePresence { session, seq, answers, package, mailbox, activity, epoch, progress, .. } = body;
         let known = self.sessions.get(&node).copied();
         if known.is_some_and(|(_, spoken)| seq <= spoken) {
+            return Ok(Told::Stale);
+        }
+        if answers < self.began.0 && activity != Activity::Leaving {
+            self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
             return Ok(Told::Stale);
         }
         self.sessions.insert(node, (session, seq));

@@ -32,7 +32,7 @@ pub use checkpoint::Checkpoint;
 pub use cohort::{Cohort, Slot};
 pub use input::{Arrival, Input};
 pub use output::{Announce, Halt, HaltCause, Output, RunFailure};
-pub use plan::{CohortSize, Deadlines, EPOCHS_AHEAD, PlanError, ReservedEpochs, RoundPlan};
+pub use plan::{Close, CohortSize, Deadlines, EPOCHS_AHEAD, PlanError, ReservedEpochs, RoundPlan};
 pub use record::{MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord};
 pub use rejection::{Fault, Rejection};
 pub use run::{Progress, Run, RunPosition};
@@ -122,7 +122,7 @@ impl Log {
 
 impl Round {
     fn begin(mut log: Log, plan: &RoundPlan, now: Timestamp, out: &mut Vec<Output>) -> Self {
-        let selection = Selection::begin(plan, log.round, now);
+        let selection = Selection::begin(plan, log.round, log.attempt, now);
         log.enter(PhaseName::Selection, selection.deadline, now, out);
         Self { log, phase: Phase::Selection(selection) }
     }

@@ -9,6 +9,7 @@
 //! | name | combined by | server |
 //! |---|---|---|
 //! | FedAvg (McMahan et al. 2017) | mean | sgd, learning rate 1 |
+//! | FedNova (Wang et al. 2020) | normalized mean | sgd, learning rate 1 |
 //! | FedAvgM (Hsu et al. 2019) | mean | momentum |
 //! | FedAdagrad, FedAdam, FedYogi (Reddi et al. 2021) | mean | adagrad, adam, yogi |
 //! | coordinate median, trimmed mean (Yin et al. 2018) | median, trimmed mean | sgd |
@@ -16,6 +17,7 @@
 //! | Bulyan (El Mhamdi et al. 2018) | bulyan | sgd |
 //! | RFA (Pillutla et al. 2022) | geometric median | sgd |
 //!
+//! FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
 //! The result has the same bits in any order of arrival, and on every machine.
 
 mod aggregator;
@@ -27,7 +29,7 @@ mod update;
 pub use aggregator::{Aggregator, Folded};
 pub use robust::Robust;
 pub use server::{MOMENTS_MAX, Moments, SecondMoment, Server};
-pub use update::{DELTA_MAX, UpdateFault};
+pub use update::{DELTA_MAX, Effort, STEPS_MAX, UpdateFault};
 
 /// How updates become the next model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub struct Strategy {
 pub enum Combine {
     /// The mean, weighted by samples; exact, and in the memory of two models.
     Mean,
+    /// The mean of the deltas of one step, times the mean number of steps; exact likewise.
+    NormalizedMean,
     /// A rule that must see them all, side by side.
     Robust(Robust),
 }
@@ -65,7 +69,7 @@ impl Combine {
     /// Updates without which it cannot be done.
     pub fn needs(&self) -> u32 {
         match self {
-            Self::Mean => 1,
+            Self::Mean | Self::NormalizedMean => 1,
             Self::Robust(rule) => rule.needs(),
         }
     }

@@ -10,10 +10,10 @@ use common::message::update::UpdateHead;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
 use coordinator::round::{
-    Arrival, Checkpoint, CohortSize, Deadlines, Input, Output, RoundOutcome, RoundPlan, Run,
+    Arrival, Checkpoint, Close, CohortSize, Deadlines, Input, Output, RoundOutcome, RoundPlan, Run,
 };
 use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
-use coordinator::strategy::{Aggregator, Moments, SecondMoment, Server, Strategy};
+use coordinator::strategy::{Aggregator, Effort, Moments, SecondMoment, Server, Strategy};
 
 const RUN: RunId = RunId([7; 16]);
 const PARAMETERS: u32 = 40;
@@ -54,7 +54,7 @@ fn plan() -> RoundPlan {
         committing: Millis(10),
         rejoin: Millis(10),
     };
-    let cohort = CohortSize { minimum: 3, goal: 3, over_selection: 1.0 };
+    let cohort = CohortSize { minimum: 3, goal: 3, over_selection: 1.0, close: Close::AtGoal };
     RoundPlan::new(cohort, deadlines, ROUNDS, 2, 11).unwrap()
 }
 
@@ -125,12 +125,12 @@ impl Process {
                         for node in announce.cohort {
                             step(steps)?;
                             let delta = trained(node, announce.round, &model);
-                            let head = Ok(UpdateHead { weight: u64::from(node.0[0]), loss: 0.5 });
+                            let effort = Effort { weight: u64::from(node.0[0]), steps: 1 };
+                            let head = Ok(UpdateHead { weight: effort.weight, steps: 1, loss: 0.5 });
                             let arrival = Arrival { node, epoch: announce.epoch, head };
                             let updates = &mut self.updates;
-                            let weight = u64::from(node.0[0]);
                             self.todo.extend(
-                                self.run.on_update(arrival, self.now, || updates.fold(node, &delta, weight)),
+                                self.run.on_update(arrival, self.now, || updates.fold(node, &delta, effort)),
                             );
                         }
                     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use common::message::model::Plan;
+use common::message::model::{Optimizer, Plan};
 use common::model::{ParameterVector, Schema};
 use edge::file::write_replacing;
 use safetensors::tensor::TensorView;
@@ -34,8 +34,12 @@ pub struct RunNote {
     pub epochs: u32,
     /// Windows in one step.
     pub batch: u32,
-    /// Step size of Adam.
+    /// How the parameters stepped along a gradient.
+    pub optimizer: Optimizer,
+    /// Its step size.
     pub learning_rate: f32,
+    /// The proximal term's factor; 0 for none.
+    pub proximal: f32,
     /// Records between the starts of two windows.
     pub stride: u32,
     /// The run's seed.
@@ -45,8 +49,8 @@ pub struct RunNote {
 impl RunNote {
     /// What is noted of a plan after some rounds.
     pub fn of(run: &str, rounds: u32, plan: &Plan) -> Self {
-        let Plan { epochs, batch, learning_rate, stride, seed, .. } = *plan;
-        Self { run: run.to_owned(), rounds, epochs, batch, learning_rate, stride, seed }
+        let Plan { epochs, batch, optimizer, learning_rate, proximal, stride, seed, .. } = *plan;
+        Self { run: run.to_owned(), rounds, epochs, batch, optimizer, learning_rate, proximal, stride, seed }
     }
 }
 

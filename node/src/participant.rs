@@ -80,6 +80,8 @@ pub struct Trained {
     pub parameters: ParameterVector,
     /// Samples trained on.
     pub samples: u64,
+    /// Steps that the optimiser took.
+    pub steps: u32,
     /// Mean loss of the last pass.
     pub loss: f32,
 }

@@ -89,7 +89,9 @@ impl Trainer for TelemetryTrainer {
         let settings = Training {
             epochs: plan.epochs,
             batch: plan.batch as usize,
+            optimizer: plan.optimizer,
             learning_rate: f64::from(plan.learning_rate),
+            proximal: f64::from(plan.proximal),
             seed: node_seed(plan.seed, &self.name),
             round: assignment.round.0,
         };
@@ -99,8 +101,9 @@ impl Trainer for TelemetryTrainer {
             progress((done * 100 / all.max(1)) as u8)
         };
         let trained = learn::train(task, &assignment.model, &history.training, &settings, &mut tell);
-        let learn::Trained { parameters, samples, loss } = trained.map_err(|error| error.to_string())?;
-        Ok(Trained { epoch: assignment.epoch, parameters, samples, loss })
+        let learn::Trained { parameters, samples, steps, loss } =
+            trained.map_err(|error| error.to_string())?;
+        Ok(Trained { epoch: assignment.epoch, parameters, samples, steps, loss })
     }
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {

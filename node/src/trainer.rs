@@ -159,7 +159,7 @@ fn survive<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use common::id::{RoundId, RunId};
-    use common::message::model::Plan;
+    use common::message::model::{Optimizer, Plan};
     use common::model::{ParameterVector, Task};
 
     use super::*;
@@ -176,7 +176,7 @@ mod tests {
             assert!(std::mem::replace(&mut self.0, true), "as asked");
             let _ = progress(50);
             let parameters = (*assignment.model).clone();
-            Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, loss: 0.0 })
+            Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
         }
 
         fn keep(&mut self, _: &Assignment) -> Result<String, String> {
@@ -187,7 +187,17 @@ mod tests {
     fn assignment(epoch: u64) -> Assignment {
         let task = Task::Flat { parameters: 3 };
         let model = ParameterVector::new(Arc::new(task.schema().unwrap()), vec![0.0; 3]).unwrap();
-        let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed: 1, rounds: 1 };
+        let plan = Plan {
+            task,
+            epochs: 1,
+            batch: 1,
+            optimizer: Optimizer::Sgd,
+            learning_rate: 1.0,
+            proximal: 0.0,
+            stride: 1,
+            seed: 1,
+            rounds: 1,
+        };
         Assignment {
             run: RunId([1; 16]),
             round: RoundId(1),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
+mod kill;
+
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;

@@ -284,7 +284,8 @@ impl World {
             self.stepped[index] = self.now + Millis(1);
             return;
         }
-        let trained = Trained { epoch: assignment.epoch, parameters, samples: index as u64 + 1, loss: 0.5 };
+        let trained =
+            Trained { epoch: assignment.epoch, parameters, samples: index as u64 + 1, steps: 1, loss: 0.5 };
         self.at(self.now + Millis(10), Arrival::Trained(index, trained));
     }
 

@@ -223,10 +223,6 @@ fn two_stars_meet_in_the_domain_of_the_coordinator() {
     for daemon in daemons {
         assert!(daemon.stop(), "SIGTERM ends it cleanly: {}", star.logs());
     }
-    // What the other hub wrote stays in the domain: nothing goes in a circle, and no site hears of the other's nodes.
-    for (hub, other) in [("hub", "spoke-2"), ("hub-2", "spoke-1")] {
-        assert!(!star.log(hub).contains(other), "{}", star.logs());
-    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ const SCENE: Scene = Scene {
     parameters: 20_000,
     rounds: 3,
     minimum: 4,
+    rack: None,
     strategy: Strategy::FEDAVG,
     network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
 };
@@ -145,6 +146,17 @@ fn a_server_remembers_from_round_to_round() {
     world.run(LIMIT);
     // Moved by 0.5, by 0.5 + 0.5 / 2, by 0.5 + 0.75 / 2.
     assert!(world.model().unwrap().iter().all(|value| (value - 2.125).abs() < 1e-6), "{:?}", world.model());
+}
+
+#[test]
+fn a_run_that_selects_by_label_neither_asks_nor_serves_other_nodes() {
+    let mut world = World::new(Scene { nodes: 5, minimum: 3, rack: Some("A"), ..SCENE });
+    world.run(LIMIT);
+    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    for record in &world.committed {
+        assert_eq!((record.members.len(), record.reports().count()), (3, 3));
+    }
+    assert_eq!(world.kept.keys().copied().collect::<Vec<_>>(), [0, 2, 4]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::headed::{headed, take_head};
 use crate::crypto::Plain;
 use crate::limits::CONFIG_BYTES_MAX;
@@ -17,8 +19,13 @@ pub struct Plan {
     pub epochs: u32,
     /// Windows in one optimiser step.
     pub batch: u32,
-    /// Step size of Adam.
+    /// How the parameters step along a gradient.
+    pub optimizer: Optimizer,
+    /// Its step size.
     pub learning_rate: f32,
+    /// `μ` of the proximal term `μ/2 ‖w - w_t‖²` that is added to the loss, which holds a node near the round's model
+    /// `w_t` (FedProx, Li et al. 2020, section 3.2); 0 for none.
+    pub proximal: f32,
     /// Every how many records a training window starts.
     pub stride: u32,
     /// Seeds every random choice of the run, on all nodes.
@@ -27,7 +34,19 @@ pub struct Plan {
     pub rounds: u32,
 }
 
-crate::wire_fields!(Plan { task, epochs, batch, learning_rate, stride, seed, rounds });
+/// How a node's parameters step along a gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam (Kingma and Ba 2015), begun afresh in each round.
+    #[default]
+    Adam,
+    /// Stochastic gradient descent: `w ← w - η g`.
+    Sgd,
+}
+
+crate::wire_fields!(Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds });
+crate::wire_tags!(Optimizer { Adam = 1, Sgd = 2 });
 
 /// Bytes that are not a model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

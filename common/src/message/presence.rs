@@ -40,6 +40,9 @@ pub struct NodePresence {
     pub session: u64,
     /// When it was written, by the node's clock in microseconds: an old presence never replaces a new one.
     pub seq: u64,
+    /// The `seq` of the newest hello that it heard, 0 when none: what was said before the coordinator's process began
+    /// may name keys that were used since.
+    pub answers: u64,
     /// Under which key the next epoch's root can be wrapped for it.
     pub package: KeyPackage,
     /// Where it reads receipts and repairs.
@@ -99,7 +102,17 @@ pub struct Heard {
 /// The protocol version of this code. Others are refused, never guessed at.
 pub const VERSION: u16 = 1;
 
-crate::wire_fields!(NodePresence { session, seq, package, mailbox, activity, epoch, progress, version });
+crate::wire_fields!(NodePresence {
+    session,
+    seq,
+    answers,
+    package,
+    mailbox,
+    activity,
+    epoch,
+    progress,
+    version
+});
 crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, version });
 crate::wire_fields!(Mailbox { chunks, receipts });
 crate::wire_fields!(Heard { node, session });

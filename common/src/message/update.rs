@@ -10,11 +10,13 @@ use crate::wire::{Input, WireError};
 pub struct UpdateHead {
     /// Samples trained on: the weight of the update in the average.
     pub weight: u64,
+    /// Steps that the optimiser took.
+    pub steps: u32,
     /// Mean training loss of the last epoch (squared error of scaled metrics).
     pub loss: f32,
 }
 
-crate::wire_fields!(UpdateHead { weight, loss });
+crate::wire_fields!(UpdateHead { weight, steps, loss });
 
 /// A head and the delta `trained - base`, value by value.
 ///
@@ -31,7 +33,7 @@ pub fn plaintext<'v>(head: &UpdateHead, trained: &'v [f32], base: &'v [f32]) -> 
 
 /// Bytes of an update of so many parameters.
 pub fn plain_bytes(parameters: usize) -> u64 {
-    headed(&UpdateHead { weight: 0, loss: 0.0 }, parameters, |_, _| ()).bytes() as u64
+    headed(&UpdateHead { weight: 0, steps: 0, loss: 0.0 }, parameters, |_, _| ()).bytes() as u64
 }
 
 /// The head, and the delta as little-endian `f32` bytes that are folded where they lie.

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use common::known;
 use edge::{Format, json_line, print_lines};
 
+use crate::config;
 use crate::control::{Client, Reply, Request, socket_path};
 use crate::view::{RunStatus, RunView};
 
@@ -22,6 +24,9 @@ pub(super) enum RunCommand {
         /// The run's configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Only nodes with this label, as `allowed-nodes` gives it; may be repeated.
+        #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
+        select: Vec<(String, String)>,
         /// How to print the result.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -44,7 +49,7 @@ pub(super) enum RunCommand {
 
 pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode> {
     match command {
-        RunCommand::Start { config, format } => start(dir, config, *format).await,
+        RunCommand::Start { config, select, format } => start(dir, config, select, *format).await,
         RunCommand::Watch { run, format } => watch(dir, run.as_deref(), *format).await,
         RunCommand::List { format } => list(dir, *format).await,
     }
@@ -56,10 +61,15 @@ async fn ask(dir: &Path, request: &Request) -> Result<Client> {
     Client::ask(dir, request).await?.with_context(not_serving)
 }
 
-async fn start(dir: &Path, config: &Path, format: Format) -> Result<ExitCode> {
-    let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
+fn label(word: &str) -> Result<(String, String), String> {
+    known::label(word).ok_or_else(|| "a label is written name=value".to_owned())
+}
+
+async fn start(dir: &Path, file: &Path, select: &[(String, String)], format: Format) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let text = config::selecting(text, select).with_context(|| file.display().to_string())?;
     let mut client = ask(dir, &Request::RunStart { config: text }).await?;
-    let answer = client.next().await.with_context(|| config.display().to_string())?;
+    let answer = client.next().await.with_context(|| file.display().to_string())?;
     let Some(Reply::Started { run }) = answer else { bail!("the coordinator ended before it answered") };
     let line = match format {
         Format::Text => run,

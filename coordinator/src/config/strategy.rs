@@ -27,6 +27,7 @@ pub struct StrategyConfig {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum CombineConfig {
     Mean {},
+    NormalizedMean {},
     Median {},
     TrimmedMean { share: f64 },
     Krum { byzantine: u32 },
@@ -138,6 +139,7 @@ impl CombineConfig {
     fn parse(self) -> Combine {
         Combine::Robust(match self {
             Self::Mean {} => return Combine::Mean,
+            Self::NormalizedMean {} => return Combine::NormalizedMean,
             Self::Median {} => Robust::Median,
             Self::TrimmedMean { share } => Robust::TrimmedMean { share },
             Self::Krum { byzantine } => Robust::MultiKrum { byzantine, keep: 1 },
@@ -161,6 +163,12 @@ mod tests {
     fn without_a_word_it_is_federated_averaging() {
         assert_eq!(parse("", 1), Ok(Strategy::FEDAVG));
         assert_eq!(parse("combine = { kind = \"mean\" }", 1), Ok(Strategy::FEDAVG));
+    }
+
+    #[test]
+    fn federated_nova_is_a_mean_of_another_kind() {
+        let nova = Strategy { combine: Combine::NormalizedMean, ..Strategy::FEDAVG };
+        assert_eq!(parse("combine = { kind = \"normalized_mean\" }", 1), Ok(nova));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The run going on: its rounds, and the exchange of the epoch they are in.
 
+mod files;
 mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::known::Labels;
 use common::message::announce::Request;
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
@@ -12,17 +14,15 @@ use common::message::presence::HANG;
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
-use super::{Context, Output, Values};
+use super::{Context, Output};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
-use crate::round::{self, Announce, Arrival, Checkpoint, Input, RoundPlan, Run, RunPosition};
-use crate::strategy::{Aggregator, Strategy, UpdateFault};
+use crate::round::{self, Arrival, Input, RoundPlan, Run, RunPosition};
+use crate::strategy::{Aggregator, Effort, Strategy, UpdateFault};
+use files::Awaiting;
 
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
 const LARGE: usize = 2_000_000;
-
-/// How long nodes are offered a model to keep.
-const KEEP: Millis = Millis(3_600_000);
 
 /// A run to be started, or gone on with.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Start {
     pub plan: Plan,
     /// How its rounds are bounded.
     pub rounds: RoundPlan,
+    /// Only nodes with these labels take part.
+    pub select: Labels,
     /// How updates become a model.
     pub strategy: Strategy,
     /// Where it stands.
@@ -56,6 +58,7 @@ pub(super) struct Active {
     pub(super) run: Run,
     id: RunId,
     plan: Plan,
+    select: Labels,
     parameters: usize,
     updates: Aggregator,
     /// The newest model, while it need not be read from the disk.
@@ -74,14 +77,6 @@ pub(super) struct Active {
     pub(super) bytes: u64,
 }
 
-/// What files are read for.
-#[derive(Debug)]
-enum Awaiting {
-    Announce(Announce),
-    Aggregate,
-    Keep(BTreeSet<NodeId>),
-}
-
 /// Keys and transfers of one epoch.
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -93,7 +88,7 @@ pub(super) struct Exchange {
 
 impl Active {
     pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
-        let Start { plan, rounds, strategy, position, model } = start;
+        let Start { plan, rounds, select, strategy, position, model } = start;
         let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
         let (id, first) = (position.run, position.checkpoint.model);
         let (run, outputs) = Run::begin(rounds, position, present, context.now);
@@ -101,6 +96,7 @@ impl Active {
             run,
             id,
             plan,
+            select,
             parameters,
             updates: Aggregator::new(strategy, parameters),
             fresh: model.map(|model| (first, model)),
@@ -135,6 +131,9 @@ impl Active {
         declined: Option<EpochId>,
         context: &mut Context<'_>,
     ) {
+        if !self.wants(node, context) {
+            return;
+        }
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
             self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
@@ -150,6 +149,11 @@ impl Active {
             let lacking = lacking.clone();
             self.want(Awaiting::Keep(lacking), context);
         }
+    }
+
+    /// Whether a node is one of those that the run selects from.
+    fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
+        context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
     }
 
     pub(super) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {
@@ -250,11 +254,14 @@ impl Active {
         let node = *node;
         let decoded = update::decode(plain);
         let head = decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error);
-        let (values, weight) = decoded.as_ref().map_or((&[][..], 0), |(head, values)| (*values, head.weight));
+        let nothing = (&[][..], Effort { weight: 0, steps: 0 });
+        let (values, effort) = decoded
+            .as_ref()
+            .map_or(nothing, |(head, values)| (*values, Effort { weight: head.weight, steps: head.steps }));
         let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
         let arrival = Arrival { node, epoch: exchange.epoch.id, head };
         let updates = &mut self.updates;
-        let outputs = self.run.on_update(arrival, context.now, || updates.fold(node, values, weight));
+        let outputs = self.run.on_update(arrival, context.now, || updates.fold(node, values, effort));
         let taken =
             outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
         if taken {
@@ -283,7 +290,7 @@ impl Active {
         context.out.push(Output::Note(format!("update of {} refused: {fault}", context.members.name(node))));
         let outputs = match refusal {
             Some(refusal) => {
-                let head = Ok(UpdateHead { weight: 1, loss: 0.0 });
+                let head = Ok(UpdateHead { weight: 1, steps: 1, loss: 0.0 });
                 self.run.on_update(Arrival { node, epoch, head }, context.now, || Err(refusal))
             }
             // A second offer takes nothing from the first.
@@ -292,31 +299,6 @@ impl Active {
         };
         self.rejected.insert(node, fault.to_string());
         self.obey(outputs, context);
-    }
-
-    pub(super) fn on_loaded(&mut self, values: Result<Values, String>, context: &mut Context<'_>) {
-        match (self.awaiting.take(), values) {
-            (Some(awaiting), Ok(values)) => self.go_on(awaiting, values, context),
-            (Some(_), Err(error)) => {
-                self.end(End::Halted(error), context);
-            }
-            (None, _) => (),
-        }
-    }
-
-    pub(super) fn on_stored(
-        &mut self,
-        stored: Result<(Checkpoint, Vec<f32>), String>,
-        context: &mut Context<'_>,
-    ) {
-        let input = match stored {
-            Ok((made, model)) => {
-                self.fresh = Some((made.model, model));
-                Input::Aggregated(made)
-            }
-            Err(error) => Input::StoreFailed(error),
-        };
-        self.on_input(input, context);
     }
 
     pub(super) fn on_tick(&mut self, context: &mut Context<'_>) {
@@ -402,7 +384,8 @@ impl Active {
             }
             round::Output::RunFinished { model } => {
                 self.end(End::Finished(model), context);
-                let all: BTreeSet<NodeId> = context.members.allowed().map(|(node, _)| node).collect();
+                let allowed = context.members.allowed().filter(|(_, peer)| peer.has(&self.select));
+                let all: BTreeSet<NodeId> = allowed.map(|(node, _)| node).collect();
                 self.lacking = Some(all.clone());
                 self.want(Awaiting::Keep(all), context);
             }
@@ -433,55 +416,6 @@ impl Active {
                 uplink.into_buffers().into_iter().map(small).filter(|buffer| buffer.capacity() > 0).collect();
             if let Some(downlink) = downlink {
                 self.sealed_buffer = small(downlink.into_buffer());
-            }
-        }
-    }
-
-    /// Goes on as soon as the newest model is here, and for a new one what the server remembers.
-    fn want(&mut self, awaiting: Awaiting, context: &mut Context<'_>) {
-        let wanted = match awaiting {
-            Awaiting::Aggregate => self.run.checkpoint().clone(),
-            Awaiting::Announce(_) | Awaiting::Keep(_) => self.run.model().into(),
-        };
-        match self.fresh.take() {
-            Some((hash, model)) if wanted == hash.into() => {
-                self.go_on(awaiting, Values { model, moments: Vec::new() }, context);
-            }
-            _ => {
-                self.awaiting = Some(awaiting);
-                context.out.push(Output::Load(wanted));
-            }
-        }
-    }
-
-    fn go_on(&mut self, awaiting: Awaiting, values: Values, context: &mut Context<'_>) {
-        let Values { mut model, mut moments } = values;
-        match awaiting {
-            Awaiting::Aggregate => {
-                self.updates.finish(&mut model, &mut moments);
-                if self.parameters > LARGE {
-                    // Its pages are wanted for sealing the new model; the next round touches fresh ones.
-                    self.updates.release();
-                }
-                let round = RoundId(self.run.rounds_done().0 + 1);
-                context.out.push(Output::Store { round, values: Values { model, moments } });
-            }
-            Awaiting::Announce(announce) => {
-                let wait = Millis(announce.deadline.since(context.now).0);
-                let cohort = announce.cohort.iter().copied().collect();
-                let position = (announce.round, announce.epoch, wait);
-                self.open_exchange(model, &cohort, position, true, context);
-                let cohort = announce.cohort.try_into().expect("the plan bounds the cohort");
-                context.event(self.id, announce.round, Fact::RoundOpened { cohort });
-            }
-            Awaiting::Keep(nodes) => {
-                let Some(epoch) = self.run.take_epoch() else {
-                    return context
-                        .out
-                        .push(Output::Note("no epoch is left to offer the result again".into()));
-                };
-                let position = (self.run.rounds_done(), epoch, KEEP);
-                self.open_exchange(model, &nodes, position, false, context);
             }
         }
     }

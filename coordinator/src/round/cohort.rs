@@ -8,7 +8,7 @@ use common::units::{Millis, Timestamp};
 use common::wire::WireError;
 
 use super::record::{MemberOutcome, MemberRecord, Report};
-use super::{Abort, Arrival, CohortSize, Fault, PhaseName};
+use super::{Abort, Arrival, Close, CohortSize, Fault, PhaseName};
 use crate::strategy::{Folded, UpdateFault};
 
 /// One slot per selected node, in the order of their ids: iteration is the same on replay.
@@ -18,6 +18,7 @@ pub struct Cohort {
     pub(super) minimum: u32,
     /// Updates wanted: the plan's goal, or all when fewer nodes were selected.
     pub(super) goal: u32,
+    close: Close,
     rejoin: Millis,
 }
 
@@ -55,7 +56,7 @@ impl Cohort {
     pub fn new(nodes: impl IntoIterator<Item = NodeId>, size: &CohortSize, rejoin: Millis) -> Self {
         let slots: BTreeMap<_, _> = nodes.into_iter().map(|node| (node, Slot::Announced)).collect();
         let goal = size.goal.min(slots.len() as u32);
-        Self { slots, minimum: size.minimum, goal, rejoin }
+        Self { slots, minimum: size.minimum, goal, close: size.close, rejoin }
     }
 
     /// Each selected node and its slot.
@@ -88,6 +89,11 @@ impl Cohort {
     /// Nodes whose update is in the sum.
     pub(super) fn reported(&self) -> u32 {
         self.count(|slot| matches!(slot, Slot::Reported(_)))
+    }
+
+    /// Whether no further update is waited for.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open() == 0 || (self.close == Close::AtGoal && self.reported() >= self.goal)
     }
 
     /// Samples behind the updates in the sum.
@@ -199,5 +205,6 @@ fn report(
         return Err(Fault::NonFiniteLoss(head.loss));
     }
     let folded = fold().map_err(Fault::Values)?;
-    Ok(Report { weight: head.weight, loss: head.loss, delta_norm: folded.delta_norm, at: now })
+    let UpdateHead { weight, steps, loss } = head;
+    Ok(Report { weight, steps, loss, delta_norm: folded.delta_norm, at: now })
 }

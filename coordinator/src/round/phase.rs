@@ -66,11 +66,12 @@ impl Phase {
 
     /// When the phase has something to do without an input.
     pub(super) fn next_deadline(&self) -> Timestamp {
-        let away = match self {
+        let earlier = match self {
+            Self::Selection(phase) => phase.pause_end,
             Self::Configuration(phase) => phase.cohort.next_deadline(),
             Self::Reporting(phase) => phase.cohort.next_deadline(),
-            Self::Selection(_) | Self::Aggregation(_) | Self::Committing(_) => None,
+            Self::Aggregation(_) | Self::Committing(_) => None,
         };
-        away.map_or(self.deadline(), |away| away.min(self.deadline()))
+        earlier.map_or(self.deadline(), |earlier| earlier.min(self.deadline()))
     }
 }

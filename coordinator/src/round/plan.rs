@@ -30,6 +30,19 @@ pub struct CohortSize {
     pub goal: u32,
     /// Nodes selected for each update wanted, at least 1: a few may fail without holding up the round.
     pub over_selection: f64,
+    /// Whether stragglers are waited for.
+    pub close: Close,
+}
+
+/// When a round that has its goal closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Close {
+    /// At once: who comes later is too late.
+    #[default]
+    AtGoal,
+    /// When every selected node has reported or is lost, or at the deadline.
+    AtDeadline,
 }
 
 /// How long each phase may take.
@@ -97,7 +110,7 @@ impl RoundPlan {
         attempts: u32,
         seed: u64,
     ) -> Result<Self, PlanError> {
-        let CohortSize { minimum, goal, over_selection } = cohort;
+        let CohortSize { minimum, goal, over_selection, .. } = cohort;
         if minimum == 0 || minimum > goal {
             return Err(PlanError::Cohort { minimum, goal });
         }
@@ -155,7 +168,8 @@ mod tests {
     };
 
     fn plan(minimum: u32, goal: u32, over_selection: f64, attempts: u32) -> Result<RoundPlan, PlanError> {
-        RoundPlan::new(CohortSize { minimum, goal, over_selection }, DEADLINES, 1, attempts, 0)
+        let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
+        RoundPlan::new(size, DEADLINES, 1, attempts, 0)
     }
 
     #[test]

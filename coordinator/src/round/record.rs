@@ -99,6 +99,8 @@ pub enum MemberOutcome {
 pub struct Report {
     /// Samples it stands for.
     pub weight: u64,
+    /// Steps that the node's optimiser took.
+    pub steps: u32,
     /// Its mean training loss.
     pub loss: f32,
     /// Euclidean norm of its delta.
@@ -174,7 +176,7 @@ impl fmt::Display for PhaseName {
 common::wire_fields!(RoundRecord { run, round, epoch, attempt, model, phases, closed, members, outcome });
 common::wire_fields!(PhaseBegan { phase, at });
 common::wire_fields!(MemberRecord { node, outcome });
-common::wire_fields!(Report { weight, loss, delta_norm, at });
+common::wire_fields!(Report { weight, steps, loss, delta_norm, at });
 common::wire_tags!(PhaseName {
     Selection = 1,
     Configuration = 2,

@@ -1,5 +1,6 @@
 //! The table of transitions, each way a round can end, and rounds under random inputs.
 
+mod patience;
 mod random;
 
 use std::fmt::Write;
@@ -33,7 +34,8 @@ fn plan(minimum: u32, goal: u32, over_selection: f64, rounds: u32) -> RoundPlan 
         committing: Millis(COMMITTING),
         rejoin: Millis(REJOIN),
     };
-    RoundPlan::new(CohortSize { minimum, goal, over_selection }, deadlines, rounds, 3, 9).unwrap()
+    let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
+    RoundPlan::new(size, deadlines, rounds, 3, 9).unwrap()
 }
 
 /// A run, a clock that the test moves, and everything the run said.
@@ -162,7 +164,7 @@ impl World {
 
 #[expect(clippy::unnecessary_wraps, reason = "as an arrival has it")]
 fn head(weight: u64, loss: f32) -> Result<UpdateHead, WireError> {
-    Ok(UpdateHead { weight, loss })
+    Ok(UpdateHead { weight, steps: 1, loss })
 }
 
 type Event = (&'static str, fn(&mut World));
@@ -209,16 +211,16 @@ selection
 configuration
     two nodes leave for good   > abort > selection of attempt 2
     all have the model         > reporting
-    two decline                > abort > configuration of attempt 2
+    two decline                > abort > selection of attempt 2
     all report                 > aggregation
-    two report wrongly         > abort > configuration of attempt 2
-    the phase's deadline       > abort > configuration of attempt 2
+    two report wrongly         > abort > selection of attempt 2
+    the phase's deadline       > abort > selection of attempt 2
 reporting
     two nodes leave for good   > abort > selection of attempt 2
-    two decline                > abort > configuration of attempt 2
+    two decline                > abort > selection of attempt 2
     all report                 > aggregation
-    two report wrongly         > abort > configuration of attempt 2
-    the phase's deadline       > abort > configuration of attempt 2
+    two report wrongly         > abort > selection of attempt 2
+    the phase's deadline       > abort > selection of attempt 2
 aggregation
     the phase's deadline       > halt
     aggregated                 > committing

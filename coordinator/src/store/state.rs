@@ -87,8 +87,8 @@ impl State {
     /// [`StoreError::RunExists`], or the file cannot be written.
     pub fn create_run(&self, new: NewRun) -> Result<RunPosition, StoreError> {
         let NewRun { run, name, config, rounds, model, created } = new;
-        // Epoch 0 is no epoch.
-        let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
+        let next = self.epochs_end()?;
+        let epochs = ReservedEpochs { next, end: EpochId(next.0.saturating_add(EPOCHS_AHEAD)) };
         let (rounds_done, epochs_end) = (RoundId(0), epochs.end);
         let status = if rounds == 0 { RunStatus::Finished } else { RunStatus::Running };
         let checkpoint = Checkpoint::from(model);
@@ -113,8 +113,8 @@ impl State {
     ///
     /// [`StoreError::UnknownRun`], or the file cannot be written.
     pub fn resume_run(&self, run: RunId) -> Result<RunPosition, StoreError> {
+        let next = self.epochs_end()?;
         self.change_run(run, |entry| {
-            let next = entry.epochs_end;
             entry.epochs_end = EpochId(next.0.saturating_add(EPOCHS_AHEAD));
             let epochs = ReservedEpochs { next, end: entry.epochs_end };
             Ok(RunPosition {
@@ -230,6 +230,13 @@ impl State {
                 self.decode(&bytes, || format!("run {run}, round {round}, epoch {epoch}"))
             })
             .collect()
+    }
+
+    /// The first epoch that no run has reserved: an epoch of one run is never one of another, so that what a node says
+    /// of it is of that run. Epoch 0 is no epoch.
+    fn epochs_end(&self) -> Result<EpochId, StoreError> {
+        let ends = self.runs()?.into_iter().map(|entry| entry.epochs_end);
+        Ok(ends.fold(EpochId(1), EpochId::max))
     }
 
     fn change_run<T>(

@@ -30,7 +30,7 @@ fn new_run() -> NewRun {
 }
 
 fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
-    let report = Report { weight: 100, loss: 0.5, delta_norm: 1.5, at: Timestamp(8) };
+    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, at: Timestamp(8) };
     let members = vec![
         MemberRecord { node: NodeId([1; 32]), outcome: MemberOutcome::Reported(report) },
         MemberRecord { node: NodeId([2; 32]), outcome: MemberOutcome::Rejected(reason("value 3 is NaN")) },
@@ -91,6 +91,20 @@ fn a_run_is_read_back_after_a_restart_with_epochs_that_were_never_announced() {
     assert_eq!(resumed.epochs.end.0, resumed.epochs.next.0 + EPOCHS_AHEAD);
     assert_eq!(store.state().rounds(RUN).unwrap(), [aborted, committed(1, 2)]);
     assert_eq!(store.state().config(RUN).unwrap(), "seed = 1\n");
+}
+
+#[test]
+fn no_two_runs_share_an_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let other = RunId([2; 16]);
+    let first = store.state().create_run(new_run()).unwrap().epochs;
+    let second = store.state().create_run(NewRun { run: other, ..new_run() }).unwrap().epochs;
+    let again = store.state().resume_run(RUN).unwrap().epochs;
+    let once_more = store.state().resume_run(other).unwrap().epochs;
+    for (earlier, later) in [(first, second), (second, again), (again, once_more)] {
+        assert!(earlier.end <= later.next && later.next < later.end);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::id::NodeId;
 
 use super::mean::Mean;
 use super::server::Moments;
-use super::update::{self, UpdateFault};
+use super::update::{self, Effort, UpdateFault};
 use super::{Combine, Robust, Strategy};
 
 /// Gathers updates as they come, and makes the next model of them.
@@ -38,6 +38,7 @@ impl Aggregator {
     pub fn new(strategy: Strategy, parameters: usize) -> Self {
         let gathered = match strategy.combine {
             Combine::Mean => Gathered::Sum(Mean::default()),
+            Combine::NormalizedMean => Gathered::Sum(Mean::normalized()),
             Combine::Robust(rule) => Gathered::Each(rule, BTreeMap::new()),
         };
         Self { strategy, parameters, gathered }
@@ -56,8 +57,7 @@ impl Aggregator {
         *self = Self::new(self.strategy, self.parameters);
     }
 
-    /// Takes one node's delta: its parameters minus the round's model, as little-endian binary32, trained on `weight`
-    /// samples.
+    /// Takes one node's delta: its parameters minus the round's model, as little-endian binary32, and what it took.
     ///
     /// # Errors
     ///
@@ -66,16 +66,16 @@ impl Aggregator {
     /// # Panics
     ///
     /// When more updates are folded than a cohort may have: the round counts them.
-    pub fn fold(&mut self, node: NodeId, delta: &[u8], weight: u64) -> Result<Folded, UpdateFault> {
-        let values = update::check(delta, weight, self.parameters)?;
+    pub fn fold(&mut self, node: NodeId, delta: &[u8], effort: Effort) -> Result<Folded, UpdateFault> {
+        let values = update::check(delta, effort, self.parameters)?;
         let norm = update::norm(values);
         let scale = self.strategy.clip_norm.map_or(1.0, |most| if norm > most { most / norm } else { 1.0 });
-        let weight = weight.min(self.strategy.weight_cap);
+        let effort = Effort { weight: effort.weight.min(self.strategy.weight_cap), ..effort };
         match &mut self.gathered {
-            Gathered::Sum(mean) => mean.fold(values, scale, weight),
+            Gathered::Sum(mean) => mean.fold(values, scale, effort),
             Gathered::Each(_, kept) => {
                 let clipped = |value: &[u8; 4]| (f64::from(f32::from_le_bytes(*value)) * scale) as f32;
-                kept.insert(node, (values.iter().map(clipped).collect(), weight));
+                kept.insert(node, (values.iter().map(clipped).collect(), effort.weight));
             }
         }
         Ok(Folded { delta_norm: norm as f32 })

@@ -5,6 +5,18 @@ use common::limits::WEIGHT_MAX;
 /// The largest value of a delta, either side of zero.
 pub const DELTA_MAX: f32 = 64.0;
 
+/// The most steps that an update may claim.
+pub const STEPS_MAX: u32 = 1 << 20;
+
+/// What an update claims to stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Samples trained on.
+    pub weight: u64,
+    /// Steps that the optimiser took.
+    pub steps: u32,
+}
+
 /// Partial sums of the norm.
 const LANES: usize = 64;
 
@@ -22,6 +34,9 @@ pub enum UpdateFault {
     /// No samples, or more than an update may claim.
     #[error("a weight of {0} samples; it must be from 1 to {max}", max = WEIGHT_MAX)]
     WrongWeight(u64),
+    /// No steps, or more than an update may claim.
+    #[error("{0} steps; it must be from 1 to {max}", max = STEPS_MAX)]
+    WrongSteps(u32),
     /// A value is infinite or not a number.
     #[error("value {index} is {value}")]
     NonFinite {
@@ -46,13 +61,16 @@ pub enum UpdateFault {
 /// # Errors
 ///
 /// [`UpdateFault`] tells what was wrong with it.
-pub(super) fn check(delta: &[u8], weight: u64, parameters: usize) -> Result<&[[u8; 4]], UpdateFault> {
+pub(super) fn check(delta: &[u8], effort: Effort, parameters: usize) -> Result<&[[u8; 4]], UpdateFault> {
     let (expected_bytes, found_bytes) = (parameters * 4, delta.len());
     if expected_bytes != found_bytes {
         return Err(UpdateFault::WrongShape { expected_bytes, found_bytes });
     }
-    if weight == 0 || weight > WEIGHT_MAX {
-        return Err(UpdateFault::WrongWeight(weight));
+    if !(1..=WEIGHT_MAX).contains(&effort.weight) {
+        return Err(UpdateFault::WrongWeight(effort.weight));
+    }
+    if !(1..=STEPS_MAX).contains(&effort.steps) {
+        return Err(UpdateFault::WrongSteps(effort.steps));
     }
     let values = delta.as_chunks::<4>().0;
     // The bits of a magnitude are ordered as the magnitudes are, infinity and NaN above all.

@@ -144,7 +144,7 @@ mod tests {
         let identity = |seed| Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed));
         let peer = |seed| {
             let key = *identity(seed).public();
-            (key.node_id(), Peer { name: format!("node-{seed}"), key })
+            (key.node_id(), Peer { name: format!("node-{seed}"), key, labels: BTreeMap::new() })
         };
         (0..count).map(peer).collect()
     }

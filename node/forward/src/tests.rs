@@ -37,7 +37,7 @@ fn identity(seed: u64) -> Identity {
 fn known(seeds: &[u64]) -> Known {
     let peer = |seed: &u64| {
         let key = *identity(*seed).public();
-        (key.node_id(), Peer { name: format!("peer-{seed}"), key })
+        (key.node_id(), Peer { name: format!("peer-{seed}"), key, labels: BTreeMap::new() })
     };
     seeds.iter().map(peer).collect()
 }

@@ -72,7 +72,9 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
         training: Training {
             epochs: note.epochs,
             batch: note.batch as usize,
+            optimizer: note.optimizer,
             learning_rate: f64::from(note.learning_rate),
+            proximal: f64::from(note.proximal),
             seed: node_seed(note.seed, &config.name),
             round: 0,
         },

@@ -1,12 +1,13 @@
-//! Training on one node: some epochs of Adam over its windows.
+//! Training on one node: some epochs of an optimiser over its windows.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::loss::{MseLoss, Reduction};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use common::message::model::Optimizer;
 use common::model::{Forecaster, ParameterVector};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -24,8 +25,12 @@ pub struct Training {
     pub epochs: u32,
     /// Windows in one step.
     pub batch: usize,
-    /// Adam's step size (Kingma and Ba 2015; its other settings are the paper's).
+    /// How the parameters step along a gradient; the other settings of Adam are its paper's.
+    pub optimizer: Optimizer,
+    /// Its step size.
     pub learning_rate: f64,
+    /// `μ` of the proximal term `μ/2 ‖w - w_t‖²`, whose gradient `μ (w - w_t)` is added to that of the loss.
+    pub proximal: f64,
     /// With `round`, decides the order of the windows.
     pub seed: u64,
     /// The round: each has its own order.
@@ -34,7 +39,8 @@ pub struct Training {
 
 impl Default for Training {
     fn default() -> Self {
-        Self { epochs: 1, batch: 64, learning_rate: 1e-3, seed: 0, round: 0 }
+        let (optimizer, learning_rate, proximal) = (Optimizer::Adam, 1e-3, 0.0);
+        Self { epochs: 1, batch: 64, optimizer, learning_rate, proximal, seed: 0, round: 0 }
     }
 }
 
@@ -60,12 +66,14 @@ pub struct Trained {
     pub parameters: ParameterVector,
     /// How many windows it learned from: its weight in the average (`McMahan` et al. 2017, `n_k`).
     pub samples: u64,
+    /// Steps that the optimiser took.
+    pub steps: u32,
     /// Mean loss over the last epoch.
     pub loss: f32,
 }
 
 /// Trains from `start` and tells `progress` after every step, which may break it off.
-/// Adam starts afresh in each call, as nothing but parameters is shared between rounds.
+/// The optimiser starts afresh in each call, as nothing but parameters is shared between rounds.
 ///
 /// # Errors
 ///
@@ -82,7 +90,7 @@ pub fn train(
     if windows.count() == 0 {
         return Err(LearnError::NoWindows);
     }
-    let mut learner = Learner::new(to_module(task, start, &device().autodiff()), settings.learning_rate);
+    let mut learner = Learner::new(to_module(task, start, &device().autodiff()), settings);
     let mut random = ChaCha20Rng::seed_from_u64(settings.seed);
     random.set_stream(u64::from(settings.round));
     let mut order: Vec<usize> = (0..windows.count()).collect();
@@ -105,30 +113,61 @@ pub fn train(
         loss = (sum / order.len() as f64) as f32;
     }
     let parameters = from_module(&learner.module.valid(), &Arc::clone(start.schema()))?;
-    Ok(Trained { parameters, samples: windows.count() as u64, loss })
+    let all_steps = settings.epochs.saturating_mul(steps);
+    Ok(Trained { parameters, samples: windows.count() as u64, steps: all_steps, loss })
 }
 
 struct Learner {
     module: Mlp,
-    adam: ModuleOptimizer,
+    optimizer: ModuleOptimizer,
     learning_rate: f64,
+    /// The factor of the proximal term and the model that it holds to, when there is one.
+    anchor: Option<(f64, Mlp)>,
     device: Device,
 }
 
 impl Learner {
-    fn new(module: Mlp, learning_rate: f64) -> Self {
-        let adam = AdamConfig::new().with_epsilon(1e-8).init();
-        Self { module, adam, learning_rate, device: device().autodiff() }
+    fn new(module: Mlp, settings: &Training) -> Self {
+        let optimizer = match settings.optimizer {
+            Optimizer::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+            Optimizer::Sgd => SgdConfig::new().init(),
+        };
+        let anchor = (settings.proximal > 0.0).then(|| (settings.proximal, module.valid()));
+        let learning_rate = settings.learning_rate;
+        Self { module, optimizer, learning_rate, anchor, device: device().autodiff() }
     }
 
     /// One step on the windows chosen; the loss before it.
     fn step(&mut self, windows: &Windows, chosen: &[usize]) -> Result<f32, LearnError> {
         let (input, target) = batch(windows, chosen.iter().copied(), &self.device);
         let loss = MseLoss::new().forward(self.module.forward(input), target, Reduction::Mean);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.module);
-        self.module = self.adam.step(self.learning_rate, self.module.clone(), gradients);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.module);
+        if let Some((proximal, anchor)) = &self.anchor {
+            for (layer, held) in self.module.layers.iter().zip(&anchor.layers) {
+                pull(&mut gradients, &layer.weight, &held.weight, *proximal);
+                if let (Some(bias), Some(held)) = (&layer.bias, &held.bias) {
+                    pull(&mut gradients, bias, held, *proximal);
+                }
+            }
+        }
+        self.module = self.optimizer.step(self.learning_rate, self.module.clone(), gradients);
         loss.try_into_scalar().map_err(|error| LearnError::Backend(error.to_string()))
     }
+}
+
+/// Adds the gradient of the proximal term to that of a parameter.
+fn pull<const D: usize>(
+    gradients: &mut GradientsParams,
+    parameter: &Param<Tensor<D>>,
+    held: &Param<Tensor<D>>,
+    proximal: f64,
+) {
+    let term = (parameter.val().inner() - held.val()) * proximal;
+    let gradient = match gradients.remove::<D>(parameter.id) {
+        Some(gradient) => gradient + term,
+        None => term,
+    };
+    gradients.register(parameter.id, gradient);
 }
 
 /// Windows as tensors: [windows, past steps x metrics] and [windows, metrics].

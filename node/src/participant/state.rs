@@ -170,7 +170,8 @@ impl Participant {
             return None;
         }
         self.link.seq = signed.seq;
-        self.link.mailbox = signed.mailbox;
+        // A process that was not heard before believes what answers it.
+        let is_new = std::mem::replace(&mut self.link.mailbox, signed.mailbox) != signed.mailbox;
         self.link.heard = now;
         let me = self.node();
         let heard = signed.heard.iter().any(|heard| heard.node == me && heard.session == self.session);
@@ -179,7 +180,7 @@ impl Participant {
         }
         if !heard {
             self.link.hello_after = HELLO;
-            self.link.hello_at = self.link.hello_at.min(self.told.at + HELLO);
+            self.link.hello_at = if is_new { now } else { self.link.hello_at.min(self.told.at + HELLO) };
         }
         self.link.answered = heard;
         self.on_tick(now, out);
@@ -335,7 +336,8 @@ impl Participant {
         let round = work.round;
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
-        let head = UpdateHead { weight: trained.samples.clamp(1, WEIGHT_MAX), loss: trained.loss };
+        let Trained { samples, steps, loss, .. } = *trained;
+        let head = UpdateHead { weight: samples.clamp(1, WEIGHT_MAX), steps: steps.max(1), loss };
         let buffer = std::mem::take(&mut self.buffer);
         let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
         let (to, random) = (&work.coordinator, &mut self.setup.random);
@@ -442,6 +444,7 @@ impl Participant {
         let presence = NodePresence {
             session: self.session,
             seq: now.0,
+            answers: self.link.seq,
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
             activity: self.told.activity,

@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, chunk_hash};
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
-use common::known::Peer;
+use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
-use common::message::model::Plan;
+use common::message::model::{Optimizer, Plan};
 use common::message::presence::{Activity, Mailbox, NodePresence, VERSION};
 use common::model::Task;
 use common::units::{Millis, Timestamp};
@@ -19,7 +19,7 @@ use common::wire::encode;
 use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Output as Said, Setup, Start, Values};
 use coordinator::members::Members;
-use coordinator::round::{CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::round::{Close, CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
 use coordinator::strategy::Strategy;
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Output as Done, Participant, Setup as NodeSetup, Trained};
@@ -89,7 +89,10 @@ impl World {
     fn new() -> Self {
         let now = Timestamp(1_700_000_000_000_000);
         let allowed = NODES.iter().map(|node| {
-            (node.node_id(), Peer { name: format!("{:?}", node.node_id()), key: *node.public() })
+            (
+                node.node_id(),
+                Peer { name: format!("{:?}", node.node_id()), key: *node.public(), labels: Labels::new() },
+            )
         });
         let members = Members::new(allowed.collect(), now);
         let transfer = Transfer { window_chunks: 4, uploads_bytes: 100_000 };
@@ -119,18 +122,20 @@ impl World {
             task: Task::Flat { parameters: PARAMETERS as u32 },
             epochs: 1,
             batch: 1,
+            optimizer: Optimizer::Sgd,
             learning_rate: 1.0,
+            proximal: 0.0,
             stride: 1,
             seed: 1,
             rounds: ROUNDS,
         };
-        let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0 };
+        let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal };
         let rounds = RoundPlan::new(size, deadlines, ROUNDS, 2, 1).expect("a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), checkpoint: model.into(), epochs };
         let mut out = Vec::new();
         world.engine.start(
-            Start { plan, rounds, strategy: Strategy::FEDAVG, position, model: None },
+            Start { plan, rounds, select: Labels::new(), strategy: Strategy::FEDAVG, position, model: None },
             now,
             &mut out,
         );
@@ -209,7 +214,8 @@ impl World {
                     Done::Train(assignment) => {
                         let mut parameters = Arc::unwrap_or_clone(assignment.model);
                         parameters.values_mut().iter_mut().for_each(|value| *value += 1.0);
-                        let trained = Trained { epoch: assignment.epoch, parameters, samples: 1, loss: 0.5 };
+                        let trained =
+                            Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
                     Done::Mark { .. } | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
@@ -258,6 +264,7 @@ impl World {
                 let presence = NodePresence {
                     session: u64::from(ops.short()),
                     seq: self.now.0 + u64::from(ops.short()),
+                    answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     package,
                     mailbox: Mailbox::default(),
                     activity: if what < 128 { Activity::Declining } else { Activity::Idle },

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use common::crypto::{Identity, Label};
 use common::id::{BlobId, NodeId, TenantId};
-use common::known::{Known, Peer};
+use common::known::{Known, Labels, Peer};
 use common::limits::OFFER_INDEX;
 use common::units::{Millis, Timestamp};
 use forward::batch;
@@ -44,7 +44,8 @@ static BRIDGE: LazyLock<Identity> = LazyLock::new(|| identity(1));
 static NODE: LazyLock<Identity> = LazyLock::new(|| identity(2));
 
 fn known(identity: &Identity) -> Known {
-    [(identity.node_id(), Peer { name: "peer".to_owned(), key: *identity.public() })].into()
+    [(identity.node_id(), Peer { name: "peer".to_owned(), key: *identity.public(), labels: Labels::new() })]
+        .into()
 }
 
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::{Announcement, Member, Offer, Request};
-use common::message::model::{self, Plan};
+use common::message::model::{self, Optimizer, Plan};
 use common::message::presence::{CoordinatorPresence, Heard, Mailbox, NodePresence, VERSION};
 use common::message::receipt::{Receipt, Status};
 use common::model::{ParameterVector, Task};
@@ -86,7 +86,9 @@ impl World {
             task: Task::Flat { parameters: PARAMETERS },
             epochs: 1,
             batch: 1,
+            optimizer: Optimizer::Sgd,
             learning_rate: 1.0,
+            proximal: 0.0,
             stride: 1,
             seed: 1,
             rounds: 1,
@@ -161,7 +163,8 @@ impl World {
             _ => {
                 let Some(assignment) = self.training.take() else { return };
                 let parameters: ParameterVector = Arc::unwrap_or_clone(assignment.model);
-                let trained = Trained { epoch: assignment.epoch, parameters, samples: 1, loss: 0.5 };
+                let trained =
+                    Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
                 self.participant.on_trained(&trained, now, out);
             }
         }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use common::crypto::Identity;
 use common::id::{EpochId, ModelHash, RoundId, RunId, TenantId};
 use common::known::Peer;
-use common::message::model::Plan;
+use common::message::model::{Optimizer, Plan};
 use common::message::presence::{Address, Mailbox};
 use common::model::Task;
 use common::units::{Millis, Timestamp};
 use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Setup, Start};
 use coordinator::members::Members;
-use coordinator::round::{CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::round::{
+    Close, CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RunPosition,
+};
 use coordinator::strategy::Strategy;
 use node::participant::{Participant, Setup as NodeSetup};
 use rand_chacha::ChaCha20Rng;
@@ -42,6 +44,8 @@ pub struct Scene {
     pub rounds: u32,
     /// Updates without which a round fails.
     pub minimum: u32,
+    /// The rack whose nodes take part; all when there is none.
+    pub rack: Option<&'static str>,
     /// How updates become a model.
     pub strategy: Strategy,
     /// How the network behaves.
@@ -51,10 +55,20 @@ pub struct Scene {
 impl Scene {
     /// The run, with its first model.
     pub(super) fn start(&self, model: ModelHash) -> Start {
-        let Self { seed, parameters, rounds, minimum, strategy, nodes, .. } = *self;
+        let Self { seed, parameters, rounds, minimum, rack, strategy, nodes, .. } = *self;
         let task = Task::Flat { parameters };
-        let plan = Plan { task, epochs: 1, batch: 1, learning_rate: 1.0, stride: 1, seed, rounds };
-        let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0 };
+        let plan = Plan {
+            task,
+            epochs: 1,
+            batch: 1,
+            optimizer: Optimizer::Sgd,
+            learning_rate: 1.0,
+            proximal: 0.0,
+            stride: 1,
+            seed,
+            rounds,
+        };
+        let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0, close: Close::AtGoal };
         let deadlines = Deadlines {
             selection: Millis(5_000),
             configuration: Millis(5_000),
@@ -67,7 +81,8 @@ impl Scene {
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
         let position =
             RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), checkpoint: model.into(), epochs };
-        Start { plan, rounds, strategy, position, model: None }
+        let select = rack.map(|rack| ("rack".to_owned(), rack.to_owned())).into_iter().collect();
+        Start { plan, rounds, select, strategy, position, model: None }
     }
 }
 
@@ -94,7 +109,9 @@ impl Keys {
 
     pub(super) fn engine(&self, now: Timestamp, random: &mut ChaCha20Rng) -> Engine {
         let allowed = self.nodes.iter().enumerate().map(|(index, identity)| {
-            (identity.node_id(), Peer { name: format!("node-{index}"), key: *identity.public() })
+            let label = ("rack".to_owned(), ["A", "B"][index % 2].to_owned());
+            let (name, key, labels) = (format!("node-{index}"), *identity.public(), [label].into());
+            (identity.node_id(), Peer { name, key, labels })
         });
         let members = Members::new(allowed.collect(), now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };

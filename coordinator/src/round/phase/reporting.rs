@@ -1,4 +1,4 @@
-//! Reporting: wait for one update from each selected node, until goal or deadline.
+//! Reporting: wait for one update from each selected node, until it is closed, or the deadline.
 //!
 //! The phase after `Configuration`. Follows "Reporting" in Bonawitz et al. 2019, section 2.2.
 
@@ -40,13 +40,13 @@ impl Reporting {
         if let Some(abort) = cohort.out_of_reach(PhaseName::Reporting) {
             return Transition::Abort(abort, self.cohort);
         }
-        let reported = cohort.reported();
-        if reported >= cohort.goal || cohort.open() == 0 {
+        if cohort.is_closed() {
             return Transition::Aggregate(self.cohort);
         }
         if now < self.deadline {
             return Transition::Stay(self);
         }
+        let reported = cohort.reported();
         if reported >= cohort.minimum {
             return Transition::Aggregate(self.cohort);
         }

@@ -20,6 +20,12 @@ pub enum Transition {
     Abort(Abort),
 }
 
+/// The pause before the second attempt at a round, doubled before each further one.
+const RETRY: Millis = Millis(250);
+
+/// The longest pause before an attempt.
+const RETRY_MAX: Millis = Millis(30_000);
+
 /// Waits for nodes.
 #[derive(Debug, PartialEq)]
 pub struct Selection {
@@ -28,25 +34,31 @@ pub struct Selection {
     began: Timestamp,
     /// Of the draw.
     key: [u8; 32],
+    /// Not before this, while it is still to come: what ended the last attempt would end this one too.
+    pub(in crate::round) pause_end: Option<Timestamp>,
     pub(in crate::round) deadline: Timestamp,
 }
 
 impl Selection {
-    /// Begins the selection of one round.
-    pub fn begin(plan: &RoundPlan, round: RoundId, now: Timestamp) -> Self {
+    /// Begins the selection of one attempt, counted from 1, at a round.
+    pub fn begin(plan: &RoundPlan, round: RoundId, attempt: u32, now: Timestamp) -> Self {
+        let pause =
+            |doublings: u32| Millis(RETRY.0 << doublings.min(7)).min(RETRY_MAX).min(plan.deadlines.selection);
         Self {
             size: plan.cohort,
             rejoin: plan.deadlines.rejoin,
             began: now,
             key: draw_key(plan.seed, round),
+            pause_end: attempt.checked_sub(2).map(|doublings| now + pause(doublings)),
             deadline: now + plan.deadlines.selection,
         }
     }
 
     /// Looks at who is there.
-    pub fn settle(self, present: &BTreeSet<NodeId>, now: Timestamp) -> Transition {
+    pub fn settle(mut self, present: &BTreeSet<NodeId>, now: Timestamp) -> Transition {
+        self.pause_end = self.pause_end.filter(|end| now < *end);
         let wanted = self.size.wanted();
-        if present.len() < wanted && now < self.deadline {
+        if self.pause_end.is_some() || (present.len() < wanted && now < self.deadline) {
             return Transition::Stay(self);
         }
         if present.len() < self.size.minimum as usize {

@@ -14,6 +14,10 @@ fn node(number: usize) -> NodeId {
     node
 }
 
+fn effort(weight: u64) -> Effort {
+    Effort { weight, steps: 3 }
+}
+
 type Updates = Vec<(NodeId, Vec<f32>, u64)>;
 
 /// Updates of nodes numbered from 0, all with one weight.
@@ -24,7 +28,7 @@ fn equal<const N: usize>(deltas: &[[f32; N]]) -> Updates {
 fn next_model(strategy: Strategy, base: &[f32], updates: &Updates) -> Vec<f32> {
     let mut aggregator = Aggregator::new(strategy, base.len());
     for (node, delta, weight) in updates {
-        aggregator.fold(*node, &bytes(delta), *weight).unwrap();
+        aggregator.fold(*node, &bytes(delta), effort(*weight)).unwrap();
     }
     let mut model = base.to_vec();
     aggregator.finish(&mut model, &mut Moments::new());
@@ -51,9 +55,10 @@ fn cohort(nodes: usize, parameters: usize, seed: u64) -> Updates {
 }
 
 /// One strategy for each way to combine.
-fn each_way() -> [Strategy; 6] {
+fn each_way() -> [Strategy; 7] {
     [
         Combine::Mean,
+        Combine::NormalizedMean,
         Combine::Robust(Robust::Median),
         Combine::Robust(Robust::TrimmedMean { share: 0.1 }),
         Combine::Robust(Robust::MultiKrum { byzantine: 3, keep: 9 }),
@@ -91,7 +96,7 @@ fn equal_updates_move_the_model_by_exactly_that_update() {
 fn a_full_cohort_of_the_largest_updates_does_not_overflow() {
     let mut aggregator = Aggregator::new(Strategy::FEDAVG, 2);
     for number in 0..COHORT_MAX {
-        aggregator.fold(node(number), &bytes(&[DELTA_MAX, -DELTA_MAX]), WEIGHT_MAX).unwrap();
+        aggregator.fold(node(number), &bytes(&[DELTA_MAX, -DELTA_MAX]), effort(WEIGHT_MAX)).unwrap();
     }
     let mut model = [0.0; 2];
     aggregator.finish(&mut model, &mut Moments::default());
@@ -105,9 +110,9 @@ fn a_refused_update_changes_nothing_and_its_fault_says_which_value_was_wrong() {
         let expected = next_model(strategy, &[0.0; 11], &good);
         let mut aggregator = Aggregator::new(strategy, 11);
         for (node, delta, weight) in &good {
-            aggregator.fold(*node, &bytes(delta), *weight).unwrap();
+            aggregator.fold(*node, &bytes(delta), effort(*weight)).unwrap();
         }
-        let mut fold = |delta: &[u8], weight| aggregator.fold(node(99), delta, weight);
+        let mut fold = |delta: &[u8], weight| aggregator.fold(node(99), delta, effort(weight));
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 64.000_01, -1.0e30] {
             for index in 0..11 {
                 let mut delta = [0.5; 11];
@@ -141,12 +146,12 @@ fn after_a_reset_nothing_is_left_of_the_round_before() {
     for strategy in each_way() {
         let mut aggregator = Aggregator::new(strategy, 3);
         for (node, delta, weight) in equal(&[[9.0; 3]; 20]) {
-            aggregator.fold(node, &bytes(&delta), weight).unwrap();
+            aggregator.fold(node, &bytes(&delta), effort(weight)).unwrap();
         }
         aggregator.reset();
         let updates = equal(&[[0.125; 3]; 15]);
         for (node, delta, weight) in &updates {
-            aggregator.fold(*node, &bytes(delta), *weight).unwrap();
+            aggregator.fold(*node, &bytes(delta), effort(*weight)).unwrap();
         }
         let mut model = [1.0; 3];
         aggregator.finish(&mut model, &mut Moments::default());
@@ -160,7 +165,7 @@ fn a_long_delta_is_clipped_to_the_norm_and_told_as_it_was() {
         let mut aggregator = Aggregator::new(strategy, 2);
         for number in 0..15 {
             // 3, 4, 5 and ten times as long.
-            let folded = aggregator.fold(node(number), &bytes(&[30.0, 40.0]), 1).unwrap();
+            let folded = aggregator.fold(node(number), &bytes(&[30.0, 40.0]), effort(1)).unwrap();
             assert_eq!(folded.delta_norm.to_bits(), 50.0_f32.to_bits());
         }
         let mut model = [0.0; 2];
@@ -176,6 +181,22 @@ fn no_update_weighs_more_than_the_cap() {
     let updates = vec![(node(1), vec![1.0], 1000), (node(2), vec![-1.0], 10)];
     let model = |weight_cap| next_model(Strategy { weight_cap, ..Strategy::FEDAVG }, &[0.0], &updates)[0];
     assert_eq!((model(10), model(30)), (0.0, 0.5));
+}
+
+#[test]
+fn the_normalized_mean_is_the_rule_of_wang() {
+    // p = (1/4, 3/4), tau_eff = 1/4 x 2 + 3/4 x 6 = 5; 5 x (1/4 x 1/2 + 3/4 x -3/6) and 5 x (1/4 x 8/2 + 3/4 x 0).
+    let updates = [(1, [1.0, 8.0], 10, 2), (2, [-3.0, 0.0], 30, 6)];
+    let mut aggregator =
+        Aggregator::new(Strategy { combine: Combine::NormalizedMean, ..Strategy::FEDAVG }, 2);
+    for (number, delta, weight, steps) in updates {
+        aggregator.fold(node(number), &bytes(&delta), Effort { weight, steps }).unwrap();
+    }
+    let mut model = [0.0; 2];
+    aggregator.finish(&mut model, &mut Moments::new());
+    assert_eq!(model.map(f32::to_bits), [-1.25_f32, 5.0].map(f32::to_bits));
+    let refused = aggregator.fold(node(3), &bytes(&[0.0; 2]), Effort { weight: 1, steps: 0 });
+    assert_eq!(refused, Err(UpdateFault::WrongSteps(0)));
 }
 
 #[test]
@@ -207,9 +228,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_fold_panic(delta in proptest::collection::vec(any::<u8>(), 0..64), weight: u64) {
+    fn no_bytes_make_the_fold_panic(delta in proptest::collection::vec(any::<u8>(), 0..64), weight: u64, steps: u32) {
         for strategy in each_way() {
-            let _ = Aggregator::new(strategy, delta.len() / 4).fold(node(0), &delta, weight);
+            let _ = Aggregator::new(strategy, delta.len() / 4).fold(node(0), &delta, Effort { weight, steps });
         }
     }
 }

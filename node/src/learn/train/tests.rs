@@ -42,6 +42,26 @@ fn one_step_of_adam_moves_every_parameter_by_the_learning_rate_against_its_gradi
 }
 
 #[test]
+fn gradient_descent_steps_along_the_gradient_and_the_proximal_term_pulls_back() {
+    // As above, both gradients are 6, 2 (w + b); each of the two epochs is one step. The second one is at (1.4, 0.4) with
+    // gradients of 2 x 1.8 = 3.6, to which the term adds 0.5 x -0.6.
+    let task = forecaster(&["x"], 1, &[]);
+    let mut first = start(&task, 0);
+    first.values_mut().copy_from_slice(&[2.0, 1.0]);
+    let table = table(1, &[1.0, 0.0]);
+    let windows = pipeline::window(table, &pipeline::Window { past_steps: 1, stride: 1, gap_steps: 3 });
+    for (proximal, moved) in [(0.0, 0.6 + 0.36), (0.5, 0.6 + 0.33)] {
+        let optimizer = Optimizer::Sgd;
+        let settings = Training { epochs: 2, optimizer, learning_rate: 0.1, proximal, ..Training::default() };
+        let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+        assert_eq!(trained.steps, 2);
+        for (value, from) in trained.parameters.values().iter().zip([2.0, 1.0]) {
+            assert!((value - (from - moved)).abs() < 1e-5, "{value}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bits_and_another_seed_or_round_others() {
     let task = forecaster(&["x", "y"], 4, &[16, 8]);
     let windows = swinging(200, 4);

@@ -1,0 +1,44 @@
+//! Labels of the command line, in the text of a run's configuration: what is stored says all that was asked for.
+
+use toml::{Table, Value};
+
+use super::ConfigError;
+
+/// The text of a configuration whose runs select nodes by these labels too.
+///
+/// # Errors
+///
+/// [`ConfigError`] when the text is not TOML, or has no place for labels.
+pub fn selecting(text: String, labels: &[(String, String)]) -> Result<String, ConfigError> {
+    if labels.is_empty() {
+        return Ok(text);
+    }
+    let parse = |error: &dyn std::fmt::Display| ConfigError::Parse(error.to_string());
+    let missing = |key, problem: &str| ConfigError::Value { key, problem: problem.to_owned() };
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| parse(&error))?;
+    let cohort = table.get_mut("cohort").and_then(Value::as_table_mut);
+    let cohort = cohort.ok_or_else(|| missing("cohort", "is missing"))?;
+    let select = cohort.entry("select").or_insert_with(|| Table::new().into());
+    let select = select.as_table_mut().ok_or_else(|| missing("cohort.select", "is not a table of labels"))?;
+    select.extend(labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    toml::to_string(&table).map_err(|error| parse(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+
+    #[test]
+    fn a_label_of_the_command_line_is_one_of_the_configuration() {
+        let sample = include_str!("../../samples/run.toml").to_owned();
+        let selected = |text: &str| RunConfig::parse(text).unwrap().cohort.select;
+        assert!(selected(&selecting(sample.clone(), &[]).unwrap()).is_empty());
+        let with = sample.replace("select = {}", "select = { zone = \"eu\" }");
+        let select = selected(&selecting(with, &[("rack".into(), "A".into())]).unwrap());
+        let labels: Vec<String> = select.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(labels, ["rack=A", "zone=eu"]);
+        let error = selecting(String::new(), &[("rack".into(), "A".into())]).unwrap_err().to_string();
+        assert_eq!(error, "`cohort` is missing");
+    }
+}

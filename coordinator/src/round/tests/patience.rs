@@ -1,0 +1,44 @@
+//! How long a round waits: for stragglers, and before it is tried again.
+
+use super::*;
+
+#[test]
+fn a_round_that_waits_for_stragglers_closes_with_the_last_one_or_at_the_deadline() {
+    let patient = || {
+        let mut plan = plan(1, 1, 3.0, 1);
+        plan.cohort.close = Close::AtDeadline;
+        let mut world = World::new(plan);
+        (0..3).for_each(|index| world.say(Input::NodeReady(node(index))));
+        let epoch = world.epoch();
+        (0..3).for_each(|index| world.say(Input::ModelReceived { node: node(index), epoch }));
+        (0..2).for_each(|index| world.update(index));
+        assert_eq!(world.run.progress().unwrap().phase, PhaseName::Reporting, "the goal was one");
+        world
+    };
+    let ways: [fn(&mut World); 3] = [
+        |world| world.update(2),
+        |world| world.say(Input::Declined { node: node(2), epoch: world.epoch() }),
+        |world| world.wait(CONFIGURATION + REPORTING),
+    ];
+    for (way, updates) in ways.iter().zip([3, 2, 2]) {
+        let mut world = patient();
+        way(&mut world);
+        let aggregate = Output::Aggregate { updates, weight_total: u64::from(updates) * 10 };
+        assert!(world.reached(|output| *output == aggregate), "{:?}", world.outputs.last());
+    }
+}
+
+#[test]
+fn each_further_attempt_waits_twice_as_long_for_what_ended_the_last_one_to_pass() {
+    let mut world = World::configuring();
+    for (attempt, pause) in [(2, 250), (3, 500)] {
+        let epoch = world.epoch();
+        (0..2).for_each(|index| world.say(Input::Declined { node: node(index), epoch }));
+        assert_eq!(world.run.next_deadline(), Some(world.now + Millis(pause)));
+        world.wait(pause - 1);
+        assert_eq!(world.run.progress().unwrap().phase, PhaseName::Selection);
+        world.wait(1);
+        let progress = world.run.progress().unwrap();
+        assert_eq!((progress.phase, progress.attempt), (PhaseName::Configuration, attempt));
+    }
+}
