@@ -45,21 +45,26 @@ pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Resu
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn resume(store: &Store) -> Result<Option<(RunEntry, Start)>> {
+pub fn going_on(store: &Store) -> Result<Option<RunId>> {
     let runs = store.state().runs()?;
-    let Some(going_on) = runs.into_iter().find(|run| run.status == RunStatus::Running) else {
-        return Ok(None);
-    };
-    let config = RunConfig::parse(&store.state().config(going_on.run)?)?;
+    Ok(runs.into_iter().find(|run| run.status == RunStatus::Running).map(|entry| entry.run))
+}
+
+/// A run from where the store has it.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
+    let config = RunConfig::parse(&store.state().config(run)?)?;
     let (plan, rounds, strategy) = plans(&config)?;
-    let position = store.state().resume_run(going_on.run)?;
+    let position = store.state().resume_run(run)?;
     if strategy.server.remembers() > 0 {
         // A kill between writing and committing leaves more.
-        store.prepare_moments(going_on.run, &position.checkpoint.moments)?;
+        store.prepare_moments(run, &position.checkpoint.moments)?;
     }
     let select = config.cohort.select;
-    let start = Start { plan, rounds, select, strategy, position, model: None };
-    Ok(Some((entry(store, going_on.run)?, start)))
+    Ok((entry(store, run)?, Start { plan, rounds, select, strategy, position, model: None }))
 }
 
 fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
@@ -103,6 +108,7 @@ pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String
     let (status, reason) = match &entry.status {
         RunStatus::Running => (view::RunStatus::Running, None),
         RunStatus::Finished => (view::RunStatus::Finished, None),
+        RunStatus::Paused => (view::RunStatus::Paused, None),
         RunStatus::Failed(why) => (view::RunStatus::Failed, Some(why.to_string())),
     };
     Ok(RunView {

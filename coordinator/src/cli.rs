@@ -1,6 +1,7 @@
 //! The `coordinator` command.
 
 mod model;
+mod node;
 mod relay;
 mod run;
 
@@ -9,12 +10,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use common::crypto::Identity;
 use edge::print_lines;
 
-use crate::control::{Client, Reply, Request};
+use crate::control::{Client, Reply, Request, socket_path};
 use crate::driver;
 use crate::folder::{Folder, SAMPLE_CONFIG};
 use crate::view::View;
@@ -42,9 +43,12 @@ enum Command {
         #[arg(long, hide = true, value_name = "N")]
         halt_at: Option<u64>,
     },
-    /// Start, watch and list training runs.
+    /// Start, pause, resume, stop, watch and list training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
+    /// List nodes.
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// List and export models.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -91,6 +95,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
             runtime.block_on(driver::serve(dir, *halt_at)).map(|()| ExitCode::SUCCESS)
         }
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
+        Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::RelayInit(options) => relay::init(dir, options),
         Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| ExitCode::SUCCESS),
@@ -115,6 +120,13 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         "then `coordinator serve`".into(),
     ]);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A conversation with the coordinator that serves this folder, which must be there.
+async fn ask(dir: &Path, request: &Request) -> Result<Client> {
+    let not_serving =
+        || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
+    Client::ask(dir, request).await?.with_context(not_serving)
 }
 
 /// The view of the coordinator that serves this folder, or of the folder itself when none does.

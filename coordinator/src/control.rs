@@ -1,6 +1,6 @@
 //! The local control socket: one JSON line asks, JSON lines answer.
 //!
-//! Whoever may open the socket file (mode 0600, so its owner) may start runs. It never leaves the host.
+//! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs. It never leaves the host.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,23 +20,46 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Start a run with this configuration text.
-    RunStart {
-        /// The text of a `run.toml`.
-        config: String,
-    },
+    /// Do something with a run.
+    Run(RunOrder),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
     Watch,
 }
 
+/// What can be done with a run. It is named by its id, the start of that, or its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum RunOrder {
+    /// Start one with this configuration text.
+    Start {
+        /// The text of a `run.toml`.
+        config: String,
+    },
+    /// Stop working on it; the round going on is given up.
+    Pause {
+        /// Which.
+        run: String,
+    },
+    /// Go on with one that is paused.
+    Resume {
+        /// Which.
+        run: String,
+    },
+    /// End it for good.
+    Stop {
+        /// Which.
+        run: String,
+    },
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// A run was started.
-    Started {
+    /// It was done with this run, durably.
+    Done {
         /// Its id.
         run: String,
     },
@@ -49,10 +72,10 @@ pub enum Reply {
     },
 }
 
-/// A start request on its way to the driver, which answers with the run's id or a reason.
-pub struct StartRequest {
-    /// The text of a `run.toml`.
-    pub config: String,
+/// An order on its way to the driver, which answers with the run's id or a reason.
+pub struct Asked {
+    /// What is to be done.
+    pub order: RunOrder,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<String, String>>,
 }
@@ -85,20 +108,16 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 }
 
 /// Answers everyone who connects, until the driver ends.
-pub async fn answer_all(
-    listener: UnixListener,
-    starts: mpsc::Sender<StartRequest>,
-    view: watch::Receiver<View>,
-) {
+pub async fn answer_all(listener: UnixListener, orders: mpsc::Sender<Asked>, view: watch::Receiver<View>) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, starts.clone(), view.clone()));
+        tokio::spawn(answer(stream, orders.clone(), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
-    starts: mpsc::Sender<StartRequest>,
+    orders: mpsc::Sender<Asked>,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
     let (read, mut write) = stream.into_split();
@@ -115,14 +134,14 @@ async fn answer(
             say(&mut write, &Reply::View(Box::new(now))).await?;
             view.changed().await?;
         },
-        Ok(Request::RunStart { config }) => {
+        Ok(Request::Run(order)) => {
             let (answer, answered) = oneshot::channel();
             let ended = || "the coordinator is ending".to_owned();
-            let sent = starts.send(StartRequest { config, answer }).await;
+            let sent = orders.send(Asked { order, answer }).await;
             let result =
                 if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
             let reply = match result {
-                Ok(run) => Reply::Started { run },
+                Ok(run) => Reply::Done { run },
                 Err(reason) => Reply::Refused { reason },
             };
             say(&mut write, &reply).await

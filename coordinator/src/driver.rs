@@ -2,6 +2,7 @@
 
 mod fault;
 mod link;
+mod orders;
 mod relay;
 mod shown;
 
@@ -18,18 +19,16 @@ use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::archive;
-use crate::config::{Cohort, RunConfig};
-use crate::control::{self, StartRequest};
-use crate::engine::{End, Engine, Output, Setup, Start, Values};
+use crate::control;
+use crate::engine::{End, Engine, Output, Setup, Values};
 use crate::folder::Folder;
 use crate::members::Members;
 use crate::round::{Checkpoint, RoundOutcome};
-use crate::store::{About, Models, RunEntry, Store};
+use crate::store::{About, Models, Store};
 use crate::view::View;
 use fault::FaultPoints;
 use link::{Incoming, Link};
@@ -98,8 +97,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let engine = Engine::new(setup, Members::new(allowed, now()));
     let name = |node: NodeId| engine.members().name(node);
     let (shown, view) = Shown::new(archive::view(&store, name)?);
-    let (starts, mut requests) = mpsc::channel(16);
-    let answering = tokio::spawn(control::answer_all(listener, starts, view));
+    let (orders, mut requests) = mpsc::channel(16);
+    let answering = tokio::spawn(control::answer_all(listener, orders, view));
     let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
     let random = entropy()?;
     let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
@@ -114,7 +113,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(request) = requests.recv() => {
-                driver.on_request(request);
+                driver.on_asked(request);
                 false
             }
             Some(presence) = ends.recv() => {
@@ -194,58 +193,6 @@ impl Driver {
     fn on_severed(&mut self, presence: &[u8]) {
         self.engine.on_severed(presence, now(), &mut self.fresh);
         self.carry_out();
-    }
-
-    fn on_request(&mut self, StartRequest { config, answer }: StartRequest) {
-        let started = self.start(config).map_err(|error| format!("{error:#}"));
-        // Who asked may have hung up; the run goes on.
-        let _ = answer.send(started.map(|run| run.to_string()));
-        self.carry_out();
-    }
-
-    fn start(&mut self, config: String) -> Result<RunId> {
-        if self.engine.is_busy() {
-            anyhow::bail!("a run is going on; `coordinator run watch` follows it");
-        }
-        let mut id = RunId([0; 16]);
-        self.random.fill_bytes(&mut id.0);
-        self.check_selection(&RunConfig::parse(&config)?.cohort)?;
-        let (entry, start) = archive::create(&self.store, config, id, now())?;
-        self.begin(&entry, start);
-        Ok(id)
-    }
-
-    /// A run of nodes that are not allowed would wait in vain.
-    fn check_selection(&self, cohort: &Cohort) -> Result<()> {
-        let labelled = self.engine.members().allowed().filter(|(_, peer)| peer.has(&cohort.select)).count();
-        anyhow::ensure!(
-            cohort.select.is_empty() || labelled >= cohort.minimum as usize,
-            "`cohort.select` finds {labelled} nodes in `allowed-nodes`, and `cohort.minimum` is {}",
-            cohort.minimum
-        );
-        Ok(())
-    }
-
-    /// Goes on with the run that was going on when the coordinator last ended.
-    fn resume(&mut self) {
-        match archive::resume(&self.store) {
-            Ok(None) => (),
-            Ok(Some((entry, start))) => {
-                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "going on with the run");
-                self.begin(&entry, start);
-                self.carry_out();
-            }
-            Err(error) => tracing::error!("a run cannot be gone on with: {error:#}"),
-        }
-    }
-
-    fn begin(&mut self, entry: &RunEntry, start: Start) {
-        let schema = start.plan.task.schema().expect("the plan was parsed from a configuration");
-        let (run, task) = (entry.run, start.plan.task.clone());
-        self.served = Some(Served { run, schema, task, moments: self.store.moments(run) });
-        let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
-        self.shown.begin(view.unwrap_or_default());
-        self.engine.start(start, now(), &mut self.fresh);
     }
 
     /// Carries outputs out in their order; what an answer of the disk brings comes after them.
@@ -342,9 +289,10 @@ impl Driver {
                 }
             }
             End::Halted(why) => tracing::error!(%run, "the run is halted: {why}"),
+            End::Paused => tracing::info!(%run, "the run is paused"),
         }
         debug_assert!(self.served.as_ref().is_some_and(|served| served.run == run));
-        self.shown.on_end(end);
+        self.shown.on_end(run, end);
     }
 }
 

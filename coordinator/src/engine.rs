@@ -162,6 +162,15 @@ impl Engine {
         self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
     }
 
+    /// Ends the run going on before its time: paused, or failed because somebody wants that.
+    pub fn leave(&mut self, end: End, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_active(now, out, |active, context| {
+            if !active.is_over() {
+                active.end(end, context);
+            }
+        });
+    }
+
     /// Takes what a node says of itself; returns where it reads, when that is believed and new.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let told = match self.members.on_presence(bytes, now) {

@@ -103,6 +103,18 @@ pub enum StoreError {
     /// A run with this id is there already.
     #[error("there is already a run {0}")]
     RunExists(RunId),
+    /// A run does not stand so that this could be done.
+    #[error("run {run} is {status}; only one that is {wanted} can be {done}")]
+    OtherStatus {
+        /// Which run.
+        run: RunId,
+        /// How it stands.
+        status: RunStatus,
+        /// How it would have to stand.
+        wanted: &'static str,
+        /// What was to be done with it: `paused`, `resumed`, `stopped`.
+        done: &'static str,
+    },
     /// The record is not of the round that comes next, or starts from another model.
     #[error("run {run}: round {round} of epoch {epoch} cannot follow what is stored")]
     OutOfOrder {

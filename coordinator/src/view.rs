@@ -50,6 +50,8 @@ pub enum RunStatus {
     Finished,
     /// It ended early.
     Failed,
+    /// It goes on when it is resumed.
+    Paused,
 }
 
 /// A round going on.
@@ -118,6 +120,8 @@ pub struct NodeView {
     pub present: bool,
     /// What it says it is doing.
     pub activity: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl RoundView {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use coordinator::control::{Client, Reply, Request};
+use coordinator::control::{Client, Reply, Request, RunOrder};
 use coordinator::view::{RoundView, RunStatus, RunView};
 use edge::now;
 use examples::free_domain;
@@ -142,11 +142,11 @@ async fn follow(
     config: String,
     count: impl Fn() -> Result<Counted>,
 ) -> Result<(RunView, Counted, Counted)> {
-    let request = Request::RunStart { config };
+    let request = Request::Run(RunOrder::Start { config });
     loop {
         match Client::ask(dir, &request).await? {
             Some(mut client) => match client.next().await? {
-                Some(Reply::Started { .. }) => break,
+                Some(Reply::Done { .. }) => break,
                 _ => bail!("the coordinator ended before it answered"),
             },
             None => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -160,7 +160,7 @@ async fn follow(
             before = Some(count()?);
         }
         match run.status {
-            RunStatus::Running => (),
+            RunStatus::Running | RunStatus::Paused => (),
             RunStatus::Finished => return Ok((run.clone(), before.context("no first round")?, count()?)),
             RunStatus::Failed => bail!("the run failed: {}", run.reason.as_deref().unwrap_or("unknown")),
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
 mod kill;
+mod orders;
 
 use std::fs;
 use std::net::UdpSocket;

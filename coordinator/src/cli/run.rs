@@ -1,4 +1,4 @@
-//! `coordinator run start | watch | list`.
+//! `coordinator run start | pause | resume | stop | watch | list`.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use common::known;
 use edge::{Format, json_line, print_lines};
 
 use crate::config;
-use crate::control::{Client, Reply, Request, socket_path};
+use crate::control::{Reply, Request, RunOrder};
 use crate::view::{RunStatus, RunView};
 
 /// What a failed run ends `run watch` with.
@@ -31,6 +31,12 @@ pub(super) enum RunCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Stop working on a run until it is resumed; the round going on is given up.
+    Pause(Which),
+    /// Go on with a paused run, from its newest model.
+    Resume(Which),
+    /// End a run for good; its models stay.
+    Stop(Which),
     /// Follow a run until it ends.
     Watch {
         /// Id (or its start) or name of the run; the newest when not given.
@@ -47,18 +53,31 @@ pub(super) enum RunCommand {
     },
 }
 
+/// A run, for which something is done.
+#[derive(Args)]
+pub(super) struct Which {
+    /// Id (or its start) or name of the run.
+    run: String,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode> {
     match command {
+        RunCommand::Pause(Which { run, format }) => {
+            order(dir, RunOrder::Pause { run: run.clone() }, *format).await
+        }
+        RunCommand::Resume(Which { run, format }) => {
+            order(dir, RunOrder::Resume { run: run.clone() }, *format).await
+        }
+        RunCommand::Stop(Which { run, format }) => {
+            order(dir, RunOrder::Stop { run: run.clone() }, *format).await
+        }
         RunCommand::Start { config, select, format } => start(dir, config, select, *format).await,
         RunCommand::Watch { run, format } => watch(dir, run.as_deref(), *format).await,
         RunCommand::List { format } => list(dir, *format).await,
     }
-}
-
-async fn ask(dir: &Path, request: &Request) -> Result<Client> {
-    let not_serving =
-        || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
-    Client::ask(dir, request).await?.with_context(not_serving)
 }
 
 fn label(word: &str) -> Result<(String, String), String> {
@@ -68,9 +87,15 @@ fn label(word: &str) -> Result<(String, String), String> {
 async fn start(dir: &Path, file: &Path, select: &[(String, String)], format: Format) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let text = config::selecting(text, select).with_context(|| file.display().to_string())?;
-    let mut client = ask(dir, &Request::RunStart { config: text }).await?;
-    let answer = client.next().await.with_context(|| file.display().to_string())?;
-    let Some(Reply::Started { run }) = answer else { bail!("the coordinator ended before it answered") };
+    order(dir, RunOrder::Start { config: text }, format).await.with_context(|| file.display().to_string())
+}
+
+/// Has something done with a run; prints its id.
+async fn order(dir: &Path, order: RunOrder, format: Format) -> Result<ExitCode> {
+    let mut client = super::ask(dir, &Request::Run(order)).await?;
+    let Some(Reply::Done { run }) = client.next().await? else {
+        bail!("the coordinator ended before it answered")
+    };
     let line = match format {
         Format::Text => run,
         Format::Json => json_line(&serde_json::json!({ "run": run }))?,
@@ -100,7 +125,7 @@ async fn list(dir: &Path, format: Format) -> Result<ExitCode> {
 }
 
 async fn watch(dir: &Path, wanted: Option<&str>, format: Format) -> Result<ExitCode> {
-    let mut client = ask(dir, &Request::Watch).await?;
+    let mut client = super::ask(dir, &Request::Watch).await?;
     let mut screen = Screen::default();
     while let Some(Reply::View(view)) = client.next().await? {
         let Some(run) = view.run(wanted) else {
@@ -111,7 +136,7 @@ async fn watch(dir: &Path, wanted: Option<&str>, format: Format) -> Result<ExitC
             Format::Text => screen.show(run),
         }
         match run.status {
-            RunStatus::Running => (),
+            RunStatus::Running | RunStatus::Paused => (),
             RunStatus::Finished => return Ok(ExitCode::SUCCESS),
             RunStatus::Failed => return Ok(ExitCode::from(RUN_FAILED)),
         }
@@ -166,6 +191,9 @@ fn describe(run: &RunView) -> String {
         }
         (RunStatus::Failed, _) => {
             writeln!(text, "run {} failed: {}", run.run, run.reason.as_deref().unwrap_or("unknown"))
+        }
+        (RunStatus::Paused, _) => {
+            writeln!(text, "run {} is paused after {} of {} rounds", run.run, run.rounds_done, run.rounds)
         }
         (RunStatus::Running, None) => writeln!(text, "run {} begins", run.run),
         (RunStatus::Running, Some(now)) => writeln!(

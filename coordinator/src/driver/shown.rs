@@ -1,5 +1,6 @@
 //! Keeps the view that others read up to date: at once for what matters, now and then for the rest.
 
+use common::id::RunId;
 use common::units::{Millis, Timestamp};
 use tokio::sync::watch;
 
@@ -63,14 +64,23 @@ impl Shown {
         });
     }
 
-    pub(super) fn on_end(&mut self, end: &End) {
-        self.newest(|run| {
-            run.current = None;
-            (run.status, run.reason) = match end {
-                End::Finished(_) => (RunStatus::Finished, None),
-                End::Failed(why) | End::Halted(why) => (RunStatus::Failed, Some(why.clone())),
-            };
+    pub(super) fn on_end(&mut self, run: RunId, end: &End) {
+        let (status, reason) = match end {
+            End::Finished(_) => (RunStatus::Finished, None),
+            End::Failed(why) | End::Halted(why) => (RunStatus::Failed, Some(why.clone())),
+            End::Paused => (RunStatus::Paused, None),
+        };
+        let run = run.to_string();
+        self.view.send_modify(|view| {
+            for view in view.runs.iter_mut().filter(|view| view.run == run) {
+                (view.status, view.reason, view.current) = (status, reason.clone(), None);
+            }
         });
+    }
+
+    /// The run that somebody means: an id, the start of one, or a name.
+    pub(super) fn find(&self, wanted: &str) -> Option<RunId> {
+        self.view.borrow().run(Some(wanted))?.run.parse().ok()
     }
 
     fn newest(&mut self, change: impl FnOnce(&mut RunView)) {

@@ -50,6 +50,8 @@ pub enum End {
     Failed(String),
     /// The disk failed; what holds is what it has.
     Halted(String),
+    /// An operator paused it; it goes on from what the disk holds when it is resumed.
+    Paused,
 }
 
 /// The run going on, or the one that just ended and whose model is still offered.
@@ -394,13 +396,15 @@ impl Active {
         }
     }
 
-    fn end(&mut self, end: End, context: &mut Context<'_>) {
+    pub(super) fn end(&mut self, end: End, context: &mut Context<'_>) {
         self.ended = true;
+        self.run.leave();
         self.close_exchange();
         let round = self.run.rounds_done();
         let fact = match &end {
             End::Finished(_) => Fact::RunFinished,
             End::Failed(why) | End::Halted(why) => Fact::RunFailed { reason: reason(why) },
+            End::Paused => Fact::RoundAborted { reason: reason("the run was paused") },
         };
         if !matches!(end, End::Finished(_)) {
             self.announce(Request::Rest, round, self.run.next_epoch(), Millis(0), context);

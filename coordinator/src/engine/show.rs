@@ -42,6 +42,7 @@ impl Engine {
                 node: node.to_string(),
                 present: member.is_some(),
                 activity: activity.to_owned(),
+                labels: allowed.labels.clone(),
             }
         };
         self.members().allowed().map(view).collect()

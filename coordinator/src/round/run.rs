@@ -123,6 +123,11 @@ impl Run {
         out
     }
 
+    /// Nothing more comes of it in this process: it goes on from what the disk holds, or not at all.
+    pub fn leave(&mut self) {
+        self.state = State::Over;
+    }
+
     /// When [`Input::Tick`] is due at the latest; `None` once the run is over.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match &self.state {

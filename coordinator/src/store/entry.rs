@@ -1,5 +1,7 @@
 //! What the state holds of one run.
 
+use std::fmt;
+
 use common::id::{EpochId, ModelHash, RoundId, RunId};
 use common::limits::NAME_BYTES_MAX;
 use common::message::event::Reason;
@@ -58,6 +60,19 @@ pub enum RunStatus {
     Finished,
     /// It ended early, and why.
     Failed(Reason),
+    /// It goes on when an operator resumes it.
+    Paused,
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("going on"),
+            Self::Finished => f.write_str("finished"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Paused => f.write_str("paused"),
+        }
+    }
 }
 
 common::wire_fields!(RunEntry { run, name, created, rounds, rounds_done, checkpoint, epochs_end, status });
@@ -71,6 +86,7 @@ impl Wire for RunStatus {
                 out.push(3);
                 reason.put(out);
             }
+            Self::Paused => out.push(4),
         }
     }
 
@@ -79,6 +95,7 @@ impl Wire for RunStatus {
             1 => Ok(Self::Running),
             2 => Ok(Self::Finished),
             3 => Wire::take(input).map(Self::Failed),
+            4 => Ok(Self::Paused),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }

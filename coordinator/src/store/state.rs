@@ -33,6 +33,10 @@ pub struct State {
     path: PathBuf,
 }
 
+fn other_status(run: RunId, status: &RunStatus, wanted: &'static str, done: &'static str) -> StoreError {
+    StoreError::OtherStatus { run, status: status.clone(), wanted, done }
+}
+
 impl State {
     /// Opens the file; makes it when there is none.
     ///
@@ -177,6 +181,51 @@ impl State {
         self.change_run(run, |entry| {
             entry.status = RunStatus::Failed(reason(why));
             Ok(())
+        })
+    }
+
+    /// Stops working on a run until [`Self::unpause_run`]; a restart does not go on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it goes on, or the file cannot be written.
+    pub fn pause_run(&self, run: RunId) -> Result<(), StoreError> {
+        self.change_run(run, |entry| match &entry.status {
+            RunStatus::Running => {
+                entry.status = RunStatus::Paused;
+                Ok(())
+            }
+            status => Err(other_status(run, status, "going on", "paused")),
+        })
+    }
+
+    /// Lets a paused run go on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it is paused, or the file cannot be written.
+    pub fn unpause_run(&self, run: RunId) -> Result<(), StoreError> {
+        self.change_run(run, |entry| match &entry.status {
+            RunStatus::Paused => {
+                entry.status = RunStatus::Running;
+                Ok(())
+            }
+            status => Err(other_status(run, status, "paused", "resumed")),
+        })
+    }
+
+    /// Ends a run for good because an operator wants that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] when it has ended, or the file cannot be written.
+    pub fn stop_run(&self, run: RunId, why: &str) -> Result<(), StoreError> {
+        self.change_run(run, |entry| match &entry.status {
+            RunStatus::Running | RunStatus::Paused => {
+                entry.status = RunStatus::Failed(reason(why));
+                Ok(())
+            }
+            status => Err(other_status(run, status, "going on or paused", "stopped")),
         })
     }
 

@@ -142,6 +142,31 @@ fn no_round_is_committed_twice_or_out_of_order() {
 }
 
 #[test]
+fn a_paused_run_stays_so_until_it_is_resumed_and_a_stopped_one_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let state = store.state();
+    state.create_run(new_run()).unwrap();
+    let wrong = state.unpause_run(RUN).unwrap_err().to_string();
+    assert_eq!(wrong, format!("run {RUN} is going on; only one that is paused can be resumed"));
+    state.pause_run(RUN).unwrap();
+    assert!(matches!(state.pause_run(RUN), Err(StoreError::OtherStatus { .. })));
+    assert!(matches!(state.commit(&committed(1, 1), end_after(1)), Err(StoreError::OutOfOrder { .. })));
+    drop(store);
+    let store = open(&dir);
+    let state = store.state();
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Paused);
+    state.unpause_run(RUN).unwrap();
+    state.commit(&committed(1, 1), end_after(1)).unwrap();
+    state.pause_run(RUN).unwrap();
+    state.stop_run(RUN, "stopped").unwrap();
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Failed(reason("stopped")));
+    for change in [state.stop_run(RUN, "again"), state.unpause_run(RUN), state.pause_run(RUN)] {
+        assert!(matches!(change, Err(StoreError::OtherStatus { .. })));
+    }
+}
+
+#[test]
 fn two_processes_cannot_open_one_store_and_a_file_of_something_else_is_named() {
     let dir = tempfile::tempdir().unwrap();
     assert!(Store::open_existing(dir.path()).unwrap().is_none());

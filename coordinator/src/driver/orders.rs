@@ -1,0 +1,122 @@
+//! What operators want of runs: start, pause, resume, stop. The disk has it before they are told that it is done.
+
+use anyhow::{Context, Result, bail, ensure};
+use common::id::RunId;
+use edge::now;
+use rand_chacha::rand_core::Rng;
+
+use super::{Driver, Served};
+use crate::archive;
+use crate::config::{Cohort, RunConfig};
+use crate::control::{Asked, RunOrder};
+use crate::engine::{End, Start};
+use crate::store::RunEntry;
+
+/// Why a run failed that was stopped.
+const STOPPED: &str = "it was stopped by an operator";
+
+impl Driver {
+    pub(super) fn on_asked(&mut self, Asked { order, answer }: Asked) {
+        let done = match order {
+            RunOrder::Start { config } => self.start(config),
+            RunOrder::Pause { run } => self.pause(&run),
+            RunOrder::Resume { run } => self.resume_paused(&run),
+            RunOrder::Stop { run } => self.stop(&run),
+        };
+        // Who asked may have hung up; it is done all the same.
+        let _ = answer.send(done.map(|run| run.to_string()).map_err(|error| format!("{error:#}")));
+        self.carry_out();
+    }
+
+    fn start(&mut self, config: String) -> Result<RunId> {
+        self.check_idle()?;
+        let mut id = RunId([0; 16]);
+        self.random.fill_bytes(&mut id.0);
+        self.check_selection(&RunConfig::parse(&config)?.cohort)?;
+        let (entry, start) = archive::create(&self.store, config, id, now())?;
+        self.begin(&entry, start);
+        Ok(id)
+    }
+
+    fn pause(&mut self, wanted: &str) -> Result<RunId> {
+        let run = self.find(wanted)?;
+        self.store.state().pause_run(run)?;
+        self.leave(run, End::Paused);
+        Ok(run)
+    }
+
+    fn resume_paused(&mut self, wanted: &str) -> Result<RunId> {
+        let run = self.find(wanted)?;
+        self.check_idle()?;
+        self.store.state().unpause_run(run)?;
+        let (entry, start) = archive::resume(&self.store, run)?;
+        self.begin(&entry, start);
+        Ok(run)
+    }
+
+    fn stop(&mut self, wanted: &str) -> Result<RunId> {
+        let run = self.find(wanted)?;
+        self.store.state().stop_run(run, STOPPED)?;
+        self.leave(run, End::Failed(STOPPED.to_owned()));
+        Ok(run)
+    }
+
+    fn find(&self, wanted: &str) -> Result<RunId> {
+        self.shown
+            .find(wanted)
+            .with_context(|| format!("no run `{wanted}`; `coordinator run list` shows them"))
+    }
+
+    /// Ends work on a run, if it is the one going on; a paused one is shown anew only.
+    fn leave(&mut self, run: RunId, end: End) {
+        match &self.served {
+            Some(served) if served.run == run && self.engine.is_busy() => {
+                self.engine.leave(end, now(), &mut self.fresh);
+            }
+            _ => self.shown.on_end(run, &end),
+        }
+    }
+
+    fn check_idle(&self) -> Result<()> {
+        if self.engine.is_busy() {
+            bail!(
+                "a run is going on; `coordinator run watch` follows it, `run pause` makes room for another"
+            );
+        }
+        Ok(())
+    }
+
+    /// A run of nodes that are not allowed would wait in vain.
+    fn check_selection(&self, cohort: &Cohort) -> Result<()> {
+        let labelled = self.engine.members().allowed().filter(|(_, peer)| peer.has(&cohort.select)).count();
+        ensure!(
+            cohort.select.is_empty() || labelled >= cohort.minimum as usize,
+            "`cohort.select` finds {labelled} nodes in `allowed-nodes`, and `cohort.minimum` is {}",
+            cohort.minimum
+        );
+        Ok(())
+    }
+
+    /// Goes on with the run that was going on when the coordinator last ended.
+    pub(super) fn resume(&mut self) {
+        let going_on = archive::going_on(&self.store);
+        match going_on.and_then(|run| run.map(|run| archive::resume(&self.store, run)).transpose()) {
+            Ok(None) => (),
+            Ok(Some((entry, start))) => {
+                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "going on with the run");
+                self.begin(&entry, start);
+                self.carry_out();
+            }
+            Err(error) => tracing::error!("a run cannot be gone on with: {error:#}"),
+        }
+    }
+
+    fn begin(&mut self, entry: &RunEntry, start: Start) {
+        let schema = start.plan.task.schema().expect("the plan was parsed from a configuration");
+        let (run, task) = (entry.run, start.plan.task.clone());
+        self.served = Some(Served { run, schema, task, moments: self.store.moments(run) });
+        let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
+        self.shown.begin(view.unwrap_or_default());
+        self.engine.start(start, now(), &mut self.fresh);
+    }
+}
