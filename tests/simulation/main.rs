@@ -3,10 +3,11 @@
 use common::message::event::Fact;
 use common::units::Millis;
 use coordinator::engine::End;
-use coordinator::round::MemberOutcome;
+use coordinator::round::{MemberOutcome, MemberRecord};
 use coordinator::strategy::{Combine, Robust, Server, Strategy};
 use harness::world::{Network, Scene, World};
 use proptest::prelude::*;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -17,6 +18,7 @@ const SCENE: Scene = Scene {
     parameters: 20_000,
     rounds: 3,
     minimum: 4,
+    over_selection: 1.0,
     rack: None,
     strategy: Strategy::FEDAVG,
     network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
@@ -305,6 +307,58 @@ fn a_thousand_nodes_come_train_and_hold_the_result() {
     let weighted: f64 = (0..1000).map(|index| f64::from(index % 4 + 1) * 0.25 * f64::from(index + 1)).sum();
     let mean = (weighted / 500_500.0) as f32;
     assert!(model.iter().all(|value| (value - mean).abs() < 1e-5), "{} is not {mean}", model[0]);
+}
+
+#[test]
+fn with_half_as_many_nodes_more_no_round_is_repeated_though_three_of_ten_are_killed_in_each() {
+    const NODES: u16 = 20;
+    for seed in 0..5 {
+        let mut dice = ChaCha20Rng::seed_from_u64(seed);
+        let scene = Scene {
+            seed,
+            nodes: NODES,
+            minimum: 13,
+            over_selection: 1.5,
+            rounds: 10,
+            parameters: 100,
+            ..SCENE
+        };
+        let mut world = World::new(scene);
+        let (mut opened, mut lost) = (0, 0);
+        let until = world.now + LIMIT;
+        while world.end.is_none() && world.now < until {
+            world.step();
+            let rounds = world.events.iter().filter(|fact| matches!(fact, Fact::RoundOpened { .. })).count();
+            if rounds == opened {
+                continue;
+            }
+            opened = rounds;
+            (0..dice.next_u32() % 50).for_each(|_| world.step());
+            let mut nodes: Vec<usize> = (0..usize::from(NODES)).collect();
+            nodes.shuffle(&mut dice);
+            for killed in &nodes[..6] {
+                world.sever(*killed);
+                world.restart(*killed);
+            }
+            world.pause(nodes[6], Millis(u64::from(dice.next_u32() % 2_000)));
+        }
+        assert!(
+            matches!(world.end, Some(End::Finished(_))),
+            "seed {seed}: {:?} {:#?}",
+            world.end,
+            world.notes
+        );
+        assert!(world.aborted.is_empty(), "seed {seed}: {:#?}", world.aborted);
+        for record in &world.committed {
+            assert_eq!(record.attempt, 1);
+            assert!(record.reports().count() >= 13);
+            let was_lost = |member: &&MemberRecord| {
+                matches!(member.outcome, MemberOutcome::Declined | MemberOutcome::Gone)
+            };
+            lost += record.members.iter().filter(was_lost).count();
+        }
+        assert!(lost >= 20, "seed {seed}: {lost} nodes were lost in the middle of a round");
+    }
 }
 
 /// Worlds of four nodes and three rounds; each holds four transfers down and four up a round.

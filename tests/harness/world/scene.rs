@@ -44,6 +44,8 @@ pub struct Scene {
     pub rounds: u32,
     /// Updates without which a round fails.
     pub minimum: u32,
+    /// Nodes selected for each update that closes a round; all of them are selected.
+    pub over_selection: f64,
     /// The rack whose nodes take part; all when there is none.
     pub rack: Option<&'static str>,
     /// How updates become a model.
@@ -55,7 +57,7 @@ pub struct Scene {
 impl Scene {
     /// The run, with its first model.
     pub(super) fn start(&self, model: ModelHash) -> Start {
-        let Self { seed, parameters, rounds, minimum, rack, strategy, nodes, .. } = *self;
+        let Self { seed, parameters, rounds, minimum, over_selection, rack, strategy, nodes, .. } = *self;
         let task = Task::Flat { parameters };
         let plan = Plan {
             task,
@@ -68,7 +70,8 @@ impl Scene {
             seed,
             rounds,
         };
-        let size = CohortSize { minimum, goal: u32::from(nodes), over_selection: 1.0, close: Close::AtGoal };
+        let goal = (f64::from(nodes) / over_selection) as u32;
+        let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
         let deadlines = Deadlines {
             selection: Millis(5_000),
             configuration: Millis(5_000),
