@@ -15,13 +15,17 @@ use crate::view::{self, RoundView, RunView, View};
 /// How long a selected node may be away before its round stops counting on it.
 const REJOIN: Millis = Millis(2000);
 
-/// Stores a new run with its first model.
+/// Stores a new run, given by the text of its configuration and what that says, with its first model.
 ///
 /// # Errors
 ///
 /// A configuration that cannot be used, or a disk that does not take it.
-pub fn create(store: &Store, config: String, run: RunId, now: Timestamp) -> Result<(RunEntry, Start)> {
-    let parsed = RunConfig::parse(&config)?;
+pub fn create(
+    store: &Store,
+    (config, parsed): (String, RunConfig),
+    run: RunId,
+    now: Timestamp,
+) -> Result<(RunEntry, Start)> {
     let (plan, rounds, strategy) = plans(&parsed)?;
     let first = plan.task.initial(plan.seed)?;
     let model = store.models().save(

@@ -133,9 +133,14 @@ async fn ask(dir: &Path, request: &Request) -> Result<Client> {
 async fn view(dir: &Path) -> Result<View> {
     match Client::ask(dir, &Request::View).await? {
         None => driver::stored_view(dir),
-        Some(mut client) => match client.next().await? {
-            Some(Reply::View(view)) => Ok(*view),
-            _ => anyhow::bail!("the coordinator ended before it answered"),
-        },
+        Some(client) => viewed(client).await,
+    }
+}
+
+/// The view that was asked for.
+async fn viewed(mut client: Client) -> Result<View> {
+    match client.next().await? {
+        Some(Reply::View(view)) => Ok(*view),
+        _ => anyhow::bail!("the coordinator ended before it answered"),
     }
 }

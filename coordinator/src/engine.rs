@@ -157,7 +157,7 @@ impl Engine {
     /// While another run is going on: ask [`Self::is_busy`].
     pub fn start(&mut self, start: Start, now: Timestamp, out: &mut Vec<Output>) {
         assert!(!self.is_busy(), "one run at a time");
-        let wanted = self.members.allowed().filter(|(_, peer)| peer.has(&start.select)).map(|(node, _)| node);
+        let wanted = self.members.labelled(&start.select);
         let present = wanted.filter(|node| self.members.present(*node).is_some()).collect();
         self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
 use common::id::NodeId;
-use common::known::{Known, Peer};
+use common::known::{Known, Labels, Peer};
 use common::message::presence::{
     Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, VERSION,
 };
@@ -115,6 +115,11 @@ impl Members {
     /// All allowed nodes in the order of their ids.
     pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.allowed.iter().map(|(node, allowed)| (*node, allowed))
+    }
+
+    /// The allowed nodes that have all of these labels.
+    pub fn labelled(&self, wanted: &Labels) -> impl Iterator<Item = NodeId> {
+        self.allowed.iter().filter(|(_, peer)| peer.has(wanted)).map(|(node, _)| *node)
     }
 
     /// A node, if it is there.

@@ -18,6 +18,7 @@
 //! | RFA (Pillutla et al. 2022) | geometric median | sgd |
 //!
 //! FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
+//!
 //! The result has the same bits in any order of arrival, and on every machine.
 
 mod aggregator;

@@ -91,9 +91,9 @@ def package(given):
 
 
 def presence(given):
-    told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "package": package(given), "chunks": given.hex(16),
-            "receipts": given.hex(16), "activity": given.one_of(ACTIVITIES), "epoch": given.u64(),
-            "progress": given.u8(), "version": given.u16()}
+    told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "package": package(given),
+            "chunks": given.hex(16), "receipts": given.hex(16), "activity": given.one_of(ACTIVITIES),
+            "epoch": given.u64(), "progress": given.u8(), "version": given.u16()}
     return told
 
 

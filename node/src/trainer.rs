@@ -159,8 +159,8 @@ fn survive<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use common::id::{RoundId, RunId};
-    use common::message::model::{Optimizer, Plan};
-    use common::model::{ParameterVector, Task};
+    use common::message::model::Plan;
+    use common::model::ParameterVector;
 
     use super::*;
 
@@ -185,19 +185,8 @@ mod tests {
     }
 
     fn assignment(epoch: u64) -> Assignment {
-        let task = Task::Flat { parameters: 3 };
-        let model = ParameterVector::new(Arc::new(task.schema().unwrap()), vec![0.0; 3]).unwrap();
-        let plan = Plan {
-            task,
-            epochs: 1,
-            batch: 1,
-            optimizer: Optimizer::Sgd,
-            learning_rate: 1.0,
-            proximal: 0.0,
-            stride: 1,
-            seed: 1,
-            rounds: 1,
-        };
+        let plan = Plan::flat(3, 1, 1);
+        let model = ParameterVector::new(Arc::new(plan.task.schema().unwrap()), vec![0.0; 3]).unwrap();
         Assignment {
             run: RunId([1; 16]),
             round: RoundId(1),

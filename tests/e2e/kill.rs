@@ -1,13 +1,10 @@
 //! The coordinator, killed (SIGKILL) at every fault point of a run, one after the other, and started again.
 
-use std::fs;
-use std::path::PathBuf;
-
 use common::units::Timestamp;
 use coordinator::view::{RunStatus, RunView};
-use harness::programs::{Daemon, are_built, edit, fleet, run, run_config, wait_until};
+use harness::programs::{Daemon, edit};
 
-use crate::{METRICS, domain, value};
+use crate::fleet::Fleet;
 
 /// Rounds of each run.
 const ROUNDS: u32 = 4;
@@ -18,71 +15,23 @@ const POINTS_MIN: u64 = 30;
 /// A server that remembers, so that there is more to lose than a model.
 const STRATEGY: &str = "\n[strategy]\nserver = { kind = \"adam\", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.99, tau = 1e-3 }\n\n[task]";
 
-/// Two nodes that stay, and the coordinator's folder.
-struct Fleet {
-    dir: tempfile::TempDir,
-    config: String,
+/// The same run, again and again.
+struct Tries {
+    fleet: Fleet,
     /// Runs that are over.
-    runs: usize,
-    _nodes: [Daemon; 2],
+    over: usize,
 }
 
-impl Fleet {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder can be made");
-        fleet(dir.path(), domain(2), &METRICS, value);
-        let config = run_config(dir.path(), ROUNDS, &METRICS);
-        edit(&config, |text| text.replace("\n[task]", STRATEGY));
-        let node = |name: &str| {
-            let folder = dir.path().join(name).display().to_string();
-            Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
-        };
-        let nodes = ["node-1", "node-2"].map(node);
-        Self { config: config.display().to_string(), dir, runs: 0, _nodes: nodes }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.dir.path().join("coordinator.log")
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.log()).unwrap_or_default()
-    }
-
-    /// What all of them said, for who has to find out.
-    fn logs(&self) -> String {
-        let log = |name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
-        ["coordinator.log", "node-1.log", "node-2.log"].map(log).join("\n")
-    }
-
-    fn folder(&self) -> String {
-        self.dir.path().join("coordinator").display().to_string()
-    }
-
-    fn serve(&self) -> Daemon {
-        self.serve_more(&[])
-    }
-
-    fn serve_more(&self, more: &[&str]) -> Daemon {
-        Daemon::start("coordinator", &[&["--dir", &self.folder(), "serve"][..], more].concat(), &self.log())
-    }
-
-    /// Waits until the coordinator can be asked.
-    fn until_serving(&self) {
-        wait_until(|| self.said().contains(" serving"), || self.logs());
-    }
-
+impl Tries {
     /// The run of this try, if it is there.
     fn run(&self) -> Option<RunView> {
-        let listed = run("coordinator", &["--dir", &self.folder(), "run", "list", "--format", "json"]);
-        let lines = String::from_utf8(listed.stdout).expect("JSON is text");
-        let line = lines.lines().nth(self.runs)?;
-        Some(serde_json::from_str(line).expect("a run is a line of JSON"))
+        self.fleet.runs().into_iter().nth(self.over)
     }
 
     fn start(&self) -> Daemon {
-        let start = ["--dir", &self.folder(), "run", "start", "--config", &self.config];
-        Daemon::start("coordinator", &start, &self.dir.path().join("start.log"))
+        let (folder, config) = (self.fleet.folder(), self.fleet.config.display().to_string());
+        let start = ["--dir", &folder, "run", "start", "--config", &config];
+        Daemon::start("coordinator", &start, &self.fleet.at("start.log"))
     }
 
     /// The run of this try when it is over.
@@ -91,22 +40,21 @@ impl Fleet {
         if is_running() {
             let is_over =
                 |said: &str| said.contains("the run is finished") || said.contains("the run failed");
-            wait_until(|| is_over(&self.said()) && !is_running(), || self.logs());
+            self.fleet.until(|| is_over(&self.fleet.said()) && !is_running());
         }
         let run = self.run().expect("it was started");
-        self.runs += 1;
+        self.over += 1;
         run
     }
 
     /// A run that nothing happens to: how it ended, and how many fault points it has.
     fn undisturbed(&mut self) -> (RunView, u64) {
-        let coordinator = self.serve();
-        self.until_serving();
+        let coordinator = self.fleet.serve(&[]);
         let _starting = self.start();
-        wait_until(|| self.run().is_some(), || self.logs());
+        self.fleet.until(|| self.run().is_some());
         let run = self.end();
-        assert!(coordinator.stop(), "{}", self.logs());
-        let said = self.said();
+        assert!(coordinator.stop(), "{}", self.fleet.logs());
+        let said = self.fleet.said();
         let points = said.rsplit_once("fault_points=").expect("it counts them").1;
         (run, points.trim().parse().expect("a number"))
     }
@@ -114,38 +62,40 @@ impl Fleet {
     /// A run whose coordinator stands still at a fault point, is killed there and started again: how it ended, and at
     /// what moment it was killed and started again.
     fn killed_at(&mut self, point: u64) -> (RunView, String, Timestamp) {
-        let coordinator = self.serve_more(&["--halt-at", &point.to_string()]);
-        self.until_serving();
+        let coordinator = self.fleet.serve(&["--halt-at", &point.to_string()]);
         let starting = self.start();
-        let halted =
-            || self.said().lines().find(|line| line.contains("halted at fault point")).map(str::to_owned);
-        wait_until(|| halted().is_some(), || self.logs());
+        let said = || self.fleet.said();
+        let halted = || said().lines().find(|line| line.contains("halted at fault point")).map(str::to_owned);
+        self.fleet.until(|| halted().is_some());
         let halted = halted().expect("it was said");
         drop((coordinator, starting));
 
         let began = edge::now();
-        let _coordinator = self.serve();
-        self.until_serving();
+        let _coordinator = self.fleet.serve(&[]);
         // Whoever asked for the run may have got no answer.
         let _starting = self.run().is_none().then(|| self.start());
-        wait_until(|| self.run().is_some(), || self.logs());
+        self.fleet.until(|| self.run().is_some());
         (self.end(), halted, began)
     }
 }
 
 #[test]
 fn a_coordinator_that_is_killed_at_any_point_ends_its_run_in_the_same_model_and_counts_no_update_twice() {
-    if !are_built() {
-        return;
-    }
-    let mut fleet = Fleet::new();
-    let (undisturbed, points) = fleet.undisturbed();
+    let Some(fleet) = Fleet::new(2, ROUNDS) else { return };
+    edit(&fleet.config, |text| text.replace("\n[task]", STRATEGY));
+    let mut tries = Tries { fleet, over: 0 };
+    let (undisturbed, points) = tries.undisturbed();
     assert!(points >= POINTS_MIN, "{points} fault points");
     let mut resumed = Vec::new();
     for point in 1..=points {
-        let (run, halted, began) = fleet.killed_at(point);
+        let (run, halted, began) = tries.killed_at(point);
         let end = (run.status, &run.model);
-        assert_eq!(end, (RunStatus::Finished, &undisturbed.model), "{halted}: {run:#?}\n{}", fleet.logs());
+        assert_eq!(
+            end,
+            (RunStatus::Finished, &undisturbed.model),
+            "{halted}: {run:#?}\n{}",
+            tries.fleet.logs()
+        );
         let rounds: Vec<(u32, u32)> = run.history.iter().map(|round| (round.round, round.updates)).collect();
         assert_eq!(rounds, (1..=ROUNDS).map(|round| (round, 2)).collect::<Vec<_>>(), "{halted}");
         let announced = run.history.iter().map(|round| round.announced_ms - began.0 as f64 / 1000.0);

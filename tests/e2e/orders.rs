@@ -1,40 +1,20 @@
 //! What an operator does with runs that go on: pause, resume, stop, and start another one meanwhile.
 
 use std::fs;
-use std::path::PathBuf;
 
 use coordinator::view::{RunStatus, RunView};
-use harness::programs::{Daemon, are_built, complaint, edit, fleet, run, run_config, wait_until};
+use harness::programs::{complaint, edit, run};
 
-use crate::{METRICS, domain, value};
+use crate::fleet::Fleet;
 
-/// A coordinator with two nodes.
-struct Operator {
-    dir: tempfile::TempDir,
-    config: PathBuf,
-}
+/// Who gives orders.
+struct Operator(Fleet);
 
 impl Operator {
-    fn folder(&self) -> String {
-        self.dir.path().join("coordinator").display().to_string()
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("coordinator.log")).unwrap_or_default()
-    }
-
-    fn serve(&self) -> Daemon {
-        let log = self.dir.path().join("coordinator.log");
-        let daemon = Daemon::start("coordinator", &["--dir", &self.folder(), "serve"], &log);
-        wait_until(|| self.log().contains(" serving"), || self.log());
-        daemon
-    }
-
     /// Starts a run of this name; returns its id.
     fn start(&self, name: &str, rounds: u32) -> String {
-        let config = fs::read_to_string(&self.config).expect("the configuration can be read");
-        let file = self.dir.path().join(format!("{name}.toml"));
-        fs::write(&file, config).expect("the configuration can be written");
+        let file = self.0.at(&format!("{name}.toml"));
+        fs::copy(&self.0.config, &file).expect("the configuration can be copied");
         edit(&file, |text| {
             text.replace("first-run", name).replace("rounds = 1\n", &format!("rounds = {rounds}\n"))
         });
@@ -43,41 +23,30 @@ impl Operator {
 
     /// Does something with a run; returns what was printed.
     fn order(&self, words: &[&str]) -> String {
-        let done = run("coordinator", &[&["--dir", &self.folder(), "run"][..], words].concat());
-        assert!(done.status.success(), "{}\n{}", String::from_utf8_lossy(&done.stderr), self.log());
+        let done = run("coordinator", &[&["--dir", &self.0.folder(), "run"][..], words].concat());
+        assert!(done.status.success(), "{}\n{}", String::from_utf8_lossy(&done.stderr), self.0.logs());
         String::from_utf8(done.stdout).expect("an id is text").trim().to_owned()
     }
 
     fn refused(&self, words: &[&str]) -> String {
-        complaint(&run("coordinator", &[&["--dir", &self.folder(), "run"][..], words].concat()))
+        complaint(&run("coordinator", &[&["--dir", &self.0.folder(), "run"][..], words].concat()))
     }
 
     fn view(&self, id: &str) -> RunView {
-        let listed = self.order(&["list", "--format", "json"]);
-        let mut runs = listed.lines().map(|line| serde_json::from_str::<RunView>(line).expect("a run"));
-        runs.find(|run| run.run == id).expect("it is listed")
+        self.0.runs().into_iter().find(|run| run.run == id).expect("it is listed")
     }
 
     fn until(&self, id: &str, so: impl Fn(&RunView) -> bool) {
-        wait_until(|| so(&self.view(id)), || self.log());
+        self.0.until(|| so(&self.view(id)));
     }
 }
 
 #[test]
 fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
-    if !are_built() {
-        return;
-    }
-    let dir = tempfile::tempdir().expect("a folder can be made");
-    fleet(dir.path(), domain(3), &METRICS, value);
-    let config = run_config(dir.path(), 1, &METRICS);
-    let _nodes = ["node-1", "node-2"].map(|name| {
-        let folder = dir.path().join(name).display().to_string();
-        Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
-    });
-    let operator = Operator { dir, config };
-    let coordinator = operator.serve();
-    let listed = run("coordinator", &["--dir", &operator.folder(), "node", "list"]);
+    let Some(fleet) = Fleet::new(3, 1) else { return };
+    let operator = Operator(fleet);
+    let coordinator = operator.0.serve(&[]);
+    let listed = run("coordinator", &["--dir", &operator.0.folder(), "node", "list"]);
     let listed = String::from_utf8(listed.stdout).expect("names are text");
     assert!(listed.contains("node-1 ") && listed.contains("node-2 "), "{listed}");
     let long = operator.start("long", 1_000_000);
@@ -89,7 +58,7 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     assert!(operator.refused(&["pause", "long"]).contains("is paused; only one that is going on"));
 
     assert!(coordinator.stop());
-    let _coordinator = operator.serve();
+    let _coordinator = operator.0.serve(&[]);
     let short = operator.start("short", 2);
     assert!(operator.refused(&["resume", "long"]).contains("a run is going on"));
     operator.until(&short, |run| run.status == RunStatus::Finished);
@@ -104,7 +73,7 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     operator.order(&["stop", "long"]);
     let stopped = operator.view(&long);
     assert_eq!(stopped.reason.as_deref(), Some("it was stopped by an operator"));
-    let watched = run("coordinator", &["--dir", &operator.folder(), "run", "watch", "long"]);
+    let watched = run("coordinator", &["--dir", &operator.0.folder(), "run", "watch", "long"]);
     assert_eq!(watched.status.code(), Some(3));
     assert!(operator.refused(&["stop", "long"]).contains("is failed: it was stopped by an operator"));
     assert!(operator.refused(&["stop", "nothing"]).contains("no run `nothing`"));

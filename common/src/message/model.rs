@@ -34,6 +34,15 @@ pub struct Plan {
     pub rounds: u32,
 }
 
+impl Plan {
+    /// A plan for a vector without meaning, which measures rounds and learns nothing.
+    pub fn flat(parameters: u32, rounds: u32, seed: u64) -> Self {
+        let (optimizer, learning_rate, proximal) = (Optimizer::Sgd, 1.0, 0.0);
+        let task = Task::Flat { parameters };
+        Self { task, epochs: 1, batch: 1, optimizer, learning_rate, proximal, stride: 1, seed, rounds }
+    }
+}
+
 /// How a node's parameters step along a gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
 use edge::{Format, json_line, print_lines};
 
-use crate::control::{Reply, Request};
+use crate::control::Request;
 use crate::view::NodeView;
 
 #[derive(Subcommand)]
@@ -22,10 +22,7 @@ pub(super) enum NodeCommand {
 
 pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCode> {
     let NodeCommand::List { format } = command;
-    let mut client = super::ask(dir, &Request::View).await?;
-    let Some(Reply::View(view)) = client.next().await? else {
-        bail!("the coordinator ended before it answered")
-    };
+    let view = super::viewed(super::ask(dir, &Request::View).await?).await?;
     let lines: Result<Vec<String>> = match format {
         Format::Json => view.nodes.iter().map(json_line).collect(),
         Format::Text => Ok(view.nodes.iter().map(line).collect()),

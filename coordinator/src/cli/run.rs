@@ -11,7 +11,7 @@ use common::known;
 use edge::{Format, json_line, print_lines};
 
 use crate::config;
-use crate::control::{Reply, Request, RunOrder};
+use crate::control::{Client, Reply, Request, RunOrder};
 use crate::view::{RunStatus, RunView};
 
 /// What a failed run ends `run watch` with.
@@ -87,12 +87,17 @@ fn label(word: &str) -> Result<(String, String), String> {
 async fn start(dir: &Path, file: &Path, select: &[(String, String)], format: Format) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let text = config::selecting(text, select).with_context(|| file.display().to_string())?;
-    order(dir, RunOrder::Start { config: text }, format).await.with_context(|| file.display().to_string())
+    let client = super::ask(dir, &Request::Run(RunOrder::Start { config: text })).await?;
+    done(client, format).await.with_context(|| file.display().to_string())
 }
 
-/// Has something done with a run; prints its id.
+/// Has something done with a run.
 async fn order(dir: &Path, order: RunOrder, format: Format) -> Result<ExitCode> {
-    let mut client = super::ask(dir, &Request::Run(order)).await?;
+    done(super::ask(dir, &Request::Run(order)).await?, format).await
+}
+
+/// Prints the id of the run with which it was done.
+async fn done(mut client: Client, format: Format) -> Result<ExitCode> {
     let Some(Reply::Done { run }) = client.next().await? else {
         bail!("the coordinator ended before it answered")
     };

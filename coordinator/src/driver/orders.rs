@@ -32,8 +32,9 @@ impl Driver {
         self.check_idle()?;
         let mut id = RunId([0; 16]);
         self.random.fill_bytes(&mut id.0);
-        self.check_selection(&RunConfig::parse(&config)?.cohort)?;
-        let (entry, start) = archive::create(&self.store, config, id, now())?;
+        let parsed = RunConfig::parse(&config)?;
+        self.check_selection(&parsed.cohort)?;
+        let (entry, start) = archive::create(&self.store, (config, parsed), id, now())?;
         self.begin(&entry, start);
         Ok(id)
     }
@@ -88,7 +89,7 @@ impl Driver {
 
     /// A run of nodes that are not allowed would wait in vain.
     fn check_selection(&self, cohort: &Cohort) -> Result<()> {
-        let labelled = self.engine.members().allowed().filter(|(_, peer)| peer.has(&cohort.select)).count();
+        let labelled = self.engine.members().labelled(&cohort.select).count();
         ensure!(
             cohort.select.is_empty() || labelled >= cohort.minimum as usize,
             "`cohort.select` finds {labelled} nodes in `allowed-nodes`, and `cohort.minimum` is {}",

@@ -72,8 +72,8 @@ impl Shown {
         };
         let run = run.to_string();
         self.view.send_modify(|view| {
-            for view in view.runs.iter_mut().filter(|view| view.run == run) {
-                (view.status, view.reason, view.current) = (status, reason.clone(), None);
+            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
+                (view.status, view.reason, view.current) = (status, reason, None);
             }
         });
     }

@@ -386,8 +386,7 @@ impl Active {
             }
             round::Output::RunFinished { model } => {
                 self.end(End::Finished(model), context);
-                let allowed = context.members.allowed().filter(|(_, peer)| peer.has(&self.select));
-                let all: BTreeSet<NodeId> = allowed.map(|(node, _)| node).collect();
+                let all: BTreeSet<NodeId> = context.members.labelled(&self.select).collect();
                 self.lacking = Some(all.clone());
                 self.want(Awaiting::Keep(all), context);
             }

@@ -33,10 +33,6 @@ pub struct State {
     path: PathBuf,
 }
 
-fn other_status(run: RunId, status: &RunStatus, wanted: &'static str, done: &'static str) -> StoreError {
-    StoreError::OtherStatus { run, status: status.clone(), wanted, done }
-}
-
 impl State {
     /// Opens the file; makes it when there is none.
     ///
@@ -96,9 +92,8 @@ impl State {
         let (rounds_done, epochs_end) = (RoundId(0), epochs.end);
         let status = if rounds == 0 { RunStatus::Finished } else { RunStatus::Running };
         let checkpoint = Checkpoint::from(model);
-        let stored = checkpoint.clone();
-        let entry =
-            RunEntry { run, name, created, rounds, rounds_done, checkpoint: stored, epochs_end, status };
+        let position = RunPosition { run, rounds_done, checkpoint: checkpoint.clone(), epochs };
+        let entry = RunEntry { run, name, created, rounds, rounds_done, checkpoint, epochs_end, status };
         self.write(|transaction| {
             let mut runs = transaction.open_table(RUNS)?;
             if runs.get(run.0)?.is_some() {
@@ -108,7 +103,7 @@ impl State {
             transaction.open_table(CONFIGS)?.insert(run.0, config.as_str())?;
             Ok(Ok(()))
         })?;
-        Ok(RunPosition { run, rounds_done, checkpoint, epochs })
+        Ok(position)
     }
 
     /// Reserves new epochs for a run that goes on in this process.
@@ -190,13 +185,8 @@ impl State {
     ///
     /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it goes on, or the file cannot be written.
     pub fn pause_run(&self, run: RunId) -> Result<(), StoreError> {
-        self.change_run(run, |entry| match &entry.status {
-            RunStatus::Running => {
-                entry.status = RunStatus::Paused;
-                Ok(())
-            }
-            status => Err(other_status(run, status, "going on", "paused")),
-        })
+        let goes_on = |status: &RunStatus| *status == RunStatus::Running;
+        self.turn(run, RunStatus::Paused, "paused", goes_on, "going on")
     }
 
     /// Lets a paused run go on.
@@ -205,13 +195,8 @@ impl State {
     ///
     /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it is paused, or the file cannot be written.
     pub fn unpause_run(&self, run: RunId) -> Result<(), StoreError> {
-        self.change_run(run, |entry| match &entry.status {
-            RunStatus::Paused => {
-                entry.status = RunStatus::Running;
-                Ok(())
-            }
-            status => Err(other_status(run, status, "paused", "resumed")),
-        })
+        let is_paused = |status: &RunStatus| *status == RunStatus::Paused;
+        self.turn(run, RunStatus::Running, "resumed", is_paused, "paused")
     }
 
     /// Ends a run for good because an operator wants that.
@@ -220,13 +205,8 @@ impl State {
     ///
     /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] when it has ended, or the file cannot be written.
     pub fn stop_run(&self, run: RunId, why: &str) -> Result<(), StoreError> {
-        self.change_run(run, |entry| match &entry.status {
-            RunStatus::Running | RunStatus::Paused => {
-                entry.status = RunStatus::Failed(reason(why));
-                Ok(())
-            }
-            status => Err(other_status(run, status, "going on or paused", "stopped")),
-        })
+        let has_not_ended = |status: &RunStatus| matches!(status, RunStatus::Running | RunStatus::Paused);
+        self.turn(run, RunStatus::Failed(reason(why)), "stopped", has_not_ended, "going on or paused")
     }
 
     /// All runs, the oldest first.
@@ -286,6 +266,24 @@ impl State {
     fn epochs_end(&self) -> Result<EpochId, StoreError> {
         let ends = self.runs()?.into_iter().map(|entry| entry.epochs_end);
         Ok(ends.fold(EpochId(1), EpochId::max))
+    }
+
+    /// Gives a run another status, if it stands so that this can be done with it.
+    fn turn(
+        &self,
+        run: RunId,
+        to: RunStatus,
+        done: &'static str,
+        can_be: impl FnOnce(&RunStatus) -> bool,
+        wanted: &'static str,
+    ) -> Result<(), StoreError> {
+        self.change_run(run, |entry| {
+            if !can_be(&entry.status) {
+                return Err(StoreError::OtherStatus { run, status: entry.status.clone(), wanted, done });
+            }
+            entry.status = to;
+            Ok(())
+        })
     }
 
     fn change_run<T>(

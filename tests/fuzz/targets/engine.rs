@@ -11,9 +11,8 @@ use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
-use common::message::model::{Optimizer, Plan};
+use common::message::model::Plan;
 use common::message::presence::{Activity, Mailbox, NodePresence, VERSION};
-use common::model::Task;
 use common::units::{Millis, Timestamp};
 use common::wire::encode;
 use coordinator::config::Transfer;
@@ -118,17 +117,7 @@ impl World {
             committing: deadline,
             rejoin: Millis(1_000),
         };
-        let plan = Plan {
-            task: Task::Flat { parameters: PARAMETERS as u32 },
-            epochs: 1,
-            batch: 1,
-            optimizer: Optimizer::Sgd,
-            learning_rate: 1.0,
-            proximal: 0.0,
-            stride: 1,
-            seed: 1,
-            rounds: ROUNDS,
-        };
+        let plan = Plan::flat(PARAMETERS as u32, ROUNDS, 1);
         let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal };
         let rounds = RoundPlan::new(size, deadlines, ROUNDS, 2, 1).expect("a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };

@@ -12,10 +12,10 @@ use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::{Announcement, Member, Offer, Request};
-use common::message::model::{self, Optimizer, Plan};
+use common::message::model::{self, Plan};
 use common::message::presence::{CoordinatorPresence, Heard, Mailbox, NodePresence, VERSION};
 use common::message::receipt::{Receipt, Status};
-use common::model::{ParameterVector, Task};
+use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
 use common::wire::{decode, encode};
 use libfuzzer_sys::fuzz_target;
@@ -82,17 +82,7 @@ impl World {
         let root = EpochRoot::generate(&mut self.random);
         let scope = Scope { tenant: TENANT, run: RUN, epoch, sender: COORDINATOR.node_id() };
         let (wrapped, pair) = root.wrap(&package, &scope, &mut self.random).ok()?;
-        let plan = Plan {
-            task: Task::Flat { parameters: PARAMETERS },
-            epochs: 1,
-            batch: 1,
-            optimizer: Optimizer::Sgd,
-            learning_rate: 1.0,
-            proximal: 0.0,
-            stride: 1,
-            seed: 1,
-            rounds: 1,
-        };
+        let plan = Plan::flat(PARAMETERS, 1, 1);
         let values = vec![0.5; PARAMETERS as usize];
         let subject =
             Subject { kind: Kind::Model, tenant: TENANT, run: RUN, round, epoch, seq: 1, trace: [0; 16] };

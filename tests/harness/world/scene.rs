@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use common::crypto::Identity;
 use common::id::{EpochId, ModelHash, RoundId, RunId, TenantId};
 use common::known::Peer;
-use common::message::model::{Optimizer, Plan};
+use common::message::model::Plan;
 use common::message::presence::{Address, Mailbox};
-use common::model::Task;
 use common::units::{Millis, Timestamp};
 use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Setup, Start};
@@ -58,18 +57,7 @@ impl Scene {
     /// The run, with its first model.
     pub(super) fn start(&self, model: ModelHash) -> Start {
         let Self { seed, parameters, rounds, minimum, over_selection, rack, strategy, nodes, .. } = *self;
-        let task = Task::Flat { parameters };
-        let plan = Plan {
-            task,
-            epochs: 1,
-            batch: 1,
-            optimizer: Optimizer::Sgd,
-            learning_rate: 1.0,
-            proximal: 0.0,
-            stride: 1,
-            seed,
-            rounds,
-        };
+        let plan = Plan::flat(parameters, rounds, seed);
         let goal = (f64::from(nodes) / over_selection) as u32;
         let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
         let deadlines = Deadlines {

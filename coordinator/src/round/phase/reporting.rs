@@ -1,4 +1,4 @@
-//! Reporting: wait for one update from each selected node, until it is closed, or the deadline.
+//! Reporting: wait for one update from each selected node, until the cohort is closed or the deadline passes.
 //!
 //! The phase after `Configuration`. Follows "Reporting" in Bonawitz et al. 2019, section 2.2.
 

@@ -15,6 +15,7 @@ const ENOUGH: f64 = 1e-7;
 pub(super) fn median(deltas: &[&[f32]], samples: &[u64]) -> Vec<f32> {
     let samples: Vec<f64> = samples.iter().map(|samples| *samples as f64).collect();
     let mut point = weighted_mean(deltas, &samples);
+    let origin = vec![0.0; point.len()];
     for _ in 0..STEPS {
         let weight = |(delta, samples): (&&[f32], &f64)| {
             samples / distance::squared(&point, delta).sqrt().max(SMOOTHING)
@@ -22,7 +23,7 @@ pub(super) fn median(deltas: &[&[f32]], samples: &[u64]) -> Vec<f32> {
         let weights: Vec<f64> = deltas.iter().zip(&samples).map(weight).collect();
         let next = weighted_mean(deltas, &weights);
         let moved = distance::squared(&point, &next);
-        let length = distance::squared(&next, &vec![0.0; next.len()]);
+        let length = distance::squared(&next, &origin);
         point = next;
         if moved <= ENOUGH * ENOUGH * length {
             break;

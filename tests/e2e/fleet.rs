@@ -1,0 +1,78 @@
+//! A coordinator's folder and two nodes that train on, while the coordinator comes and goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coordinator::view::RunView;
+use harness::programs::{Daemon, are_built, fleet, run, run_config, wait_until};
+
+use crate::{METRICS, domain, value};
+
+/// Two nodes that stay, and the coordinator's folder.
+pub(crate) struct Fleet {
+    dir: tempfile::TempDir,
+    /// A run over both nodes.
+    pub(crate) config: PathBuf,
+    _nodes: [Daemon; 2],
+}
+
+impl Fleet {
+    /// The nodes of a test, by its number, and a run of so many rounds; `None` when the programs are not built.
+    pub(crate) fn new(test: u16, rounds: u32) -> Option<Self> {
+        if !are_built() {
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a folder can be made");
+        fleet(dir.path(), domain(test), &METRICS, value);
+        let config = run_config(dir.path(), rounds, &METRICS);
+        let nodes = ["node-1", "node-2"].map(|name| {
+            let folder = dir.path().join(name).display().to_string();
+            Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
+        });
+        Some(Self { dir, config, _nodes: nodes })
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> String {
+        self.at("coordinator").display().to_string()
+    }
+
+    /// What the coordinator that was started last has said.
+    pub(crate) fn said(&self) -> String {
+        read(&self.at("coordinator.log"))
+    }
+
+    /// What all of them said, for who has to find out.
+    pub(crate) fn logs(&self) -> String {
+        ["coordinator.log", "node-1.log", "node-2.log"].map(|name| read(&self.at(name))).join("\n")
+    }
+
+    /// A coordinator that can be asked.
+    pub(crate) fn serve(&self, more: &[&str]) -> Daemon {
+        let folder = self.folder();
+        let args = [&["--dir", &folder, "serve"][..], more].concat();
+        let daemon = Daemon::start("coordinator", &args, &self.at("coordinator.log"));
+        self.until(|| self.said().contains(" serving"));
+        daemon
+    }
+
+    /// All runs, the oldest first.
+    pub(crate) fn runs(&self) -> Vec<RunView> {
+        let listed = run("coordinator", &["--dir", &self.folder(), "run", "list", "--format", "json"]);
+        assert!(listed.status.success(), "{}\n{}", String::from_utf8_lossy(&listed.stderr), self.logs());
+        let lines = String::from_utf8(listed.stdout).expect("JSON is text");
+        lines.lines().map(|line| serde_json::from_str(line).expect("a run is a line of JSON")).collect()
+    }
+
+    /// Looks again and again until it is so.
+    pub(crate) fn until(&self, so: impl FnMut() -> bool) {
+        wait_until(so, || self.logs());
+    }
+}
+
+fn read(log: &Path) -> String {
+    fs::read_to_string(log).unwrap_or_default()
+}
