@@ -7,7 +7,7 @@ use common::units::{Millis, Timestamp};
 
 use crate::config::RunConfig;
 use crate::engine::Start;
-use crate::round::{CohortSize, Deadlines, RoundOutcome, RoundPlan};
+use crate::round::{CohortSize, Deadlines, RoundPlan};
 use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
 use crate::strategy::Strategy;
 use crate::view::{self, RoundView, RunView, View};
@@ -44,14 +44,16 @@ pub fn create(
     Ok((entry(store, run)?, start))
 }
 
-/// The run that was going on when the coordinator last ended, if one was.
+/// The run that a coordinator serves when it begins: the one that was going on when it last ended; else the newest that
+/// is finished, whose result some node may not have yet.
 ///
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn going_on(store: &Store) -> Result<Option<RunId>> {
+pub fn to_serve(store: &Store) -> Result<Option<RunId>> {
     let runs = store.state().runs()?;
-    Ok(runs.into_iter().find(|run| run.status == RunStatus::Running).map(|entry| entry.run))
+    let newest = |status| runs.iter().rev().find(|entry| entry.status == status).map(|entry| entry.run);
+    Ok(newest(RunStatus::Running).or_else(|| newest(RunStatus::Finished)))
 }
 
 /// A run from where the store has it.
@@ -108,7 +110,7 @@ pub fn view(store: &Store, name: impl Fn(NodeId) -> String + Copy) -> Result<Vie
 /// When the store cannot be read.
 pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String + Copy) -> Result<RunView> {
     let records = store.state().rounds(entry.run)?;
-    let committed = records.iter().filter(|record| matches!(record.outcome, RoundOutcome::Committed(_)));
+    let committed = records.iter().filter(|record| record.made().is_some());
     let (status, reason) = match &entry.status {
         RunStatus::Running => (view::RunStatus::Running, None),
         RunStatus::Finished => (view::RunStatus::Finished, None),

@@ -13,9 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
+use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::message::presence::HEARTBEAT;
-use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
@@ -24,11 +23,11 @@ use tokio::sync::mpsc;
 
 use crate::archive;
 use crate::control;
-use crate::engine::{End, Engine, Output, Setup, Values};
+use crate::engine::{End, Engine, Output, Setup};
 use crate::folder::Folder;
 use crate::members::Members;
-use crate::round::{Checkpoint, RoundOutcome};
-use crate::store::{About, Models, Store};
+use crate::served::{Answer, Served};
+use crate::store::Store;
 use crate::view::View;
 use fault::FaultPoints;
 use link::{Incoming, Link};
@@ -47,15 +46,6 @@ pub fn stored_view(dir: &Path) -> Result<View> {
         Some(store) => archive::view(&store, |node| format!("{node:?}")),
         None => Ok(View::default()),
     }
-}
-
-/// The run that is served, as far as the driver knows it.
-struct Served {
-    run: RunId,
-    schema: Schema,
-    task: Task,
-    /// Where what its server remembers is.
-    moments: Models,
 }
 
 /// Everything the loop holds.
@@ -205,29 +195,25 @@ impl Driver {
     }
 
     fn carry_out_one(&mut self, output: Output) {
-        match output {
-            Output::Load(checkpoint) => {
-                self.faults.pass("before files are read");
-                let values = self.load(&checkpoint);
-                self.engine.on_loaded(values, now(), &mut self.fresh);
-            }
-            Output::Store { round, values } => {
-                self.faults.pass("before the files are written");
-                let stored = self.save(round, values);
-                self.faults.pass("after the files are written");
-                self.engine.on_stored(stored, now(), &mut self.fresh);
-            }
-            Output::Commit { record, epochs_end } => {
-                self.faults.pass("before the commit");
-                let committed = self.store.state().commit(&record, epochs_end);
-                self.faults.pass("after the commit");
-                if committed.is_ok() {
-                    self.shown.on_committed(&record, &self.engine);
-                    self.forget_moments(&record.outcome);
+        let faults = &mut self.faults;
+        let answer = match &self.served {
+            Some(served) => served.answer(&self.store, output, &mut |moment| faults.pass(moment)),
+            None => Err(output),
+        };
+        match answer {
+            Ok(answer) => {
+                if let Answer::Committed(record, Ok(())) = &answer {
+                    self.shown.on_committed(record, &self.engine);
                 }
-                let committed = committed.map_err(|error| error.to_string());
-                self.engine.on_committed(committed, now(), &mut self.fresh);
+                answer.tell(&mut self.engine, now(), &mut self.fresh);
             }
+            Err(output) => self.carry_out_other(output),
+        }
+    }
+
+    /// What is not for the files of a run.
+    fn carry_out_other(&mut self, output: Output) {
+        match output {
             Output::Aborted(record) => {
                 if let Err(error) = self.store.state().keep_aborted(&record) {
                     tracing::warn!("the record of an aborted round is not kept: {error}");
@@ -244,38 +230,6 @@ impl Driver {
                 self.faults.pass("after an announcement");
             }
             message => self.link.send(message),
-        }
-    }
-
-    fn load(&self, checkpoint: &Checkpoint) -> Result<Values, String> {
-        let Served { schema, moments, .. } = self.served.as_ref().ok_or("no run is served")?;
-        let load = |files: &Models, hash| files.load(hash, schema).map_err(|error| error.to_string());
-        let model = load(self.store.models(), checkpoint.model)?;
-        let moments = checkpoint.moments.iter().map(|hash| load(moments, *hash)).collect::<Result<_, _>>()?;
-        Ok(Values { model, moments })
-    }
-
-    /// Returns the model, which is sent next.
-    fn save(&mut self, round: RoundId, values: Values) -> Result<(Checkpoint, Vec<f32>), String> {
-        let Served { schema, task, moments, .. } = self.served.as_ref().ok_or("no run is served")?;
-        let about = About { round, task };
-        let save = |files: &Models, values: &Vec<f32>| {
-            files.save(&about, schema, values).map_err(|error| error.to_string())
-        };
-        let kept =
-            values.moments.iter().map(|values| save(moments, values)).collect::<Result<Vec<_>, _>>()?;
-        let moments = kept.try_into().expect("no server remembers more");
-        self.faults.pass("between the files");
-        Ok((Checkpoint { model: save(self.store.models(), &values.model)?, moments }, values.model))
-    }
-
-    /// Moments serve the next round only: those of the rounds before a commit are removed.
-    fn forget_moments(&self, outcome: &RoundOutcome) {
-        if let (Some(served), RoundOutcome::Committed(made)) = (&self.served, outcome)
-            && !made.moments.is_empty()
-            && let Err(error) = served.moments.retain(&made.moments)
-        {
-            tracing::warn!("old moments stay on the disk: {error}");
         }
     }
 

@@ -192,7 +192,6 @@ impl Engine {
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
         };
-        let arrived = told == Told::Arrived(node);
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
             self.on_active(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
@@ -200,7 +199,7 @@ impl Engine {
         let member = self.members.present(node)?;
         let mailbox = member.mailbox;
         let declined = (member.activity == Activity::Declining).then_some(member.epoch);
-        self.on_active(now, out, |active, context| active.on_node(node, arrived, declined, context));
+        self.on_active(now, out, |active, context| active.on_node(node, told, declined, context));
         self.greet(now, out);
         Some(mailbox)
     }

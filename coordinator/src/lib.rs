@@ -11,6 +11,7 @@ pub mod folder;
 pub mod members;
 pub mod relay;
 pub mod round;
+pub mod served;
 pub mod store;
 pub mod strategy;
 pub mod view;

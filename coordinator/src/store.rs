@@ -13,22 +13,26 @@
 //! Durable writes of one round: the model file, its directory, the same for moments, and one transaction of the state,
 //! which reserves the next epochs too.
 
+pub mod disk;
 mod entry;
 pub mod models;
 mod state;
 
+pub use disk::{Disk, OsDisk};
 pub use entry::{NewRun, RunEntry, RunName, RunStatus};
 pub use models::{About, Models};
 pub use state::State;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::id::{EpochId, ModelHash, RoundId, RunId};
 
 /// Runs, rounds and models of one coordinator.
 #[derive(Debug)]
 pub struct Store {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     state: State,
     models: Models,
@@ -152,10 +156,19 @@ impl Store {
     ///
     /// [`StoreError`], [`StoreError::InUse`] while another process has it open.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_on(Arc::new(OsDisk), dir)
+    }
+
+    /// Opens the store in a folder of this disk; makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
         // The state first: its lock says that nobody else writes models.
-        let state = State::open(&dir.join("state.redb"))?;
-        let models = Models::open(&dir.join("models"))?;
-        Ok(Self { dir: dir.to_owned(), state, models })
+        let state = State::open(&*disk, &dir.join("state.redb"))?;
+        let models = Models::open_on(Arc::clone(&disk), &dir.join("models"))?;
+        Ok(Self { disk, dir: dir.to_owned(), state, models })
     }
 
     /// Opens the store in a coordinator's folder, if there is one.
@@ -180,7 +193,7 @@ impl Store {
     /// What a run's server remembers, once there is a folder for it: one for each run, so that one may forget what
     /// another still needs.
     pub fn moments(&self, run: RunId) -> Models {
-        Models::at(&self.moments_dir().join(run.to_string()))
+        Models::at(Arc::clone(&self.disk), &self.moments_dir().join(run.to_string()))
     }
 
     /// Makes the folder of what a run's server remembers, and removes all of it but these.
@@ -189,7 +202,7 @@ impl Store {
     ///
     /// [`StoreError::Io`] names the folder or the file.
     pub fn prepare_moments(&self, run: RunId, kept: &[ModelHash]) -> Result<(), StoreError> {
-        Models::at(&self.moments_dir()).make()?;
+        Models::at(Arc::clone(&self.disk), &self.moments_dir()).make()?;
         let moments = self.moments(run);
         moments.make()?;
         moments.retain(kept)

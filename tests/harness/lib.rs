@@ -6,4 +6,5 @@ pub mod network;
 pub mod others;
 pub mod programs;
 pub mod relays;
+pub mod seeds;
 pub mod world;

@@ -1,59 +1,47 @@
-//! One coordinator engine and its nodes in one process. Time is a number, the network a queue that a seed
-//! delays, loses and repeats, the disk a map in memory. Nothing here sleeps and nothing is mocked: the
-//! bytes are the ones that DDS would carry.
+//! One coordinator and its nodes in one process. Time is a number, the network a queue that a seed delays, loses and
+//! repeats, the disk forgets what was not synced. Nothing here sleeps and nothing is mocked: the bytes are the ones
+//! that DDS would carry, and the store writes the files that it would write.
 
+mod disk;
+mod faults;
+mod network;
+mod process;
 mod scene;
+mod witness;
 
-pub use scene::{Network, Scene};
+pub use faults::{Bug, Fault};
+pub use network::Network;
+pub use scene::{STRATEGIES, Scene};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use common::crypto::Label;
-use common::id::{BlobId, EpochId, ModelHash, NodeId, RunId};
+use common::id::{EpochId, RunId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
-use coordinator::engine::{End, Engine, Output as Said, Values};
-use coordinator::round::{Checkpoint, RoundOutcome, RoundRecord};
+use coordinator::engine::{End, Engine, Output as Said};
+use coordinator::round::RoundRecord;
+use coordinator::served::Answer;
 use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use disk::Disk;
+use network::{Arrival, CoordinatorDatagram, Datagram, NodeDatagram, alter};
+use process::Process;
 use scene::{Keys, addressed};
+use witness::Witness;
 
 /// A machine wakes a process this much later than it asked for, in microseconds.
 const LATE: u64 = 1_500;
-
-/// A datagram or a call that will arrive.
-#[derive(Debug)]
-enum Arrival {
-    ToNode(usize, NodeDatagram),
-    ToCoordinator(CoordinatorDatagram),
-    Trained(usize, Trained),
-}
-
-#[derive(Clone, Debug)]
-enum NodeDatagram {
-    Hello(Vec<u8>),
-    Announcement(Vec<u8>),
-    Chunk(BlobId, u32, Vec<u8>),
-    Receipt(BlobId, Vec<u8>),
-}
-
-#[derive(Clone, Debug)]
-enum CoordinatorDatagram {
-    Presence(Vec<u8>),
-    Receipt(BlobId, NodeId, Vec<u8>),
-    Update(BlobId, u32, Vec<u8>),
-}
 
 /// The fleet.
 pub struct World {
     /// Virtual time.
     pub now: Timestamp,
-    /// The coordinator.
-    pub engine: Engine,
     /// The nodes; one that is down hears and says nothing.
     pub nodes: Vec<Participant>,
     /// Which nodes are down.
@@ -78,17 +66,23 @@ pub struct World {
     pub wire: Vec<Vec<u8>>,
     /// What watchers were told.
     pub events: Vec<Fact>,
+    /// The coordinator, unless it was killed.
+    process: Option<Process>,
+    disk: Disk,
+    witness: Witness,
     /// When each node's trainer took its last step.
     stepped: Vec<Timestamp>,
     /// Until when which nodes are stopped.
     paused: BTreeMap<usize, Timestamp>,
+    /// How often each node's process began.
+    lives: Vec<u64>,
     marks: Vec<BTreeMap<RunId, EpochId>>,
+    troubles: faults::Troubles,
     keys: Keys,
     scene: Scene,
     random: ChaCha20Rng,
     arrivals: BTreeMap<(Timestamp, u64), Arrival>,
     sent: u64,
-    disk: BTreeMap<ModelHash, Vec<f32>>,
 }
 
 impl World {
@@ -97,7 +91,6 @@ impl World {
         let mut random = ChaCha20Rng::seed_from_u64(scene.seed);
         let now = Timestamp::from_millis(1_700_000_000_000);
         let keys = Keys::draw(&scene, &mut random);
-        let engine = keys.engine(now, &mut random);
         let marks = vec![BTreeMap::new(); usize::from(scene.nodes)];
         let nodes: Vec<Participant> = marks
             .iter()
@@ -107,8 +100,8 @@ impl World {
         let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index % 4 + 1)).collect();
         let mut world = Self {
             now,
-            engine,
             stepped: vec![Timestamp::default(); nodes.len()],
+            lives: vec![0; nodes.len()],
             nodes,
             down: BTreeSet::new(),
             hanging: BTreeSet::new(),
@@ -122,25 +115,34 @@ impl World {
             altered_until: now,
             wire: Vec::new(),
             events: Vec::new(),
+            process: None,
+            disk: Disk::new(random.next_u64()),
+            witness: Witness::default(),
             marks,
+            troubles: faults::Troubles::default(),
             keys,
             scene,
             random,
             arrivals: BTreeMap::new(),
             sent: 0,
-            disk: BTreeMap::new(),
         };
-        let first = vec![0.0; scene.parameters as usize];
-        let model = world.keep(&first);
-        let mut out = Vec::new();
-        world.engine.start(scene.start(model), world.now, &mut out);
-        world.obey(out);
+        world.begin_coordinator();
         world
+    }
+
+    /// The coordinator.
+    ///
+    /// # Panics
+    ///
+    /// While it is down.
+    pub fn engine(&self) -> &Engine {
+        &self.process.as_ref().expect("the coordinator is up").engine
     }
 
     /// The node's process ends and another one begins: what it keeps is what it had marked.
     pub fn restart(&mut self, index: usize) {
         let marks = self.marks[index].clone();
+        self.lives[index] += 1;
         self.nodes[index] = self.keys.node(index, &marks, self.now, &mut self.random);
         self.kept.remove(&index);
     }
@@ -154,13 +156,16 @@ impl World {
     pub fn sever(&mut self, index: usize) {
         let mut said = Vec::new();
         self.nodes[index].on_leave(self.now, &mut said);
-        let mut out = Vec::new();
         for output in said {
             if let Done::Presence(bytes) = output {
-                self.engine.on_severed(&bytes, self.now, &mut out);
+                self.sever_as(&bytes);
             }
         }
-        self.obey(out);
+    }
+
+    /// A tether ends of a process that had given this as its presence.
+    pub fn sever_as(&mut self, presence: &[u8]) {
+        self.coordinator(|engine, now, out| engine.on_severed(presence, now, out));
     }
 
     /// Goes on until the run has ended and every node that is up holds its result, or `limit` has passed.
@@ -172,9 +177,9 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        let up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
+        let mut up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
         match &self.end {
-            Some(End::Finished(_)) => up.into_iter().all(|index| self.kept.contains_key(&index)),
+            Some(End::Finished(_)) => up.all(|index| self.kept.contains_key(&index)),
             Some(_) => true,
             None => false,
         }
@@ -183,10 +188,10 @@ impl World {
     /// One arrival, or one look at the clock, whichever comes first.
     pub fn step(&mut self) {
         let wakes = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
-        let node_wake = wakes.map(|index| self.awake(index, self.nodes[index].next_wake())).min();
-        let wake = node_wake.into_iter().fold(self.engine.next_wake(), Timestamp::min);
+        let wakes = wakes.map(|index| self.awake(index, self.nodes[index].next_wake()));
+        let wake = wakes.chain(self.process.as_ref().map(|process| process.engine.next_wake())).min();
         let arrival = self.arrivals.first_key_value().map(|(key, _)| key.0);
-        if arrival.is_some_and(|arrival| arrival <= wake) {
+        if arrival.is_some_and(|arrival| wake.is_none_or(|wake| arrival <= wake)) {
             if let Some(((at, _), arrival)) = self.arrivals.pop_first() {
                 self.now = self.now.max(at);
                 self.arrive(arrival);
@@ -194,10 +199,8 @@ impl World {
             return;
         }
         // A microsecond passes at least, so that a wake in the past cannot stop time.
-        self.now = Timestamp(self.now.0 + 1).max(Timestamp(wake.0 + LATE));
-        let mut out = Vec::new();
-        self.engine.on_tick(self.now, &mut out);
-        self.obey(out);
+        self.now = Timestamp(self.now.0 + 1).max(Timestamp(wake.map_or(self.now.0, |wake| wake.0) + LATE));
+        self.coordinator(|engine, now, out| engine.on_tick(now, out));
         for index in 0..self.nodes.len() {
             let stepped = self.stepped[index];
             self.node(index, |node, now, out| {
@@ -215,37 +218,42 @@ impl World {
     fn arrive(&mut self, arrival: Arrival) {
         let now = self.now;
         match arrival {
-            Arrival::Trained(index, _) | Arrival::ToNode(index, _) if self.awake(index, now) > now => {
+            Arrival::Trained(index, ..) | Arrival::Datagram(Datagram::ToNode(index, _))
+                if self.awake(index, now) > now =>
+            {
                 self.at(self.awake(index, now), arrival);
             }
-            Arrival::Trained(index, trained) => {
-                self.node(index, |node, now, out| node.on_trained(&trained, now, out));
+            Arrival::Trained(index, life, trained) => {
+                if life == self.lives[index] {
+                    self.node(index, |node, now, out| node.on_trained(&trained, now, out));
+                }
             }
-            Arrival::ToNode(index, datagram) => self.node(index, |node, now, out| match &datagram {
-                NodeDatagram::Hello(bytes) => {
-                    node.on_coordinator(bytes, now, out);
-                }
-                NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
-                NodeDatagram::Chunk(blob, index, bytes) => {
-                    node.on_model_chunk(*blob, *index, bytes, now, out);
-                }
-                NodeDatagram::Receipt(blob, bytes) => node.on_receipt(*blob, bytes, now, out),
-            }),
-            Arrival::ToCoordinator(datagram) => {
-                let mut out = Vec::new();
-                match &datagram {
+            Arrival::Datagram(Datagram::ToNode(index, datagram)) => {
+                self.node(index, |node, now, out| match &datagram {
+                    NodeDatagram::Hello(bytes) => {
+                        node.on_coordinator(bytes, now, out);
+                    }
+                    NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
+                    NodeDatagram::Chunk(blob, index, bytes) => {
+                        node.on_model_chunk(*blob, *index, bytes, now, out);
+                    }
+                    NodeDatagram::Receipt(blob, bytes) => node.on_receipt(*blob, bytes, now, out),
+                });
+            }
+            Arrival::Datagram(Datagram::ToCoordinator(datagram)) => {
+                self.coordinator(|engine, now, out| match &datagram {
                     CoordinatorDatagram::Presence(bytes) => {
-                        self.engine.on_presence(bytes, now, &mut out);
+                        engine.on_presence(bytes, now, out);
                     }
                     CoordinatorDatagram::Receipt(blob, node, bytes) => {
-                        self.engine.on_model_receipt(*blob, *node, bytes, now, &mut out);
+                        engine.on_model_receipt(*blob, *node, bytes, now, out);
                     }
                     CoordinatorDatagram::Update(blob, index, bytes) => {
-                        self.engine.on_update(*blob, *index, bytes, now, &mut out);
+                        engine.on_update(*blob, *index, bytes, now, out);
                     }
-                }
-                self.obey(out);
+                });
             }
+            Arrival::Happens(event) => self.happen(event),
         }
     }
 
@@ -257,16 +265,23 @@ impl World {
         act(&mut self.nodes[index], self.now, &mut out);
         let id = self.nodes[index].node();
         for output in out {
+            if self.node_dies(index) {
+                return;
+            }
             match output {
-                Done::Presence(bytes) => self.send_coordinator(&CoordinatorDatagram::Presence(bytes), true),
+                Done::Presence(bytes) => self.send_coordinator(index, CoordinatorDatagram::Presence(bytes)),
                 Done::Receipt { blob, bytes } => {
-                    self.send_coordinator(&CoordinatorDatagram::Receipt(blob, id, bytes), false);
+                    self.send_coordinator(index, CoordinatorDatagram::Receipt(blob, id, bytes));
                 }
-                Done::UpdateChunk { blob, index, bytes, .. } => {
-                    self.send_coordinator(&CoordinatorDatagram::Update(blob, index, bytes.to_vec()), false);
+                Done::UpdateChunk { blob, index: chunk, bytes, .. } => {
+                    let update = CoordinatorDatagram::Update(blob, chunk, bytes.to_vec());
+                    self.send_coordinator(index, update);
                 }
                 Done::Train(assignment) => self.train(index, &assignment),
-                Done::Keep(assignment) => drop(self.kept.insert(index, assignment.model.values().to_vec())),
+                Done::Keep(assignment) => {
+                    self.witness.on_keep(&assignment);
+                    self.kept.insert(index, assignment.model.values().to_vec());
+                }
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
                 }
@@ -278,136 +293,149 @@ impl World {
 
     /// Training takes ten milliseconds and moves every parameter by the node's step.
     fn train(&mut self, index: usize, assignment: &Assignment) {
+        let step = self.steps[index] + self.scene.drift * (assignment.epoch.0 % 61) as f32;
+        let (samples, steps) = (index as u64 + 1, 1);
+        let node = self.nodes[index].node();
+        self.witness.on_train(node, assignment, witness::Contribution { step, samples, steps });
         let mut parameters: ParameterVector = Arc::unwrap_or_clone(Arc::clone(&assignment.model));
-        parameters.values_mut().iter_mut().for_each(|value| *value += self.steps[index]);
+        parameters.values_mut().iter_mut().for_each(|value| *value += step);
         if self.hanging.contains(&index) {
             self.stepped[index] = self.now + Millis(1);
             return;
         }
-        let trained =
-            Trained { epoch: assignment.epoch, parameters, samples: index as u64 + 1, steps: 1, loss: 0.5 };
-        self.at(self.now + Millis(10), Arrival::Trained(index, trained));
+        let trained = Trained { epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
+        self.at(self.now + Millis(10), Arrival::Trained(index, self.lives[index], trained));
+    }
+
+    /// Lets the coordinator act, if it is up, and carries out what it says.
+    fn coordinator<T>(&mut self, act: impl FnOnce(&mut Engine, Timestamp, &mut Vec<Said>) -> T) {
+        if let Some(process) = &mut self.process {
+            let mut out = Vec::new();
+            act(&mut process.engine, self.now, &mut out);
+            self.obey(out);
+        }
     }
 
     fn obey(&mut self, said: Vec<Said>) {
-        let mut said = std::collections::VecDeque::from(said);
+        let mut said = VecDeque::from(said);
         while let Some(output) = said.pop_front() {
-            let mut out = Vec::new();
-            match output {
-                Said::Hello(bytes) => self.send_all(&NodeDatagram::Hello(bytes), true),
-                Said::Announce { bytes, .. } => self.send_all(&NodeDatagram::Announcement(bytes), true),
-                Said::ModelChunk { to, blob, index, bytes } => {
-                    let datagram = NodeDatagram::Chunk(blob, index, bytes.to_vec());
-                    match to {
-                        None => self.send_all(&datagram, false),
-                        Some(to) => self.send_node(addressed(to), &datagram, false),
-                    }
-                }
-                Said::UpdateReceipt { to, blob, bytes, .. } => {
-                    self.send_node(addressed(to), &NodeDatagram::Receipt(blob, bytes), false);
-                }
-                Said::Event(bytes) => {
-                    let key = self.keys.coordinator.public();
-                    let event = Signed::<Event>::open(&bytes, Label::Event, |_| Some(key));
-                    self.events.push(event.expect("the coordinator signed it").body.fact);
-                    self.wire.push(bytes);
-                }
-                Said::Load(Checkpoint { model, moments }) => {
-                    let load = |hash| self.disk.get(hash).cloned().ok_or_else(|| "missing".to_owned());
-                    let moments = moments.iter().map(load).collect::<Result<_, _>>();
-                    let values =
-                        load(&model).and_then(|model| moments.map(|moments| Values { model, moments }));
-                    self.engine.on_loaded(values, self.now, &mut out);
-                }
-                Said::Store { values: Values { model, moments }, .. } => {
-                    let kept: Vec<ModelHash> = moments.iter().map(|moment| self.keep(moment)).collect();
-                    let moments = kept.try_into().expect("no server remembers more");
-                    let made = Checkpoint { model: self.keep(&model), moments };
-                    self.engine.on_stored(Ok((made, model)), self.now, &mut out);
-                }
-                Said::Commit { record, .. } => {
-                    self.committed.push(*record);
-                    self.engine.on_committed(Ok(()), self.now, &mut out);
-                }
-                Said::Aborted(record) => self.aborted.push(*record),
-                Said::Ended { end, .. } => self.end = Some(end),
-                Said::Note(note) => self.notes.push(note),
+            if self.coordinator_dies() {
+                return;
             }
-            said.extend(out);
+            let Some(process) = &mut self.process else { return };
+            let output = match output {
+                Said::Commit { record, epochs_end }
+                    if self.troubles.bug == Some(Bug::PublishBeforeCommit) =>
+                {
+                    self.commit_late(record, epochs_end);
+                    continue;
+                }
+                output => output,
+            };
+            let answer = match &process.served {
+                Some(served) => served.answer(&process.store, output, &mut |_| ()),
+                None => Err(output),
+            };
+            match answer {
+                Ok(answer) => {
+                    if let Answer::Committed(record, Ok(())) = &answer {
+                        self.committed.push((**record).clone());
+                    }
+                    let mut out = Vec::new();
+                    answer.tell(&mut process.engine, self.now, &mut out);
+                    said.extend(out);
+                }
+                Err(output) => self.obey_other(output),
+            }
+        }
+    }
+
+    /// What is not for the files of a run.
+    fn obey_other(&mut self, output: Said) {
+        match output {
+            Said::Hello(bytes) => self.send_all(&NodeDatagram::Hello(bytes)),
+            Said::Announce { bytes, .. } => {
+                self.troubles.announced = Some(bytes.clone());
+                self.send_all(&NodeDatagram::Announcement(bytes));
+            }
+            Said::ModelChunk { to, blob, index, bytes } => {
+                let chunk = NodeDatagram::Chunk(blob, index, bytes.to_vec());
+                match to {
+                    None => self.send_all(&chunk),
+                    Some(to) => self.send_node(addressed(to), chunk),
+                }
+            }
+            Said::UpdateReceipt { to, blob, bytes, .. } => {
+                self.send_node(addressed(to), NodeDatagram::Receipt(blob, bytes));
+            }
+            Said::Event(bytes) => {
+                let key = self.keys.coordinator.public();
+                let event = Signed::<Event>::open(&bytes, Label::Event, |_| Some(key));
+                let event = event.expect("the coordinator signed it").body;
+                self.witness.on_event(&event);
+                self.events.push(event.fact);
+                self.wire.push(bytes);
+            }
+            Said::Aborted(record) => {
+                // As in the product: a record that cannot be kept is missed, and no more.
+                if let Some(process) = &self.process
+                    && let Err(error) = process.store.state().keep_aborted(&record)
+                {
+                    self.notes.push(error.to_string());
+                }
+                self.aborted.push(*record);
+            }
+            Said::Ended { run, end } => {
+                if let (End::Failed(why), Some(process)) = (&end, &self.process)
+                    && let Err(error) = process.store.state().fail_run(run, why)
+                {
+                    self.notes.push(error.to_string());
+                }
+                if matches!(end, End::Halted(_)) {
+                    self.expect_room();
+                }
+                self.end = Some(end);
+            }
+            Said::Note(note) => self.notes.push(note),
+            Said::Load(_) | Said::Store { .. } | Said::Commit { .. } => {
+                self.witness.fault("the disk was asked for a run that is not served".to_owned());
+            }
         }
     }
 
     /// The newest committed model.
-    pub fn model(&self) -> Option<&[f32]> {
-        let record = self.committed.last()?;
-        match &record.outcome {
-            RoundOutcome::Committed(made) => self.disk.get(&made.model).map(Vec::as_slice),
-            RoundOutcome::Aborted(_) => None,
-        }
+    pub fn model(&self) -> Option<Vec<f32>> {
+        let made = self.committed.last()?.made()?;
+        self.process.as_ref()?.model(made)
     }
 
-    fn keep(&mut self, values: &[f32]) -> ModelHash {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let hash = ModelHash(common::crypto::chunk_hash(&bytes));
-        self.disk.insert(hash, values.to_vec());
-        hash
-    }
-
-    fn send_all(&mut self, datagram: &NodeDatagram, reliable: bool) {
+    fn send_all(&mut self, datagram: &NodeDatagram) {
         for index in 0..self.nodes.len() {
-            self.send_node(index, datagram, reliable);
+            self.send_node(index, datagram.clone());
         }
     }
 
-    fn send_node(&mut self, index: usize, datagram: &NodeDatagram, reliable: bool) {
-        let (NodeDatagram::Hello(bytes)
-        | NodeDatagram::Announcement(bytes)
-        | NodeDatagram::Chunk(_, _, bytes)
-        | NodeDatagram::Receipt(_, bytes)) = datagram;
-        self.wire.push(bytes.clone());
-        for at in self.fate(reliable) {
+    fn send_node(&mut self, to: usize, datagram: NodeDatagram) {
+        self.send(to, &Datagram::ToNode(to, datagram));
+    }
+
+    fn send_coordinator(&mut self, from: usize, datagram: CoordinatorDatagram) {
+        self.send(from, &Datagram::ToCoordinator(datagram));
+    }
+
+    /// Sends a datagram between the coordinator and this node.
+    fn send(&mut self, node: usize, datagram: &Datagram) {
+        self.wire.push(datagram.bytes().to_vec());
+        self.remember(datagram);
+        for at in self.fate(node, datagram.is_reliable()) {
             let mut datagram = datagram.clone();
-            if let NodeDatagram::Chunk(_, _, bytes) = &mut datagram {
-                self.alter(bytes);
+            if self.now < self.altered_until
+                && let Some(bytes) = datagram.content()
+            {
+                alter(bytes, &mut self.random);
             }
-            self.at(at, Arrival::ToNode(index, datagram));
+            self.at(at, Arrival::Datagram(datagram));
         }
-    }
-
-    fn send_coordinator(&mut self, datagram: &CoordinatorDatagram, reliable: bool) {
-        let (CoordinatorDatagram::Presence(bytes)
-        | CoordinatorDatagram::Receipt(_, _, bytes)
-        | CoordinatorDatagram::Update(_, _, bytes)) = datagram;
-        self.wire.push(bytes.clone());
-        for at in self.fate(reliable) {
-            let mut datagram = datagram.clone();
-            if let CoordinatorDatagram::Update(_, _, bytes) = &mut datagram {
-                self.alter(bytes);
-            }
-            self.at(at, Arrival::ToCoordinator(datagram));
-        }
-    }
-
-    fn alter(&mut self, bytes: &mut [u8]) {
-        if self.now < self.altered_until && !bytes.is_empty() {
-            let at = self.random.next_u32() as usize % bytes.len();
-            bytes[at] ^= 1 << (self.random.next_u32() % 8);
-        }
-    }
-
-    /// When a datagram arrives: never, once or twice. DDS repairs what is sent reliably.
-    fn fate(&mut self, reliable: bool) -> Vec<Timestamp> {
-        let Network { loss_percent, twice_percent, delay_micros } = self.scene.network;
-        let mut dice = |percent: u32| self.random.next_u32() % 100 < percent;
-        let copies = match (dice(loss_percent) && !reliable, dice(twice_percent)) {
-            (true, _) => 0,
-            (false, false) => 1,
-            (false, true) => 2,
-        };
-        let base = self.now.0 + 50;
-        (0..copies)
-            .map(|_| Timestamp(base + u64::from(self.random.next_u32() % (delay_micros + 1))))
-            .collect()
     }
 
     fn at(&mut self, at: Timestamp, arrival: Arrival) {

@@ -60,6 +60,7 @@ const ROOMS: &[Row] = &[
     edge(COORDINATOR, "folder", &["config", "members"]),
     edge(COORDINATOR, "store", &["round"]),
     edge(COORDINATOR, "archive", &["config", "engine", "round", "store", "strategy", "view"]),
+    edge(COORDINATOR, "served", &["engine", "round", "store"]),
     edge(COORDINATOR, "control", &["view"]),
     edge(COORDINATOR, "driver", ALL),
     edge(COORDINATOR, "cli", &["config", "control", "driver", "folder", "store", "view"]),

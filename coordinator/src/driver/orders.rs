@@ -5,11 +5,12 @@ use common::id::RunId;
 use edge::now;
 use rand_chacha::rand_core::Rng;
 
-use super::{Driver, Served};
+use super::Driver;
 use crate::archive;
 use crate::config::{Cohort, RunConfig};
 use crate::control::{Asked, RunOrder};
 use crate::engine::{End, Start};
+use crate::served::Served;
 use crate::store::RunEntry;
 
 /// Why a run failed that was stopped.
@@ -98,13 +99,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Goes on with the run that was going on when the coordinator last ended.
+    /// Goes on with the run that was going on when the coordinator last ended; or offers the newest result again.
     pub(super) fn resume(&mut self) {
-        let going_on = archive::going_on(&self.store);
-        match going_on.and_then(|run| run.map(|run| archive::resume(&self.store, run)).transpose()) {
+        let to_serve = archive::to_serve(&self.store);
+        match to_serve.and_then(|run| run.map(|run| archive::resume(&self.store, run)).transpose()) {
             Ok(None) => (),
             Ok(Some((entry, start))) => {
-                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "going on with the run");
+                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "serving the run");
                 self.begin(&entry, start);
                 self.carry_out();
             }
@@ -113,9 +114,7 @@ impl Driver {
     }
 
     fn begin(&mut self, entry: &RunEntry, start: Start) {
-        let schema = start.plan.task.schema().expect("the plan was parsed from a configuration");
-        let (run, task) = (entry.run, start.plan.task.clone());
-        self.served = Some(Served { run, schema, task, moments: self.store.moments(run) });
+        self.served = Some(Served::new(&self.store, entry.run, &start.plan.task));
         let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
         self.shown.begin(view.unwrap_or_default());
         self.engine.start(start, now(), &mut self.fresh);

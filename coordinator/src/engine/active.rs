@@ -16,6 +16,7 @@ use common::units::{Millis, Timestamp};
 
 use super::{Context, Output};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
+use crate::members::Told;
 use crate::round::{self, Arrival, Input, RoundPlan, Run, RunPosition};
 use crate::strategy::{Aggregator, Effort, Strategy, UpdateFault};
 use files::Awaiting;
@@ -129,13 +130,14 @@ impl Active {
     pub(super) fn on_node(
         &mut self,
         node: NodeId,
-        arrived: bool,
+        told: Told,
         declined: Option<EpochId>,
         context: &mut Context<'_>,
     ) {
         if !self.wants(node, context) {
             return;
         }
+        let (arrived, returned) = (told == Told::Arrived(node), told == Told::Returned(node));
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
             self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
@@ -145,8 +147,11 @@ impl Active {
             self.on_input(Input::Declined { node, epoch }, context);
             self.drop_node(node, context);
         }
-        // What the process before it confirmed may not have reached its disk. Who is still fetching goes on.
-        if arrived && let Some(lacking) = &mut self.lacking {
+        // What the process before it confirmed may not have reached its disk, and one that was away may have missed
+        // the offer. Who is still fetching goes on.
+        if let Some(lacking) = &mut self.lacking
+            && (arrived || returned && lacking.contains(&node))
+        {
             lacking.insert(node);
             let lacking = lacking.clone();
             self.want(Awaiting::Keep(lacking), context);

@@ -124,6 +124,14 @@ impl RoundRecord {
         self.members.iter().filter(missing).map(|member| (member.node, &member.outcome))
     }
 
+    /// What the round left behind, if it was committed.
+    pub fn made(&self) -> Option<&Checkpoint> {
+        match &self.outcome {
+            RoundOutcome::Committed(made) => Some(made),
+            RoundOutcome::Aborted(_) => None,
+        }
+    }
+
     /// Samples behind the model.
     pub fn weight_total(&self) -> u64 {
         self.reports().map(|(_, report)| report.weight).sum()

@@ -11,11 +11,13 @@ pub use safetensors::About;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::id::ModelHash;
 use common::model::Schema;
 
+use super::disk::{Disk, OsDisk};
 use super::{StoreError, io_error};
 
 /// How the name of a file begins that is not whole yet.
@@ -27,6 +29,7 @@ const PIECE_BYTES: usize = 1 << 16;
 /// A folder of models, or of vectors shaped like one.
 #[derive(Debug)]
 pub struct Models {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// Tells unfinished files of this process apart.
     unfinished: AtomicU64,
@@ -39,7 +42,11 @@ impl Models {
     ///
     /// [`StoreError::Io`] names the folder or the file.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let models = Self::at(dir);
+        Self::open_on(Arc::new(OsDisk), dir)
+    }
+
+    pub(super) fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
+        let models = Self::at(disk, dir);
         models.make()?;
         models.remove(|path| {
             let name = path.file_name().unwrap_or_default();
@@ -49,14 +56,14 @@ impl Models {
     }
 
     /// A folder that is there, or is not needed.
-    pub(super) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), unfinished: AtomicU64::new(0) }
+    pub(super) fn at(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_owned(), unfinished: AtomicU64::new(0) }
     }
 
     /// Makes the folder, durably, unless it is there.
     pub(super) fn make(&self) -> Result<(), StoreError> {
-        fs::create_dir_all(&self.dir).map_err(io_error("make", &self.dir))?;
-        sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
+        self.disk.make_dir(&self.dir).map_err(io_error("make", &self.dir))?;
+        self.sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
     }
 
     /// Where a model is, or would be.
@@ -75,13 +82,16 @@ impl Models {
     }
 
     fn remove(&self, is_old: impl Fn(&Path) -> bool) -> Result<(), StoreError> {
-        for file in fs::read_dir(&self.dir).map_err(io_error("read", &self.dir))? {
-            let path = file.map_err(io_error("read", &self.dir))?.path();
+        for path in self.disk.list(&self.dir).map_err(io_error("read", &self.dir))? {
             if is_old(&path) {
-                fs::remove_file(&path).map_err(io_error("remove", &path))?;
+                self.disk.remove(&path).map_err(io_error("remove", &path))?;
             }
         }
         Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
+        self.disk.sync_dir(dir).map_err(io_error("sync", dir))
     }
 
     /// Makes a model durable and tells its hash. The same values under the same schema and
@@ -101,18 +111,18 @@ impl Models {
         let saved = self.save_as(&unfinished, &safetensors::header(about, schema), values);
         if saved.is_err() {
             // What cannot be removed now is removed at the next start.
-            let _ = fs::remove_file(&unfinished);
+            let _ = self.disk.remove(&unfinished);
         }
         saved
     }
 
     fn save_as(&self, unfinished: &Path, header: &[u8], values: &[f32]) -> Result<ModelHash, StoreError> {
-        let mut file = File::create(unfinished).map_err(io_error("make", unfinished))?;
+        let mut file = self.disk.create(unfinished).map_err(io_error("make", unfinished))?;
         let model = write_values(&mut file, header, values).map_err(io_error("write", unfinished))?;
-        file.sync_data().map_err(io_error("sync", unfinished))?;
+        file.sync().map_err(io_error("sync", unfinished))?;
         let path = self.path(model);
-        fs::rename(unfinished, &path).map_err(io_error("rename a file to", &path))?;
-        sync_dir(&self.dir)?;
+        self.disk.rename(unfinished, &path).map_err(io_error("rename a file to", &path))?;
+        self.sync_dir(&self.dir)?;
         Ok(model)
     }
 
@@ -124,7 +134,7 @@ impl Models {
     /// when it is a model of another schema.
     pub fn load(&self, model: ModelHash, schema: &Schema) -> Result<Vec<f32>, StoreError> {
         let path = self.path(model);
-        let mut reader = Reader::open(&path)?;
+        let mut reader = Reader::open(&*self.disk, &path)?;
         let header = reader.header()?;
         if let Err(reason) = safetensors::fits(&header, schema, reader.left) {
             // Only a whole file can be said to be another model.
@@ -145,7 +155,7 @@ impl Models {
 ///
 /// [`StoreError`] names the file that is missing, damaged or cannot be written.
 pub fn export(dir: &Path, model: ModelHash, output: &Path) -> Result<(), StoreError> {
-    let mut reader = Reader::open(&dir.join("models").join(format!("{model}.safetensors")))?;
+    let mut reader = Reader::open(&OsDisk, &dir.join("models").join(format!("{model}.safetensors")))?;
     let mut unfinished = output.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
@@ -178,30 +188,23 @@ fn write_values(file: &mut impl Write, header: &[u8], values: &[f32]) -> io::Res
     Ok(ModelHash(*hasher.finalize().as_bytes()))
 }
 
-/// A new name in a folder is durable when the folder is synced (fsync(2), "NOTES").
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
-}
-
 /// A model file being read and hashed.
 struct Reader {
     path: PathBuf,
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Read>>,
     /// Bytes of the file that are not read yet.
     left: u64,
     hasher: blake3::Hasher,
 }
 
 impl Reader {
-    fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = match File::open(path) {
+    fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
+        let (file, left) = match disk.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::ModelMissing(path.to_owned()));
             }
             opened => opened.map_err(io_error("read", path))?,
         };
-        let left = file.metadata().map_err(io_error("read", path))?.len();
         let file = BufReader::with_capacity(PIECE_BYTES, file);
         Ok(Self { path: path.to_owned(), file, left, hasher: blake3::Hasher::new() })
     }

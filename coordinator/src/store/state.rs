@@ -12,6 +12,7 @@ use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
+use super::disk::Disk;
 use super::{NewRun, RunEntry, RunStatus, StoreError};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
@@ -39,15 +40,13 @@ impl State {
     /// # Errors
     ///
     /// [`StoreError`] names the file.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = Database::builder().set_cache_size(CACHE_BYTES).create(path);
-        Self::opened(opened, path)
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
+        Self::opened(disk.database(path, Database::builder().set_cache_size(CACHE_BYTES)), path)
     }
 
     #[cfg(test)]
     pub(super) fn on(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
-        let opened = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
-        Self::opened(opened, Path::new("state.redb"))
+        Self::opened(Database::builder().create_with_backend(backend), Path::new("state.redb"))
     }
 
     fn opened(opened: Result<Database, DatabaseError>, path: &Path) -> Result<Self, StoreError> {

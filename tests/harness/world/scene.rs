@@ -3,32 +3,18 @@
 use std::collections::BTreeMap;
 
 use common::crypto::Identity;
-use common::id::{EpochId, ModelHash, RoundId, RunId, TenantId};
+use common::id::{EpochId, RunId, TenantId};
 use common::known::Peer;
-use common::message::model::Plan;
 use common::message::presence::{Address, Mailbox};
-use common::units::{Millis, Timestamp};
+use common::units::Timestamp;
 use coordinator::config::Transfer;
-use coordinator::engine::{Engine, Setup, Start};
+use coordinator::engine::{Engine, Setup};
 use coordinator::members::Members;
-use coordinator::round::{
-    Close, CohortSize, Deadlines, EPOCHS_AHEAD, ReservedEpochs, RoundPlan, RunPosition,
-};
-use coordinator::strategy::Strategy;
 use node::participant::{Participant, Setup as NodeSetup};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// How the network treats a datagram.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Network {
-    /// Chunks and receipts lost, in percent.
-    pub loss_percent: u32,
-    /// Sent twice, in percent.
-    pub twice_percent: u32,
-    /// The longest a datagram takes, in microseconds; each takes a random part of it, so they overtake.
-    pub delay_micros: u32,
-}
+use super::network::Network;
 
 /// What a world is made of.
 #[derive(Clone, Copy, Debug)]
@@ -47,38 +33,67 @@ pub struct Scene {
     pub over_selection: f64,
     /// The rack whose nodes take part; all when there is none.
     pub rack: Option<&'static str>,
-    /// How updates become a model.
-    pub strategy: Strategy,
+    /// How updates become a model: keys of `[strategy]`.
+    pub strategy: &'static str,
+    /// What nodes add more to every parameter in each further epoch, so that no update is like another.
+    pub drift: f32,
+    /// Tries of one round.
+    pub attempts: u32,
     /// How the network behaves.
     pub network: Network,
 }
 
+/// Strategies of all kinds: sums and side by side, with a server that remembers and without.
+pub const STRATEGIES: [&str; 5] = [
+    "",
+    "combine = { kind = \"normalized_mean\" }",
+    "combine = { kind = \"median\" }",
+    "server = { kind = \"momentum\", learning_rate = 1.0, momentum = 0.5 }",
+    "server = { kind = \"adam\", learning_rate = 0.1, beta_1 = 0.9, beta_2 = 0.99, tau = 1e-3 }",
+];
+
 impl Scene {
-    /// The run, with its first model.
-    pub(super) fn start(&self, model: ModelHash) -> Start {
-        let Self { seed, parameters, rounds, minimum, over_selection, rack, strategy, nodes, .. } = *self;
-        let plan = Plan::flat(parameters, rounds, seed);
-        let goal = (f64::from(nodes) / over_selection) as u32;
-        let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
-        let deadlines = Deadlines {
-            selection: Millis(5_000),
-            configuration: Millis(5_000),
-            reporting: Millis(20_000),
-            committing: Millis(5_000),
-            rejoin: Millis(1_000),
-        };
-        let rounds =
-            RoundPlan::new(size, deadlines, rounds, ATTEMPTS, seed).expect("the scene is a possible plan");
-        let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1 + EPOCHS_AHEAD) };
-        let position =
-            RunPosition { run: RunId([7; 16]), rounds_done: RoundId(0), checkpoint: model.into(), epochs };
-        let select = rack.map(|rack| ("rack".to_owned(), rack.to_owned())).into_iter().collect();
-        Start { plan, rounds, select, strategy, position, model: None }
+    /// `run.toml` of the run.
+    pub fn config(&self) -> String {
+        let Self { seed, nodes, parameters, rounds, minimum, over_selection, strategy, attempts, .. } = self;
+        let goal = (f64::from(*nodes) / over_selection) as u32;
+        let select = self.rack.map_or(String::new(), |rack| format!("select = {{ rack = \"{rack}\" }}"));
+        // TOML has integers of 64 bits with a sign.
+        let seed = seed >> 1;
+        format!(
+            r#"
+name = "simulated"
+seed = {seed}
+rounds = {rounds}
+[cohort]
+minimum = {minimum}
+goal = {goal}
+over_selection = {over_selection:?}
+{select}
+[deadlines]
+selection_ms = 5_000
+configuration_ms = 5_000
+reporting_ms = 20_000
+committing_ms = 5_000
+attempts = {attempts}
+[training]
+epochs = 1
+batch = 1
+optimizer = "sgd"
+learning_rate = 1.0
+stride = 1
+[strategy]
+{strategy}
+[task]
+kind = "flat"
+parameters = {parameters}
+"#
+        )
     }
 }
 
-/// Tries of one round.
-const ATTEMPTS: u32 = 3;
+/// The run of all worlds.
+pub(super) const RUN: RunId = RunId([7; 16]);
 
 /// The tenant of all worlds.
 const TENANT: &str = "test";

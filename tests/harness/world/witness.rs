@@ -1,0 +1,171 @@
+//! Who sees all of a world, and says what must never be: two models for a round, an update counted twice or never
+//! trained, an announcement acted on twice, a storm of datagrams.
+
+use std::collections::BTreeMap;
+
+use common::id::{EpochId, ModelHash, NodeId, RoundId};
+use common::message::event::{Event, Fact};
+use common::units::Timestamp;
+use coordinator::config::RunConfig;
+use coordinator::round::RoundRecord;
+use coordinator::strategy::{Aggregator, Effort, Moments};
+use node::participant::Assignment;
+
+use super::process::Process;
+
+/// Datagrams in a second of virtual time, for each node, that a healthy fleet stays far below.
+const DATAGRAMS_MAX: u64 = 4_000;
+
+/// Likewise arrivals and looks at the clock.
+const STEPS_MAX: u64 = 10_000;
+
+/// What a node trained in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Contribution {
+    /// What it added to each parameter.
+    pub(super) step: f32,
+    /// How much that weighs.
+    pub(super) samples: u64,
+    /// Steps of its optimiser.
+    pub(super) steps: u32,
+}
+
+/// A second of virtual time, and what happened in it.
+#[derive(Debug, Default)]
+struct Second {
+    number: u64,
+    datagrams: u64,
+    steps: u64,
+}
+
+/// What was seen, and the first thing that must not be.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    trained: BTreeMap<(NodeId, EpochId), Contribution>,
+    /// The model after each round, as nodes were given it.
+    given: BTreeMap<RoundId, Vec<u32>>,
+    /// The model after each round, as watchers were told.
+    told: BTreeMap<RoundId, ModelHash>,
+    second: Second,
+    fault: Option<String>,
+}
+
+impl Witness {
+    /// What must not be, if it was seen.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn fault(&mut self, fault: String) {
+        self.fault.get_or_insert(fault);
+    }
+
+    pub(super) fn on_train(&mut self, node: NodeId, assignment: &Assignment, made: Contribution) {
+        self.on_given(RoundId(assignment.round.0 - 1), assignment);
+        if self.trained.insert((node, assignment.epoch), made).is_some() {
+            self.fault(format!("{node:?} trained twice in epoch {}", assignment.epoch));
+        }
+    }
+
+    pub(super) fn on_keep(&mut self, assignment: &Assignment) {
+        self.on_given(assignment.round, assignment);
+    }
+
+    fn on_given(&mut self, after: RoundId, assignment: &Assignment) {
+        let bits = bits(assignment.model.values());
+        if *self.given.entry(after).or_insert_with(|| bits.clone()) != bits {
+            self.fault(format!("nodes were given two models of round {after}"));
+        }
+    }
+
+    pub(super) fn on_event(&mut self, event: &Event) {
+        if let Fact::RoundClosed { model, .. } = event.fact
+            && *self.told.entry(event.round).or_insert(model) != model
+        {
+            self.fault(format!("watchers were told of two models of round {}", event.round));
+        }
+    }
+
+    pub(super) fn on_datagram(&mut self, now: Timestamp, nodes: usize) {
+        let second = self.second(now);
+        second.datagrams += 1;
+        if second.datagrams > DATAGRAMS_MAX * nodes as u64 {
+            self.fault(format!("more than {DATAGRAMS_MAX} datagrams a node in a second"));
+        }
+    }
+
+    pub(super) fn on_step(&mut self, now: Timestamp, nodes: usize) {
+        let second = self.second(now);
+        second.steps += 1;
+        if second.steps > STEPS_MAX * nodes as u64 {
+            self.fault(format!("more than {STEPS_MAX} steps a node in a second"));
+        }
+    }
+
+    fn second(&mut self, now: Timestamp) -> &mut Second {
+        let number = now.0 / 1_000_000;
+        if self.second.number != number {
+            self.second = Second { number, ..Second::default() };
+        }
+        &mut self.second
+    }
+
+    /// Makes each model of the run again from the updates that the disk says are in it, and compares it with what the
+    /// disk, the nodes and the watchers have.
+    pub(super) fn audit(&self, process: &Process, config: &str) -> Result<(), String> {
+        let config = RunConfig::parse(config).map_err(|error| error.to_string())?;
+        let strategy = config.strategy.parse(config.cohort.minimum).map_err(|error| error.to_string())?;
+        let records = process.records().map_err(|error| error.to_string())?;
+        let committed: Vec<&RoundRecord> = records.iter().filter(|record| record.made().is_some()).collect();
+        let mut moments = Moments::default();
+        for (number, record) in (1..).zip(&committed) {
+            let round = record.round;
+            if round != RoundId(number) {
+                return Err(format!("round {round} is stored as number {number}"));
+            }
+            let mut model = process.model_of(record.model).ok_or("a model is missing")?;
+            self.same(RoundId(number - 1), &model)?;
+            let mut updates = Aggregator::new(strategy, model.len());
+            for (node, report) in record.reports() {
+                let epoch = record.epoch;
+                let made = self.trained.get(&(node, epoch));
+                let made = made.ok_or_else(|| format!("round {round} has an update that nobody trained"))?;
+                if made.samples != report.weight {
+                    return Err(format!("round {round}: an update weighs {}", report.weight));
+                }
+                let delta: Vec<u8> =
+                    model.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
+                let effort = Effort { weight: made.samples, steps: made.steps };
+                let folded = updates.fold(node, &delta, effort);
+                folded.map_err(|fault| format!("round {round} has a wrong update: {fault}"))?;
+            }
+            updates.finish(&mut model, &mut moments);
+            let made = record.made().ok_or("it was filtered")?;
+            let stored = process.model(made).ok_or("a model is missing")?;
+            if bits(&stored) != bits(&model) {
+                let (stored, expected) = (stored[0], model[0]);
+                return Err(format!("round {round}: the model is {stored}, its updates make {expected}"));
+            }
+            if self.told.get(&round).is_some_and(|told| *told != made.model) {
+                return Err(format!("watchers were told of another model of round {round}"));
+            }
+            self.same(round, &stored)?;
+        }
+        let newest = committed.len() as u32;
+        let ahead = self.told.keys().chain(self.given.keys()).find(|round| round.0 > newest);
+        ahead.map_or(Ok(()), |round| Err(format!("round {round} was published and is not on the disk")))
+    }
+
+    fn same(&self, after: RoundId, model: &[f32]) -> Result<(), String> {
+        match self.given.get(&after) {
+            Some(given) if *given != bits(model) => {
+                Err(format!("nodes were given another model of round {after} than the disk has"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
