@@ -12,10 +12,12 @@ use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
+use super::registry::{IMPORTED, TURNS};
 use super::{NewRun, RunEntry, RunStatus, StoreError};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
-const FORMAT: u64 = 2;
+/// Rises when an older or newer version could not read what this one writes.
+const FORMAT: u64 = 3;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.
@@ -75,6 +77,8 @@ impl State {
             transaction.open_table(RUNS)?;
             transaction.open_table(CONFIGS)?;
             transaction.open_table(ROUNDS)?;
+            transaction.open_table(TURNS)?;
+            transaction.open_table(IMPORTED)?;
             Ok(Ok(()))
         })?;
         Ok(self)
@@ -323,7 +327,7 @@ impl State {
     }
 
     /// One durable transaction; nothing of it remains when `change` refuses or the disk does.
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
@@ -335,14 +339,18 @@ impl State {
         Ok(value)
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
         look(&self.database.begin_read()?)
     }
 
-    fn decode<T: Wire>(&self, bytes: &[u8], key: impl FnOnce() -> String) -> Result<T, StoreError> {
+    pub(super) fn decode<T: Wire>(
+        &self,
+        bytes: &[u8],
+        key: impl FnOnce() -> String,
+    ) -> Result<T, StoreError> {
         let damaged = |error: wire::WireError| StoreError::EntryDamaged {
             path: self.path.clone(),
             key: key(),
@@ -351,7 +359,7 @@ impl State {
         wire::decode(bytes).map_err(damaged)
     }
 
-    fn error(&self, error: redb::Error) -> StoreError {
+    pub(super) fn error(&self, error: redb::Error) -> StoreError {
         let path = self.path.clone();
         match error {
             redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },

@@ -46,6 +46,7 @@ fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
         closed: Timestamp(9),
         members: members.try_into().unwrap(),
         outcome,
+        code: "0.1.0".try_into().unwrap(),
     }
 }
 

@@ -1,3 +1,4 @@
+use ::safetensors::Dtype;
 use common::id::RoundId;
 use common::model::{Forecaster, Task};
 use proptest::prelude::*;
@@ -137,7 +138,7 @@ fn a_model_that_cannot_be_written_leaves_nothing_and_names_the_file() {
     fs::remove_dir(folder.dir.path().join("models")).unwrap();
     let about = About { round: RoundId(1), task: &task() };
     let error = folder.models.save(&about, &folder.schema, &folder.values).unwrap_err().to_string();
-    assert!(error.starts_with("cannot make ") && error.contains("models/.unfinished-0"), "{error}");
+    assert!(error.starts_with("cannot make ") && error.contains("models/.unfinished-"), "{error}");
 }
 
 #[test]
@@ -177,4 +178,60 @@ proptest! {
         fs::write(folder.models.path(model), &bytes).unwrap();
         prop_assert!(folder.load(model).is_err());
     }
+}
+
+fn foreign(bytes: &[u8]) -> Result<(Described, Vec<f32>), StoreError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let foreign = Foreign::read(file.path())?;
+    Ok((foreign.described()?, foreign.values(&task().schema().unwrap())?))
+}
+
+#[test]
+fn a_model_of_another_coordinator_is_read_and_has_the_same_hash() {
+    let folder = folder();
+    let model = folder.save(3);
+    let (described, values) = foreign(&fs::read(folder.models.path(model)).unwrap()).unwrap();
+    assert_eq!(described, folder.models.describe(model).unwrap());
+    assert_eq!((described.round, &values), (RoundId(3), &folder.values));
+    assert_eq!(hash_of(&About { round: RoundId(3), task: &task() }, &folder.schema, &values), model);
+    assert_eq!(folder.models.check(model).unwrap(), described.bytes);
+}
+
+/// As other software writes it: tensors in the order of their names.
+fn sorted(values: &[f32], skip: &str) -> Vec<u8> {
+    use ::safetensors::tensor::TensorView;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let schema = task().schema().unwrap();
+    let views: Vec<(String, TensorView<'_>)> = schema
+        .ranges()
+        .filter(|(tensor, _)| tensor.name.as_str() != skip)
+        .map(|(tensor, range)| {
+            let shape = tensor.shape.iter().map(|&side| side as usize).collect();
+            let view = TensorView::new(Dtype::F32, shape, &bytes[range.start * 4..range.end * 4]).unwrap();
+            (tensor.name.to_string(), view)
+        })
+        .collect();
+    let header = safetensors::header(&About { round: RoundId(3), task: &task() }, &schema);
+    let metadata: serde_json::Value = serde_json::from_slice(&header[8..]).unwrap();
+    let said = |key: &str| (key.to_owned(), metadata["__metadata__"][key].as_str().unwrap().to_owned());
+    ::safetensors::serialize(views, Some([said("round"), said("task")].into())).unwrap()
+}
+
+#[test]
+fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
+    let folder = folder();
+    let (described, values) = foreign(&sorted(&folder.values, "")).unwrap();
+    assert_eq!((described.round, &values), (RoundId(3), &folder.values));
+    let refused = |bytes: &[u8]| foreign(bytes).unwrap_err().to_string();
+    let mut infinite = folder.values.clone();
+    infinite[31] = f32::INFINITY;
+    assert!(refused(&sorted(&infinite, "")).ends_with("value 1 of its tensor `layer0.bias` is inf"));
+    assert!(refused(&sorted(&folder.values, "layer1.bias")).ends_with("it has no tensor `layer1.bias`"));
+    let whole = fs::read(folder.models.path(folder.save(3))).unwrap();
+    for length in 0..whole.len() {
+        assert!(refused(&whole[..length]).contains("cannot be imported: "), "{length} bytes");
+    }
+    let bare = ::safetensors::serialize(Vec::<(String, ::safetensors::tensor::TensorView<'_>)>::new(), None);
+    assert!(refused(&bare.unwrap()).contains("its metadata has no `round`; "));
 }
