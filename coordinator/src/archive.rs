@@ -7,6 +7,7 @@ use common::units::{Millis, Timestamp};
 
 use crate::config::RunConfig;
 use crate::engine::Start;
+use crate::registry;
 use crate::round::{CohortSize, Deadlines, RoundOutcome, RoundPlan};
 use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
 use crate::strategy::Strategy;
@@ -28,18 +29,19 @@ pub fn create(
 ) -> Result<(RunEntry, Start)> {
     let (plan, rounds, strategy) = plans(&parsed)?;
     let first = plan.task.initial(plan.seed)?;
-    let model = store.models().save(
-        &About { round: RoundId(0), task: &plan.task },
-        first.schema(),
-        first.values(),
-    )?;
+    let (model, values) = if let Some(from) = &parsed.from {
+        registry::first_of(store, from, &plan.task, first.schema()).context("`from`")?
+    } else {
+        let about = About { round: RoundId(0), task: &plan.task };
+        (store.models().save(&about, first.schema(), first.values())?, first.into_values())
+    };
     let name = parsed.name.as_str().try_into().context("`name`")?;
     let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
     if strategy.server.remembers() > 0 {
         store.prepare_moments(run, &[])?;
     }
     let position = store.state().create_run(new)?;
-    let (select, model) = (parsed.cohort.select, Some(first.into_values()));
+    let (select, model) = (parsed.cohort.select, Some(values));
     let start = Start { plan, rounds, select, strategy, position, model };
     Ok((entry(store, run)?, start))
 }

@@ -49,7 +49,7 @@ enum Command {
     /// List nodes.
     #[command(subcommand)]
     Node(node::NodeCommand),
-    /// List and export models.
+    /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
     /// Make a folder for a relay, which joins two or more sites.

@@ -2,6 +2,10 @@
 //!
 //! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs. It never leaves the host.
 
+mod model;
+
+pub use model::{ModelAnswer, ModelDesk, ModelOrder};
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +26,8 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub enum Request {
     /// Do something with a run.
     Run(RunOrder),
+    /// Look at models, or do something with them.
+    Model(ModelOrder),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
@@ -65,6 +71,8 @@ pub enum Reply {
     },
     /// The view.
     View(Box<View>),
+    /// What was asked of models.
+    Model(ModelAnswer),
     /// It was not done.
     Refused {
         /// Why, and what to do.
@@ -108,16 +116,22 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 }
 
 /// Answers everyone who connects, until the driver ends.
-pub async fn answer_all(listener: UnixListener, orders: mpsc::Sender<Asked>, view: watch::Receiver<View>) {
+pub async fn answer_all(
+    listener: UnixListener,
+    orders: mpsc::Sender<Asked>,
+    models: ModelDesk,
+    view: watch::Receiver<View>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, orders.clone(), view.clone()));
+        tokio::spawn(answer(stream, orders.clone(), ModelDesk::clone(&models), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
     orders: mpsc::Sender<Asked>,
+    models: ModelDesk,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
     let (read, mut write) = stream.into_split();
@@ -134,6 +148,12 @@ async fn answer(
             say(&mut write, &Reply::View(Box::new(now))).await?;
             view.changed().await?;
         },
+        Ok(Request::Model(order)) => {
+            // The driver must not wait for a large file to be read.
+            let answered = tokio::task::spawn_blocking(move || models(&order)).await?;
+            let reply = answered.map_or_else(|reason| Reply::Refused { reason }, Reply::Model);
+            say(&mut write, &reply).await
+        }
         Ok(Request::Run(order)) => {
             let (answer, answered) = oneshot::channel();
             let ended = || "the coordinator is ending".to_owned();

@@ -10,10 +10,12 @@ pub use relay::relay;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
+use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
@@ -23,10 +25,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::archive;
-use crate::control;
+use crate::control::{self, ModelDesk};
 use crate::engine::{End, Engine, Output, Setup, Values};
 use crate::folder::Folder;
 use crate::members::Members;
+use crate::registry;
 use crate::round::{Checkpoint, RoundOutcome};
 use crate::store::{About, Models, Store};
 use crate::view::View;
@@ -62,7 +65,8 @@ struct Served {
 struct Driver {
     engine: Engine,
     link: Link,
-    store: Store,
+    /// Shared with who answers what is asked of models.
+    store: Arc<Store>,
     served: Option<Served>,
     shown: Shown,
     random: ChaCha20Rng,
@@ -81,7 +85,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
     let Folder { config, identity, allowed } = Folder::open(dir)?;
     let listener = control::listen(dir).await?;
-    let store = Store::open(dir)?;
+    let store = Arc::new(Store::open(dir)?);
+    let models = desk(&store, &allowed);
     let (link, mut readers) = Link::join(&config.dds, identity.node_id())?;
     let mut transfer = config.transfer;
     transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
@@ -98,7 +103,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let name = |node: NodeId| engine.members().name(node);
     let (shown, view) = Shown::new(archive::view(&store, name)?);
     let (orders, mut requests) = mpsc::channel(16);
-    let answering = tokio::spawn(control::answer_all(listener, orders, view));
+    let answering = tokio::spawn(control::answer_all(listener, orders, models, view));
     let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
     let random = entropy()?;
     let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
@@ -144,6 +149,15 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
     Ok(())
+}
+
+/// Answers what is asked of models, at any time, beside the loop.
+fn desk(store: &Arc<Store>, allowed: &Known) -> ModelDesk {
+    let (store, allowed) = (Arc::clone(store), allowed.clone());
+    Arc::new(move |order| {
+        let name = |node| known::name(&allowed, node);
+        registry::answer(&store, order, name, now()).map_err(|error| format!("{error:#}"))
+    })
 }
 
 /// What processes of this host said of themselves, when they end. Without tethers ends are noticed by silence.

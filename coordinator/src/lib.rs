@@ -9,6 +9,8 @@ pub mod engine;
 pub mod exchange;
 pub mod folder;
 pub mod members;
+pub mod onnx;
+pub mod registry;
 pub mod relay;
 pub mod round;
 pub mod store;

@@ -1,5 +1,7 @@
 //! The one read model behind `run watch`, the listings and every JSON output.
 
+pub mod model;
+
 use std::collections::BTreeMap;
 
 use common::id::NodeId;

@@ -1,93 +1,157 @@
-//! `coordinator model list | export`.
+//! `coordinator model list | show | promote | rollback | export | import`.
+
+mod alias;
+mod file;
+mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
 use edge::{Format, json_line, print_lines};
 
-use crate::store::models;
-use crate::view::View;
+use crate::control::{Client, ModelAnswer, ModelOrder, Reply, Request};
+use crate::folder;
+use crate::registry;
+use crate::store::Store;
+use crate::view::model::{ListedModel, OriginKind};
 
 #[derive(Subcommand)]
 pub(super) enum ModelCommand {
-    /// List the models of all committed rounds.
+    /// List the models of all committed rounds, and imported ones.
     List {
         /// How to print the list.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Write a model to a safetensors file, after checking its hash.
+    /// Show where a model comes from: run, round, the model before it, nodes and how much each learned from, strategy,
+    /// code, task.
+    Show {
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run; the newest run when not given.
+        model: Option<String>,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Make an alias name a model, after checking that its file is there and whole.
+    Promote {
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run.
+        model: String,
+        #[command(flatten)]
+        turn: Turn,
+    },
+    /// Make an alias name the model that it named before.
+    Rollback(Turn),
+    /// Write a model to a file, after checking its hash.
     Export {
-        /// Hash (or its start) of a model, or id or name of a run; the newest run when not given.
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run; the newest run when not given.
         model: Option<String>,
         /// The file to write.
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
+        /// What kind of file: `safetensors` for PyTorch and others, or `onnx` for ONNX Runtime.
+        #[arg(long = "as", value_enum, default_value_t, value_name = "KIND")]
+        kind: Kind,
+    },
+    /// Take a model in from a safetensors file with the metadata that an exported one has.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Only check the file, and tell its hash.
+        #[arg(long)]
+        dry_run: bool,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
 }
 
-/// One model: the round that made it.
-#[derive(serde::Serialize)]
-struct Listed<'v> {
-    model: &'v str,
-    run: &'v str,
-    name: &'v str,
-    round: u32,
-    updates: u32,
-    loss: f64,
+/// An alias that is to name another model.
+#[derive(Args)]
+pub(super) struct Turn {
+    /// The alias.
+    #[arg(long, default_value = "production", value_name = "NAME")]
+    alias: String,
+    /// Only tell what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
-fn listed(view: &View) -> Vec<Listed<'_>> {
-    let rounds = view.runs.iter().flat_map(|run| run.history.iter().map(move |round| (run, round)));
-    rounds
-        .map(|(run, round)| Listed {
-            model: &round.model,
-            run: &run.run,
-            name: &run.name,
-            round: round.round,
-            updates: round.updates,
-            loss: round.loss,
-        })
-        .collect()
+/// What an exported model is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// Parameters by their names, as they are stored.
+    #[default]
+    Safetensors,
+    /// A graph that can be run; forecasters only.
+    Onnx,
 }
+
+/// What a coordinator of another version may do.
+pub(super) const OTHER_ANSWER: &str =
+    "the coordinator answered something else: is it of another version than this command?";
 
 pub(super) async fn execute(dir: &Path, command: &ModelCommand) -> Result<ExitCode> {
-    let view = super::view(dir).await?;
     match command {
-        ModelCommand::List { format } => {
-            let lines: Result<Vec<String>> = listed(&view)
-                .iter()
-                .map(|model| match format {
-                    Format::Json => json_line(model),
-                    Format::Text => {
-                        let Listed { model, name, round, updates, loss, .. } = model;
-                        Ok(format!("{model}  {name} round {round}, {updates} updates, loss {loss:.5}"))
-                    }
-                })
-                .collect();
-            print_lines(&lines?);
+        ModelCommand::List { format } => list(dir, *format).await?,
+        ModelCommand::Show { model, format } => show::show(dir, model.clone(), *format).await?,
+        ModelCommand::Promote { model, turn } => alias::promote(dir, model, turn).await?,
+        ModelCommand::Rollback(turn) => alias::roll_back(dir, turn).await?,
+        ModelCommand::Export { model, output, kind } => {
+            file::export(dir, model.clone(), output, *kind).await?;
         }
-        ModelCommand::Export { model, output } => {
-            let hash = resolve(&view, model.as_deref())?;
-            models::export(dir, hash.parse()?, output).with_context(|| output.display().to_string())?;
-            print_lines(&[format!("{hash}  {}", output.display())]);
-        }
+        ModelCommand::Import { file, dry_run, format } => file::import(dir, file, *dry_run, *format).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolve(view: &View, wanted: Option<&str>) -> Result<String> {
-    let mut by_hash = listed(view).into_iter().map(|listed| listed.model.to_owned());
-    if let Some(hash) =
-        by_hash.find(|hash| wanted.is_some_and(|wanted| wanted.len() >= 8 && hash.starts_with(wanted)))
-    {
-        return Ok(hash);
+/// Asks the coordinator that serves this folder, or looks into the folder itself when none does.
+pub(super) async fn asked(dir: &Path, order: ModelOrder) -> Result<ModelAnswer> {
+    let Some(mut client) = Client::ask(dir, &Request::Model(order.clone())).await? else {
+        return stored(dir, &order);
+    };
+    match client.next().await? {
+        Some(Reply::Model(answer)) => Ok(answer),
+        Some(_) => bail!(OTHER_ANSWER),
+        None => bail!("the coordinator ended before it answered"),
     }
-    match view.run(wanted).map(|run| (run, &run.model)) {
-        Some((_, Some(model))) => Ok(model.clone()),
-        Some((run, None)) => bail!("run {} has no model yet", run.run),
-        None => bail!("no model or run `{}`; `coordinator model list` shows them", wanted.unwrap_or("")),
-    }
+}
+
+fn stored(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
+    let store = match order {
+        ModelOrder::Import { .. } => Store::open(dir)?,
+        _ => match (Store::open_existing(dir)?, order) {
+            (Some(store), _) => store,
+            (None, ModelOrder::List) => return Ok(ModelAnswer::Listed { models: Vec::new() }),
+            (None, _) => bail!("{} has no models yet; `coordinator run start` makes some", dir.display()),
+        },
+    };
+    // Without the list nodes are named by their ids.
+    let allowed = folder::allowed(dir).unwrap_or_default();
+    registry::answer(&store, order, |node| common::known::name(&allowed, node), edge::now())
+}
+
+async fn list(dir: &Path, format: Format) -> Result<()> {
+    let ModelAnswer::Listed { models } = asked(dir, ModelOrder::List).await? else { bail!(OTHER_ANSWER) };
+    // What a run began with is nothing that somebody wants; `show` knows it.
+    let listed = models.iter().filter(|model| model.origin != OriginKind::Initial);
+    let lines: Result<Vec<String>> = match format {
+        Format::Json => listed.map(json_line).collect(),
+        Format::Text => Ok(listed.map(line).collect()),
+    };
+    print_lines(&lines?);
+    Ok(())
+}
+
+fn line(listed: &ListedModel) -> String {
+    let ListedModel { model, name, round, updates, loss, aliases, .. } = listed;
+    let from = match loss {
+        Some(loss) => format!("{name} round {round}, {updates} updates, loss {loss:.5}"),
+        None => format!("imported from {name}, round {round}"),
+    };
+    [&[model.clone(), from], aliases.as_slice()].concat().join("  ")
 }

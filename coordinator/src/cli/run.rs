@@ -27,6 +27,9 @@ pub(super) enum RunCommand {
         /// Only nodes with this label, as `allowed-nodes` gives it; may be repeated.
         #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
         select: Vec<(String, String)>,
+        /// Begin with this model: an alias, a hash (or its start), or a run's id or name.
+        #[arg(long, value_name = "MODEL")]
+        from: Option<String>,
         /// How to print the result.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -74,7 +77,9 @@ pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode
         RunCommand::Stop(Which { run, format }) => {
             order(dir, RunOrder::Stop { run: run.clone() }, *format).await
         }
-        RunCommand::Start { config, select, format } => start(dir, config, select, *format).await,
+        RunCommand::Start { config, select, from, format } => {
+            start(dir, config, (select, from.as_deref()), *format).await
+        }
         RunCommand::Watch { run, format } => watch(dir, run.as_deref(), *format).await,
         RunCommand::List { format } => list(dir, *format).await,
     }
@@ -84,9 +89,16 @@ fn label(word: &str) -> Result<(String, String), String> {
     known::label(word).ok_or_else(|| "a label is written name=value".to_owned())
 }
 
-async fn start(dir: &Path, file: &Path, select: &[(String, String)], format: Format) -> Result<ExitCode> {
+async fn start(
+    dir: &Path,
+    file: &Path,
+    (select, from): (&[(String, String)], Option<&str>),
+    format: Format,
+) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let text = config::selecting(text, select).with_context(|| file.display().to_string())?;
+    let text = config::selecting(text, select)
+        .and_then(|text| config::beginning(text, from))
+        .with_context(|| file.display().to_string())?;
     let client = super::ask(dir, &Request::Run(RunOrder::Start { config: text })).await?;
     done(client, format).await.with_context(|| file.display().to_string())
 }
