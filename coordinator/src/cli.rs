@@ -1,5 +1,6 @@
 //! The `coordinator` command.
 
+mod doctor;
 mod model;
 mod node;
 mod relay;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use common::crypto::Identity;
-use edge::print_lines;
+use edge::{Format, print_lines};
 
 use crate::control::{Client, Reply, Request, socket_path};
 use crate::driver;
@@ -21,7 +22,8 @@ use crate::folder::{Folder, SAMPLE_CONFIG};
 use crate::view::View;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; 3 the run that was watched failed.";
+Exit codes: 0 done; 1 failed, the reason is on stderr, or `doctor` found what fails; 2 wrong usage; 3 the run that \
+was watched failed.";
 
 #[derive(Parser)]
 #[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = EXIT_CODES)]
@@ -52,6 +54,12 @@ enum Command {
     /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Look whether folder, models, disk, network and clock are as a coordinator needs them; changes nothing.
+    Doctor {
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Make a folder for a relay, which joins two or more sites.
     RelayInit(relay::RelayInit),
     /// Join this site to others until SIGTERM or Ctrl-C. A folder of its own: see `relay-init`.
@@ -97,6 +105,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
+        Command::Doctor { format } => runtime.block_on(doctor::execute(dir, *format)),
         Command::RelayInit(options) => relay::init(dir, options),
         Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| ExitCode::SUCCESS),
     }

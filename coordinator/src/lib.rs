@@ -4,6 +4,7 @@ pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod driver;
 pub mod engine;
 pub mod exchange;

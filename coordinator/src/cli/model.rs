@@ -135,15 +135,25 @@ fn stored(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
     registry::answer(&store, order, |node| common::known::name(&allowed, node), edge::now())
 }
 
+/// Prints one result: the lines that people read, or one JSON object.
+pub(super) fn print_one(
+    format: Format,
+    result: &impl serde::Serialize,
+    text: impl FnOnce() -> Vec<String>,
+) -> Result<()> {
+    match format {
+        Format::Text => print_lines(&text()),
+        Format::Json => print_lines(&[json_line(result)?]),
+    }
+    Ok(())
+}
+
 async fn list(dir: &Path, format: Format) -> Result<()> {
     let ModelAnswer::Listed { models } = asked(dir, ModelOrder::List).await? else { bail!(OTHER_ANSWER) };
     // What a run began with is nothing that somebody wants; `show` knows it.
-    let listed = models.iter().filter(|model| model.origin != OriginKind::Initial);
-    let lines: Result<Vec<String>> = match format {
-        Format::Json => listed.map(json_line).collect(),
-        Format::Text => Ok(listed.map(line).collect()),
-    };
-    print_lines(&lines?);
+    for model in models.iter().filter(|model| model.origin != OriginKind::Initial) {
+        print_one(format, model, || vec![line(model)])?;
+    }
     Ok(())
 }
 

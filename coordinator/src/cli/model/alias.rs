@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use edge::{Format, json_line, print_lines};
 
-use super::{ModelAnswer, ModelOrder, OTHER_ANSWER, Turn, asked};
+use super::{ModelAnswer, ModelOrder, OTHER_ANSWER, Turn, asked, print_one};
 use crate::view::model::AliasView;
 
 pub(super) async fn promote(dir: &Path, model: &str, turn: &Turn) -> Result<()> {
@@ -19,12 +18,7 @@ pub(super) async fn roll_back(dir: &Path, turn: &Turn) -> Result<()> {
 
 async fn done(dir: &Path, order: ModelOrder, turn: &Turn) -> Result<()> {
     let ModelAnswer::Turned(view) = asked(dir, order).await? else { bail!(OTHER_ANSWER) };
-    let line = match turn.format {
-        Format::Json => json_line(&view)?,
-        Format::Text => sentence(&view, turn.dry_run),
-    };
-    print_lines(&[line]);
-    Ok(())
+    print_one(turn.format, &view, || vec![sentence(&view, turn.dry_run)])
 }
 
 fn sentence(view: &AliasView, dry_run: bool) -> String {

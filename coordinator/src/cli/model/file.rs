@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use common::model::{MetricName, Task};
 use edge::file::write_replacing;
-use edge::{Format, json_line, print_lines};
+use edge::{Format, print_lines};
 
-use super::{Kind, ModelAnswer, ModelOrder, OTHER_ANSWER, asked};
+use super::{Kind, ModelAnswer, ModelOrder, OTHER_ANSWER, asked, print_one};
 use crate::folder::Folder;
 use crate::store::models::{self, Foreign};
 use crate::store::{About, Models};
@@ -78,14 +78,11 @@ pub(super) async fn import(dir: &Path, file: &Path, dry_run: bool, format: Forma
         let ModelAnswer::Imported { known } = asked(dir, order).await? else { bail!(OTHER_ANSWER) };
         known
     };
-    let line = match format {
-        Format::Json => json_line(&serde_json::json!({ "model": model.to_string(), "known": known }))?,
-        Format::Text => match (known, dry_run) {
-            (true, _) => format!("{model}  was here already"),
-            (false, true) => format!("{model}  would be imported"),
-            (false, false) => format!("{model}  imported; `coordinator model promote` gives it a name"),
-        },
+    let result = serde_json::json!({ "model": model.to_string(), "known": known });
+    let sentence = match (known, dry_run) {
+        (true, _) => format!("{model}  was here already"),
+        (false, true) => format!("{model}  would be imported"),
+        (false, false) => format!("{model}  imported; `coordinator model promote` gives it a name"),
     };
-    print_lines(&[line]);
-    Ok(())
+    print_one(format, &result, || vec![sentence])
 }

@@ -3,22 +3,17 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use edge::{Format, json_line, print_lines};
+use edge::Format;
 use serde_json::Value;
 
-use super::{ModelAnswer, ModelOrder, OTHER_ANSWER, asked};
+use super::{ModelAnswer, ModelOrder, OTHER_ANSWER, asked, print_one};
 use crate::view::model::{FileView, ModelView, OriginView, TrainedView};
 
 const SECONDS_A_DAY: u64 = 86_400;
 
 pub(super) async fn show(dir: &Path, model: Option<String>, format: Format) -> Result<()> {
     let ModelAnswer::Shown(view) = asked(dir, ModelOrder::Show { model }).await? else { bail!(OTHER_ANSWER) };
-    let lines = match format {
-        Format::Json => vec![json_line(&view)?],
-        Format::Text => lines(&view),
-    };
-    print_lines(&lines);
-    Ok(())
+    print_one(format, &view, || lines(&view))
 }
 
 fn lines(view: &ModelView) -> Vec<String> {
