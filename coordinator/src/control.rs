@@ -1,6 +1,7 @@
 //! The local control socket: one JSON line asks, JSON lines answer.
 //!
-//! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs. It never leaves the host.
+//! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs, and say what aliases name. It
+//! never leaves the host.
 
 mod model;
 

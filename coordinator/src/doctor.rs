@@ -164,7 +164,7 @@ fn state(seen: &Seen) -> (Verdict, String, Option<String>) {
     match &seen.state {
         Ok(None) => fine("there is no state yet"),
         Ok(Some((models, _))) => fine(format!("it opens, and names {models} models")),
-        Err(why) => fail(why, "put state.redb back from a copy"),
+        Err(why) => fail(why, "see to what it names; a copy of state.redb is the last resort"),
     }
 }
 

@@ -34,7 +34,7 @@ const ALLOWED_HEADER: &str = "\
 ";
 
 /// What to do where a file is missing.
-const REMEDY: &str = "`coordinator init` makes a folder with all files";
+pub const REMEDY: &str = "`coordinator init` makes a folder with all files";
 
 /// What to do where a file of a relay is missing.
 const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all files";

@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 use common::crypto::Identity;
 use common::id::ModelHash;
 use common::units::{Millis, Timestamp};
-use edge::{Format, now};
+use edge::{Format, file, now};
 
 use super::model;
 use crate::config::CoordinatorConfig;
 use crate::control::{Client, ModelAnswer, ModelOrder, Request};
 use crate::doctor::{Finding, Place, Seen, Verdict, examine};
-use crate::folder;
+use crate::folder::{self, REMEDY};
 use crate::store::Models;
 
 /// How often a long check says how far it is.
@@ -50,7 +50,7 @@ async fn look(dir: &Path) -> Seen {
         Err(error) => Err(words(error)),
     };
     let listed = match served {
-        Err(_) => Ok(None),
+        Err(_) => Err("not known while the coordinator does not answer".to_owned()),
         _ => listed(dir).await.map_err(words),
     };
     let named = listed.as_ref().ok().and_then(Option::as_ref).map(|(models, _)| models.clone());
@@ -75,9 +75,12 @@ fn words(error: impl Into<anyhow::Error>) -> String {
 
 fn config(dir: &Path) -> Result<Place> {
     let path = dir.join("coordinator.toml");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let config = CoordinatorConfig::parse(&text).with_context(|| path.display().to_string())?;
-    let usable = |address: &IpAddr| UdpSocket::bind((*address, 0)).err().map(|error| error.to_string());
+    let config =
+        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
+    let usable = |address: &IpAddr| match address {
+        IpAddr::V4(_) => UdpSocket::bind((*address, 0)).err().map(|error| error.to_string()),
+        IpAddr::V6(_) => Some("only IPv4 is supported".to_owned()),
+    };
     let interfaces = config.dds.interfaces.iter();
     Ok(Place {
         domain: config.dds.domain,
@@ -88,8 +91,7 @@ fn config(dir: &Path) -> Result<Place> {
 
 fn identity(dir: &Path) -> Result<u32> {
     let path = dir.join("identity.pem");
-    let pem = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Identity::from_pkcs8_pem(&pem).with_context(|| path.display().to_string())?;
+    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
     Ok(fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode())
 }
 
