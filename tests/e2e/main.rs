@@ -5,6 +5,7 @@
 mod fleet;
 mod kill;
 mod orders;
+mod registry;
 
 use std::fs;
 use std::net::UdpSocket;
