@@ -80,6 +80,11 @@ fn a_model_is_promoted_while_it_is_served_and_the_next_run_begins_with_it() {
     let misfit = desk.refused(&["run", "start", "--config", &config, "--from", "production"]);
     assert!(misfit.contains("which is for another task: its past steps: 19; the run's: 18"), "{misfit}");
 
+    let (file, graph) = (format!("coordinator/models/{first}.safetensors"), desk.0.at("model.onnx"));
+    let import = desk.ask(&["model", "import", &desk.0.at(&file).display().to_string()]);
+    assert_eq!(import, format!("{first}  was here already"));
+    desk.ask(&["model", "export", "production", "--as", "onnx", "--output", &graph.display().to_string()]);
+    assert!(graph.exists());
     let examined = desk.ask(&["doctor"]);
     assert!(examined.contains("ok    coordinator") && !examined.contains("fail "), "{examined}");
     assert!(coordinator.stop());

@@ -172,6 +172,11 @@ fn an_exported_model_is_a_checked_copy() {
 
 proptest! {
     #[test]
+    fn no_bytes_make_an_import_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(foreign(&bytes).is_err());
+    }
+
+    #[test]
     fn no_bytes_in_place_of_a_model_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let folder = folder();
         let model = ModelHash(*blake3::hash(&bytes).as_bytes());
@@ -224,6 +229,7 @@ fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
     let (described, values) = foreign(&sorted(&folder.values, "")).unwrap();
     assert_eq!((described.round, &values), (RoundId(3), &folder.values));
     let refused = |bytes: &[u8]| foreign(bytes).unwrap_err().to_string();
+    let task = described.task;
     let mut infinite = folder.values.clone();
     infinite[31] = f32::INFINITY;
     assert!(refused(&sorted(&infinite, "")).ends_with("value 1 of its tensor `layer0.bias` is inf"));
@@ -231,6 +237,14 @@ fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
     let whole = fs::read(folder.models.path(folder.save(3))).unwrap();
     for length in 0..whole.len() {
         assert!(refused(&whole[..length]).contains("cannot be imported: "), "{length} bytes");
+        let mut bytes = whole.clone();
+        bytes[length] ^= 0x10;
+        // What is changed may still be a model, but another one.
+        if let Ok((described, values)) = foreign(&bytes) {
+            let found = (described.round.0, described.task.as_str(), &values);
+            let other = found != (3, task.as_str(), &folder.values);
+            assert!(other, "byte {length}");
+        }
     }
     let bare = ::safetensors::serialize(Vec::<(String, ::safetensors::tensor::TensorView<'_>)>::new(), None);
     assert!(refused(&bare.unwrap()).contains("its metadata has no `round`; "));
