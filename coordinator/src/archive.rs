@@ -6,11 +6,12 @@ use common::message::model::Plan;
 use common::units::{Millis, Timestamp};
 
 use crate::config::RunConfig;
+use crate::control::{Reply, Stored};
 use crate::engine::Start;
 use crate::round::{CohortSize, Deadlines, RoundOutcome, RoundPlan};
 use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
 use crate::strategy::Strategy;
-use crate::view::{self, RoundView, RunView, View};
+use crate::view::{self, AttemptView, RoundView, RunView, View};
 
 /// How long a selected node may be away before its round stops counting on it.
 const REJOIN: Millis = Millis(2000);
@@ -99,6 +100,23 @@ pub fn view(store: &Store, name: impl Fn(NodeId) -> String + Copy) -> Result<Vie
     let runs: Result<Vec<RunView>> =
         store.state().runs()?.iter().map(|entry| run_view(store, entry, name)).collect();
     Ok(View { runs: runs?, nodes: Vec::new() })
+}
+
+/// What is stored of a run and in no view.
+///
+/// # Errors
+///
+/// When there is no such run, or the store cannot be read.
+pub fn answer(store: &Store, asked: &Stored, name: impl Fn(NodeId) -> String) -> Result<Reply> {
+    Ok(match asked {
+        Stored::Config { run } => Reply::Config { text: store.state().config(run.parse()?)? },
+        Stored::Attempts { run, round } => {
+            let records = store.state().attempts(run.parse()?, RoundId(*round))?;
+            Reply::Attempts {
+                attempts: records.iter().map(|record| AttemptView::of(record, &name)).collect(),
+            }
+        }
+    })
 }
 
 /// One stored run, as people read it.

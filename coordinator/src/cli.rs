@@ -1,5 +1,7 @@
 //! The `coordinator` command.
 
+mod asked;
+mod exit;
 mod model;
 mod node;
 mod relay;
@@ -10,21 +12,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use common::crypto::Identity;
 use edge::print_lines;
 
-use crate::control::{Client, Reply, Request, socket_path};
 use crate::driver;
 use crate::folder::{Folder, SAMPLE_CONFIG};
-use crate::view::View;
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; 3 the run that was watched failed.";
+use exit::Exit;
 
 #[derive(Parser)]
-#[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = EXIT_CODES)]
+#[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = exit::table())]
 struct Cli {
     /// The coordinator's folder: configuration, identity, allow-list, state and models.
     #[arg(long, global = true, default_value = ".", value_name = "DIR")]
@@ -43,7 +41,7 @@ enum Command {
         #[arg(long, hide = true, value_name = "N")]
         halt_at: Option<u64>,
     },
-    /// Start, pause, resume, stop, watch and list training runs.
+    /// Start, pause, resume, stop, watch, explain and compare training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
     /// List nodes.
@@ -81,7 +79,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("coordinator: {error:#}");
-            ExitCode::FAILURE
+            Exit::of(&error).into()
         }
     }
 }
@@ -92,13 +90,13 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Init(options) => init(dir, options),
         Command::Serve { halt_at } => {
-            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| ExitCode::SUCCESS)
+            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| Exit::Done.into())
         }
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::RelayInit(options) => relay::init(dir, options),
-        Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| ExitCode::SUCCESS),
+        Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| Exit::Done.into()),
     }
 }
 
@@ -119,28 +117,5 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
             .into(),
         "then `coordinator serve`".into(),
     ]);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A conversation with the coordinator that serves this folder, which must be there.
-async fn ask(dir: &Path, request: &Request) -> Result<Client> {
-    let not_serving =
-        || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
-    Client::ask(dir, request).await?.with_context(not_serving)
-}
-
-/// The view of the coordinator that serves this folder, or of the folder itself when none does.
-async fn view(dir: &Path) -> Result<View> {
-    match Client::ask(dir, &Request::View).await? {
-        None => driver::stored_view(dir),
-        Some(client) => viewed(client).await,
-    }
-}
-
-/// The view that was asked for.
-async fn viewed(mut client: Client) -> Result<View> {
-    match client.next().await? {
-        Some(Reply::View(view)) => Ok(*view),
-        _ => anyhow::bail!("the coordinator ended before it answered"),
-    }
+    Ok(Exit::Done.into())
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::View;
+use crate::view::{AttemptView, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -20,12 +20,40 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Do something with a run.
-    Run(RunOrder),
+    /// What the driver itself answers.
+    Ask(Question),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
     Watch,
+}
+
+/// What the driver answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "question", rename_all = "snake_case")]
+pub enum Question {
+    /// Do something with a run.
+    Do(RunOrder),
+    /// What is stored and in no view.
+    Stored(Stored),
+}
+
+/// What is stored of a run, by its whole id, and in no view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stored", rename_all = "snake_case")]
+pub enum Stored {
+    /// The text of its configuration.
+    Config {
+        /// Which run.
+        run: String,
+    },
+    /// Every attempt at one of its rounds.
+    Attempts {
+        /// Which run.
+        run: String,
+        /// Which round, from 1.
+        round: u32,
+    },
 }
 
 /// What can be done with a run. It is named by its id, the start of that, or its name.
@@ -65,6 +93,16 @@ pub enum Reply {
     },
     /// The view.
     View(Box<View>),
+    /// The text of a configuration.
+    Config {
+        /// As it was when the run was started.
+        text: String,
+    },
+    /// Attempts at a round.
+    Attempts {
+        /// The oldest first.
+        attempts: Vec<AttemptView>,
+    },
     /// It was not done.
     Refused {
         /// Why, and what to do.
@@ -72,12 +110,12 @@ pub enum Reply {
     },
 }
 
-/// An order on its way to the driver, which answers with the run's id or a reason.
+/// A question on its way to the driver.
 pub struct Asked {
-    /// What is to be done.
-    pub order: RunOrder,
+    /// What is asked.
+    pub question: Question,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<String, String>>,
+    pub answer: oneshot::Sender<Reply>,
 }
 
 /// Where the socket of a coordinator folder is.
@@ -108,16 +146,16 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 }
 
 /// Answers everyone who connects, until the driver ends.
-pub async fn answer_all(listener: UnixListener, orders: mpsc::Sender<Asked>, view: watch::Receiver<View>) {
+pub async fn answer_all(listener: UnixListener, questions: mpsc::Sender<Asked>, view: watch::Receiver<View>) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, orders.clone(), view.clone()));
+        tokio::spawn(answer(stream, questions.clone(), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
-    orders: mpsc::Sender<Asked>,
+    questions: mpsc::Sender<Asked>,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
     let (read, mut write) = stream.into_split();
@@ -134,15 +172,12 @@ async fn answer(
             say(&mut write, &Reply::View(Box::new(now))).await?;
             view.changed().await?;
         },
-        Ok(Request::Run(order)) => {
+        Ok(Request::Ask(question)) => {
             let (answer, answered) = oneshot::channel();
-            let ended = || "the coordinator is ending".to_owned();
-            let sent = orders.send(Asked { order, answer }).await;
-            let result =
-                if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
-            let reply = match result {
-                Ok(run) => Reply::Done { run },
-                Err(reason) => Reply::Refused { reason },
+            let ended = Reply::Refused { reason: "the coordinator is ending".to_owned() };
+            let reply = match questions.send(Asked { question, answer }).await {
+                Ok(()) => answered.await.unwrap_or(ended),
+                Err(_) => ended,
             };
             say(&mut write, &reply).await
         }

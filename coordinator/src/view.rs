@@ -1,8 +1,16 @@
 //! The one read model behind `run watch`, the listings and every JSON output.
 
+mod compared;
+mod explained;
+
+pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
+pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use common::id::NodeId;
+use common::units::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::round::{PhaseName, RoundOutcome, RoundRecord};
@@ -52,6 +60,17 @@ pub enum RunStatus {
     Failed,
     /// It goes on when it is resumed.
     Paused,
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Paused => "paused",
+        })
+    }
 }
 
 /// A round going on.
@@ -131,13 +150,10 @@ impl RoundView {
             RoundOutcome::Committed(made) => made.model.to_string(),
             RoundOutcome::Aborted(_) => String::new(),
         };
-        let millis = |micros: u64| micros as f64 / 1000.0;
-        let phase_ms: BTreeMap<String, f64> =
-            record.phase_micros().map(|(phase, micros)| (phase.to_string(), millis(micros))).collect();
-        let announced = record.phases.iter().find(|began| began.phase == PhaseName::Configuration);
+        let phase_ms = phase_ms(record);
         Self {
             round: record.round.0,
-            announced_ms: millis(announced.map_or(0, |began| began.at.0)),
+            announced_ms: millis(announced(record).0),
             updates: record.reports().count() as u32,
             loss: record.loss(),
             wall_ms: phase_ms.values().sum(),
@@ -147,6 +163,21 @@ impl RoundView {
             rejected: record.missing().map(|(node, outcome)| (name(node), outcome.to_string())).collect(),
         }
     }
+}
+
+/// How long each phase took, in milliseconds.
+fn phase_ms(record: &RoundRecord) -> BTreeMap<String, f64> {
+    record.phase_micros().map(|(phase, micros)| (phase.to_string(), millis(micros))).collect()
+}
+
+/// When the cohort was told; zero when none was.
+fn announced(record: &RoundRecord) -> Timestamp {
+    let announced = record.phases.iter().find(|began| began.phase == PhaseName::Configuration);
+    announced.map_or(Timestamp::default(), |began| began.at)
+}
+
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1000.0
 }
 
 impl View {

@@ -59,7 +59,7 @@ const ROOMS: &[Row] = &[
     pure(COORDINATOR, "engine", &["config", "exchange", "members", "round", "strategy", "view"]),
     edge(COORDINATOR, "folder", &["config", "members"]),
     edge(COORDINATOR, "store", &["round"]),
-    edge(COORDINATOR, "archive", &["config", "engine", "round", "store", "strategy", "view"]),
+    edge(COORDINATOR, "archive", &["config", "control", "engine", "round", "store", "strategy", "view"]),
     edge(COORDINATOR, "control", &["view"]),
     edge(COORDINATOR, "driver", ALL),
     edge(COORDINATOR, "cli", &["config", "control", "driver", "folder", "store", "view"]),

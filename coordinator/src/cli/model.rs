@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use edge::{Format, json_line, print_lines};
+use edge::{Format, Listing, print_lines};
 
 use crate::store::models;
 use crate::view::View;
@@ -54,20 +54,17 @@ fn listed(view: &View) -> Vec<Listed<'_>> {
 }
 
 pub(super) async fn execute(dir: &Path, command: &ModelCommand) -> Result<ExitCode> {
-    let view = super::view(dir).await?;
+    let view = super::asked::view(dir).await?;
     match command {
         ModelCommand::List { format } => {
-            let lines: Result<Vec<String>> = listed(&view)
-                .iter()
-                .map(|model| match format {
-                    Format::Json => json_line(model),
-                    Format::Text => {
-                        let Listed { model, name, round, updates, loss, .. } = model;
-                        Ok(format!("{model}  {name} round {round}, {updates} updates, loss {loss:.5}"))
-                    }
-                })
-                .collect();
-            print_lines(&lines?);
+            let mut list = Listing::begin(*format);
+            for item in listed(&view) {
+                let Listed { model, name, round, updates, loss, .. } = &item;
+                list.item(&item, || {
+                    vec![format!("{model}  {name} round {round}, {updates} updates, loss {loss:.5}")]
+                })?;
+            }
+            list.end();
         }
         ModelCommand::Export { model, output } => {
             let hash = resolve(&view, model.as_deref())?;

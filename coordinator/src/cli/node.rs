@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use edge::{Format, json_line, print_lines};
+use edge::{Format, Listing};
 
-use crate::control::Request;
+use super::exit::Exit;
 use crate::view::NodeView;
 
 #[derive(Subcommand)]
@@ -22,13 +22,12 @@ pub(super) enum NodeCommand {
 
 pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCode> {
     let NodeCommand::List { format } = command;
-    let view = super::viewed(super::ask(dir, &Request::View).await?).await?;
-    let lines: Result<Vec<String>> = match format {
-        Format::Json => view.nodes.iter().map(json_line).collect(),
-        Format::Text => Ok(view.nodes.iter().map(line).collect()),
-    };
-    print_lines(&lines?);
-    Ok(ExitCode::SUCCESS)
+    let mut list = Listing::begin(*format);
+    for node in &super::asked::serving_view(dir).await?.nodes {
+        list.item(node, || vec![line(node)])?;
+    }
+    list.end();
+    Ok(Exit::Done.into())
 }
 
 fn line(node: &NodeView) -> String {

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::Rng;
 use super::{Driver, Served};
 use crate::archive;
 use crate::config::{Cohort, RunConfig};
-use crate::control::{Asked, RunOrder};
+use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
 use crate::store::RunEntry;
 
@@ -16,16 +16,25 @@ use crate::store::RunEntry;
 const STOPPED: &str = "it was stopped by an operator";
 
 impl Driver {
-    pub(super) fn on_asked(&mut self, Asked { order, answer }: Asked) {
-        let done = match order {
+    pub(super) fn on_asked(&mut self, Asked { question, answer }: Asked) {
+        let answered = match question {
+            Question::Do(order) => self.obey(order).map(|run| Reply::Done { run: run.to_string() }),
+            Question::Stored(stored) => {
+                archive::answer(&self.store, &stored, |node| self.engine.members().name(node))
+            }
+        };
+        // Who asked may have hung up; it is done all the same.
+        let _ = answer.send(answered.unwrap_or_else(|error| Reply::Refused { reason: format!("{error:#}") }));
+        self.carry_out();
+    }
+
+    fn obey(&mut self, order: RunOrder) -> Result<RunId> {
+        match order {
             RunOrder::Start { config } => self.start(config),
             RunOrder::Pause { run } => self.pause(&run),
             RunOrder::Resume { run } => self.resume_paused(&run),
             RunOrder::Stop { run } => self.stop(&run),
-        };
-        // Who asked may have hung up; it is done all the same.
-        let _ = answer.send(done.map(|run| run.to_string()).map_err(|error| format!("{error:#}")));
-        self.carry_out();
+        }
     }
 
     fn start(&mut self, config: String) -> Result<RunId> {

@@ -5,8 +5,10 @@
 //! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash.
 
 mod safetensors;
+mod step;
 
 pub use safetensors::About;
+pub use step::Step;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};

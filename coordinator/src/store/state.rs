@@ -3,6 +3,7 @@
 //! One durable transaction for each change. redb commits in one phase with checksums: one
 //! `fdatasync`, and a torn write is found at the next open (redb's `docs/design.md`, "1-phase + checksum").
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use common::id::{EpochId, RoundId, RunId};
@@ -247,9 +248,23 @@ impl State {
     ///
     /// The file cannot be read, or is damaged.
     pub fn rounds(&self, run: RunId) -> Result<Vec<RoundRecord>, StoreError> {
+        self.records(run, RoundId(0)..=RoundId(u32::MAX))
+    }
+
+    /// Every attempt at one round of a run, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn attempts(&self, run: RunId, round: RoundId) -> Result<Vec<RoundRecord>, StoreError> {
+        self.records(run, round..=round)
+    }
+
+    fn records(&self, run: RunId, wanted: RangeInclusive<RoundId>) -> Result<Vec<RoundRecord>, StoreError> {
+        let (first, last) = (wanted.start().0, wanted.end().0);
         let rows = self.read(|transaction| {
             let rounds = transaction.open_table(ROUNDS)?;
-            let rows = rounds.range((run.0, 0, 0)..=(run.0, u32::MAX, u64::MAX))?;
+            let rows = rounds.range((run.0, first, 0)..=(run.0, last, u64::MAX))?;
             let rows = rows.map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())));
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         });

@@ -178,3 +178,18 @@ proptest! {
         prop_assert!(folder.load(model).is_err());
     }
 }
+
+#[test]
+fn a_step_is_measured_between_two_files_and_a_missing_one_is_named() {
+    let mut folder = folder();
+    let before = folder.save(1);
+    let norm = folder.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    folder.values[0] += 3.0;
+    folder.values[1] -= 4.0;
+    let after = folder.save(2);
+    let step = Step::between(folder.dir.path(), before, after).unwrap();
+    assert!((step.norm - 5.0).abs() < 1e-6 && (step.model_norm - norm).abs() < 1e-9, "{step:?}");
+    fs::remove_file(folder.models.path(before)).unwrap();
+    let error = Step::between(folder.dir.path(), before, after).unwrap_err().to_string();
+    assert!(error.contains(&before.to_string()) && error.contains("is missing"), "{error}");
+}

@@ -1,0 +1,139 @@
+//! `coordinator run explain`: a round from what is stored of it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use common::units::Timestamp;
+use edge::{Format, print_one};
+
+use crate::cli::asked;
+use crate::cli::exit::Exit;
+use crate::cli::run::text::short;
+use crate::control::{Reply, Stored};
+use crate::store::models::Step;
+use crate::view::{AttemptView, ExplainedRound, Participation, RunStatus, RunView, StepView};
+
+pub(super) async fn execute(dir: &Path, run: &str, round: u32, format: Format) -> Result<ExitCode> {
+    let view = asked::view(dir).await?;
+    let run = asked::pick(&view, Some(run))?;
+    let asked = Stored::Attempts { run: run.run.clone(), round };
+    let Reply::Attempts { attempts } = asked::stored(dir, asked).await? else {
+        bail!("the coordinator answered something else; is it of another version?")
+    };
+    if attempts.is_empty() {
+        bail!("{}", nothing_of(run, round));
+    }
+    let explained = explain(dir, run, round, attempts);
+    print_one(format, &explained, || text(&explained))?;
+    Ok(Exit::Done.into())
+}
+
+fn nothing_of(run: &RunView, round: u32) -> String {
+    let going_on = run.status == RunStatus::Running && round == run.rounds_done + 1;
+    if going_on {
+        format!("no attempt at round {round} has ended yet; `coordinator run watch` shows the one going on")
+    } else {
+        format!("run {} has no round {round}: it has done {}", run.run, run.rounds_done)
+    }
+}
+
+fn explain(dir: &Path, run: &RunView, round: u32, attempts: Vec<AttemptView>) -> ExplainedRound {
+    let loss = |round: Option<u32>| {
+        run.history.iter().find(|other| Some(other.round) == round).map(|other| other.loss)
+    };
+    let made = attempts.iter().find_map(|attempt| Some((&attempt.parent, attempt.model.as_ref()?)));
+    let (step, step_unknown) = match made.map(|(parent, model)| step(dir, parent, model)) {
+        None => (None, None),
+        Some(Ok(step)) => (Some(step), None),
+        Some(Err(error)) => (None, Some(format!("{error:#}"))),
+    };
+    ExplainedRound {
+        run: run.run.clone(),
+        name: run.name.clone(),
+        round,
+        attempts,
+        step,
+        step_unknown,
+        loss_before: loss(round.checked_sub(1)),
+        loss: loss(Some(round)),
+        loss_after: loss(round.checked_add(1)),
+    }
+}
+
+fn step(dir: &Path, parent: &str, model: &str) -> Result<StepView> {
+    let Step { norm, model_norm } = Step::between(dir, parent.parse()?, model.parse()?)?;
+    Ok(StepView::new(norm, model_norm))
+}
+
+fn text(explained: &ExplainedRound) -> Vec<String> {
+    let ExplainedRound { run, name, round, attempts, .. } = explained;
+    let mut lines = vec![format!("round {round} of {name} ({run})")];
+    lines.extend(attempts.iter().flat_map(attempt));
+    lines.extend(match (&explained.step, &explained.step_unknown) {
+        (Some(StepView { norm, model_norm, relative }), _) => {
+            let percent = relative.map_or(String::new(), |part| format!(", {:.3} % of it", part * 100.0));
+            Some(format!("it moved the model, of norm {model_norm:.5}, by a step of norm {norm:.5}{percent}"))
+        }
+        (None, Some(why)) => Some(format!("how far it moved the model is not known: {why}")),
+        (None, None) => Some("it made no model so far".to_owned()),
+    });
+    let losses = [
+        ("the round before", explained.loss_before),
+        ("this round", explained.loss),
+        ("the round after", explained.loss_after),
+    ];
+    let known = losses.map(|(which, loss)| loss.map(|loss| format!("{loss:.5} in {which}")));
+    let known: Vec<String> = known.into_iter().flatten().collect();
+    if !known.is_empty() {
+        lines.push(format!("mean training loss: {}", known.join(", ")));
+    }
+    lines
+}
+
+fn attempt(attempt: &AttemptView) -> Vec<String> {
+    let AttemptView { attempt: number, began_ms, wall_ms, phase_ms, parent, .. } = attempt;
+    let began = Timestamp((began_ms * 1000.0) as u64);
+    let outcome = match (&attempt.model, &attempt.aborted) {
+        (Some(model), _) => format!("model {} from {}", short(model), short(parent)),
+        (None, why) => format!("aborted: {}", why.as_deref().unwrap_or("unknown")),
+    };
+    let phases: Vec<String> = phase_ms.iter().map(|(phase, ms)| format!("{phase} {ms:.0} ms")).collect();
+    let mut lines = vec![
+        format!("attempt {number}  {began}  {wall_ms:.0} ms  {outcome}"),
+        format!("  {}", phases.join(", ")),
+    ];
+    let (took_part, missing): (Vec<_>, Vec<_>) =
+        attempt.cohort.iter().partition(|(_, participation)| participation.update.is_some());
+    lines.extend(
+        took_part.into_iter().chain(missing).map(|(name, participation)| member(name, participation)),
+    );
+    lines
+}
+
+fn member(name: &str, participation: &Participation) -> String {
+    match &participation.update {
+        Some(update) => format!(
+            "  {name:<24} {} samples, {} steps, loss {:.5}, norm {:.5}, in after {:.0} ms",
+            update.weight, update.steps, update.loss, update.norm, update.after_ms
+        ),
+        None => format!("  {name:<24} {}", participation.reason.as_deref().unwrap_or("not in the model")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::id::ModelHash;
+
+    use super::*;
+
+    #[test]
+    fn a_model_file_that_is_missing_is_named_and_the_rest_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let hex = |byte| ModelHash([byte; 32]).to_string();
+        let attempt = AttemptView { parent: hex(1), model: Some(hex(2)), ..AttemptView::default() };
+        let explained = explain(dir.path(), &RunView::default(), 1, vec![attempt]);
+        let told = text(&explained).join("\n");
+        assert!(told.contains(&format!("{}.safetensors is missing", hex(1))), "{told}");
+    }
+}
