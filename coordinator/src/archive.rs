@@ -61,7 +61,9 @@ pub fn going_on(store: &Store) -> Result<Option<RunId>> {
 ///
 /// When the store cannot be read.
 pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
-    let config = RunConfig::parse(&store.state().config(run)?)?;
+    let mut config = RunConfig::parse(&store.state().config(run)?)?;
+    // It may have been extended since it was started.
+    config.rounds = entry(store, run)?.rounds;
     let (plan, rounds, strategy) = plans(&config)?;
     let position = store.state().resume_run(run)?;
     if strategy.server.remembers() > 0 {
@@ -72,7 +74,12 @@ pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
     Ok((entry(store, run)?, Start { plan, rounds, select, strategy, position, model: None }))
 }
 
-fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
+/// What the store holds of one run.
+///
+/// # Errors
+///
+/// When it is not there, or the store cannot be read.
+pub fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
     store.state().runs()?.into_iter().find(|entry| entry.run == run).context("the run is not in the state")
 }
 
@@ -127,12 +134,7 @@ pub fn answer(store: &Store, asked: &Stored, name: impl Fn(NodeId) -> String) ->
 pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String + Copy) -> Result<RunView> {
     let records = store.state().rounds(entry.run)?;
     let committed = records.iter().filter(|record| matches!(record.outcome, RoundOutcome::Committed(_)));
-    let (status, reason) = match &entry.status {
-        RunStatus::Running => (view::RunStatus::Running, None),
-        RunStatus::Finished => (view::RunStatus::Finished, None),
-        RunStatus::Paused => (view::RunStatus::Paused, None),
-        RunStatus::Failed(why) => (view::RunStatus::Failed, Some(why.to_string())),
-    };
+    let (status, reason) = standing(&entry.status);
     Ok(RunView {
         run: entry.run.to_string(),
         name: entry.name.to_string(),
@@ -144,4 +146,14 @@ pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String
         current: None,
         history: committed.map(|record| RoundView::of(record, None, name)).collect(),
     })
+}
+
+/// How a run stands, as people read it, and why.
+pub fn standing(status: &RunStatus) -> (view::RunStatus, Option<String>) {
+    match status {
+        RunStatus::Running => (view::RunStatus::Running, None),
+        RunStatus::Finished => (view::RunStatus::Finished, None),
+        RunStatus::Paused => (view::RunStatus::Paused, None),
+        RunStatus::Failed(why) => (view::RunStatus::Failed, Some(why.to_string())),
+    }
 }

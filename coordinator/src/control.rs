@@ -80,6 +80,13 @@ pub enum RunOrder {
         /// Which.
         run: String,
     },
+    /// Add rounds to it; one that is finished goes on.
+    Extend {
+        /// Which.
+        run: String,
+        /// How many more.
+        rounds: u32,
+    },
 }
 
 /// What is answered.

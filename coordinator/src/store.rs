@@ -17,7 +17,7 @@ mod entry;
 pub mod models;
 mod state;
 
-pub use entry::{NewRun, RunEntry, RunName, RunStatus};
+pub use entry::{NewRun, RunEntry, RunName, RunStatus, Turn};
 pub use models::{About, Models};
 pub use state::State;
 
@@ -112,7 +112,7 @@ pub enum StoreError {
         status: RunStatus,
         /// How it would have to stand.
         wanted: &'static str,
-        /// What was to be done with it: `paused`, `resumed`, `stopped`.
+        /// What was to be done with it: `paused`, `resumed`, `stopped`, `extended`.
         done: &'static str,
     },
     /// The record is not of the round that comes next, or starts from another model.

@@ -40,6 +40,14 @@ pub(super) enum RunCommand {
     Resume(Which),
     /// End a run for good; its models stay.
     Stop(Which),
+    /// Add rounds to a run that goes on, is paused, or is finished; a finished one goes on.
+    Extend {
+        #[command(flatten)]
+        which: Which,
+        /// How many rounds more.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
     /// Follow a run until it ends.
     Watch {
         /// Id (or its start) or name of the run; the newest when not given.
@@ -114,6 +122,9 @@ pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode
         }
         RunCommand::Stop(Which { run, format }) => {
             order::order(dir, RunOrder::Stop { run: run.clone() }, *format).await
+        }
+        RunCommand::Extend { which: Which { run, format }, rounds } => {
+            order::order(dir, RunOrder::Extend { run: run.clone(), rounds: *rounds }, *format).await
         }
         RunCommand::Watch { run, format } => watch::execute(dir, run.as_deref(), *format).await,
         RunCommand::Wait { run, timeout } => follow::wait(dir, run.as_deref(), *timeout).await,

@@ -1,7 +1,8 @@
-//! What operators want of runs: start, pause, resume, stop. The disk has it before they are told that it is done.
+//! What operators want of runs: start, pause, resume, stop, extend. The disk has it before they are told that it is done.
 
 use anyhow::{Context, Result, bail, ensure};
 use common::id::RunId;
+use common::message::event::reason;
 use edge::now;
 use rand_chacha::rand_core::Rng;
 
@@ -10,7 +11,7 @@ use crate::archive;
 use crate::config::{Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
-use crate::store::RunEntry;
+use crate::store::{RunEntry, RunStatus, Turn};
 
 /// Why a run failed that was stopped.
 const STOPPED: &str = "it was stopped by an operator";
@@ -29,12 +30,16 @@ impl Driver {
     }
 
     fn obey(&mut self, order: RunOrder) -> Result<RunId> {
-        match order {
-            RunOrder::Start { config } => self.start(config),
-            RunOrder::Pause { run } => self.pause(&run),
-            RunOrder::Resume { run } => self.resume_paused(&run),
-            RunOrder::Stop { run } => self.stop(&run),
-        }
+        let (run, turn) = match order {
+            RunOrder::Start { config } => return self.start(config),
+            RunOrder::Pause { run } => (run, Turn::Pause),
+            RunOrder::Resume { run } => (run, Turn::Resume),
+            RunOrder::Stop { run } => (run, Turn::Stop(reason(STOPPED))),
+            RunOrder::Extend { run, rounds } => (run, Turn::Extend(rounds)),
+        };
+        let run = self.find(&run)?;
+        self.turn(run, &turn)?;
+        Ok(run)
     }
 
     fn start(&mut self, config: String) -> Result<RunId> {
@@ -48,27 +53,30 @@ impl Driver {
         Ok(id)
     }
 
-    fn pause(&mut self, wanted: &str) -> Result<RunId> {
-        let run = self.find(wanted)?;
-        self.store.state().pause_run(run)?;
-        self.leave(run, End::Paused);
-        Ok(run)
-    }
-
-    fn resume_paused(&mut self, wanted: &str) -> Result<RunId> {
-        let run = self.find(wanted)?;
-        self.check_idle()?;
-        self.store.state().unpause_run(run)?;
-        let (entry, start) = archive::resume(&self.store, run)?;
-        self.begin(&entry, start);
-        Ok(run)
-    }
-
-    fn stop(&mut self, wanted: &str) -> Result<RunId> {
-        let run = self.find(wanted)?;
-        self.store.state().stop_run(run, STOPPED)?;
-        self.leave(run, End::Failed(STOPPED.to_owned()));
-        Ok(run)
+    /// Does with a run what an operator wants, after a look at whether that can be done.
+    fn turn(&mut self, run: RunId, turn: &Turn) -> Result<RunEntry> {
+        let before = archive::entry(&self.store, run)?;
+        let after = before.turned(turn)?;
+        let begins = before.status != RunStatus::Running && after.status == RunStatus::Running;
+        if begins {
+            self.check_idle()?;
+        }
+        let after = self.store.state().turn_run(run, turn)?;
+        match turn {
+            Turn::Extend(more) if !begins => {
+                if self.is_serving(run) {
+                    self.engine.extend(*more);
+                }
+                self.shown.on_extended(run, after.rounds);
+            }
+            Turn::Resume | Turn::Extend(_) => {
+                let (entry, start) = archive::resume(&self.store, run)?;
+                self.begin(&entry, start);
+            }
+            Turn::Pause => self.leave(run, End::Paused),
+            Turn::Stop(why) => self.leave(run, End::Failed(why.to_string())),
+        }
+        Ok(after)
     }
 
     fn find(&self, wanted: &str) -> Result<RunId> {
@@ -79,12 +87,15 @@ impl Driver {
 
     /// Ends work on a run, if it is the one going on; a paused one is shown anew only.
     fn leave(&mut self, run: RunId, end: End) {
-        match &self.served {
-            Some(served) if served.run == run && self.engine.is_busy() => {
-                self.engine.leave(end, now(), &mut self.fresh);
-            }
-            _ => self.shown.on_end(run, &end),
+        if self.is_serving(run) {
+            self.engine.leave(end, now(), &mut self.fresh);
+        } else {
+            self.shown.on_end(run, &end);
         }
+    }
+
+    fn is_serving(&self, run: RunId) -> bool {
+        self.engine.is_busy() && self.served.as_ref().is_some_and(|served| served.run == run)
     }
 
     fn check_idle(&self) -> Result<()> {

@@ -64,6 +64,15 @@ impl Shown {
         });
     }
 
+    pub(super) fn on_extended(&mut self, run: RunId, rounds: u32) {
+        let run = run.to_string();
+        self.view.send_modify(|view| {
+            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
+                view.rounds = rounds;
+            }
+        });
+    }
+
     pub(super) fn on_end(&mut self, run: RunId, end: &End) {
         let (status, reason) = match end {
             End::Finished(_) => (RunStatus::Finished, None),

@@ -140,6 +140,11 @@ impl RoundPlan {
         self.rounds
     }
 
+    /// Adds rounds.
+    pub(super) fn extend(&mut self, more: u32) {
+        self.rounds = self.rounds.saturating_add(more);
+    }
+
     /// The longest that one attempt at a round takes, when the driver is punctual.
     pub fn attempt_max(&self) -> Millis {
         let Deadlines { selection, configuration, reporting, committing, .. } = self.deadlines;

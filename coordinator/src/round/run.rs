@@ -128,6 +128,11 @@ impl Run {
         self.state = State::Over;
     }
 
+    /// So many rounds more. One that has ended does not go on by this.
+    pub fn extend(&mut self, more: u32) {
+        self.plan.extend(more);
+    }
+
     /// When [`Input::Tick`] is due at the latest; `None` once the run is over.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match &self.state {
@@ -176,6 +181,11 @@ impl Run {
     /// Rounds committed.
     pub fn rounds_done(&self) -> RoundId {
         self.rounds_done
+    }
+
+    /// Rounds planned.
+    pub fn rounds(&self) -> u32 {
+        self.plan.rounds()
     }
 
     /// The attempt going on; `None` once the run is over.

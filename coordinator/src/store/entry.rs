@@ -8,6 +8,7 @@ use common::message::event::Reason;
 use common::units::Timestamp;
 use common::wire::{Fault, Input, Text, Wire, WireError};
 
+use super::StoreError;
 use crate::round::Checkpoint;
 
 /// A run's name for people.
@@ -72,6 +73,53 @@ impl fmt::Display for RunStatus {
             Self::Failed(why) => write!(f, "failed: {why}"),
             Self::Paused => f.write_str("paused"),
         }
+    }
+}
+
+/// What an operator does with a run that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Stop working on it until it is resumed; a restart does not go on with it.
+    Pause,
+    /// Go on with it.
+    Resume,
+    /// End it for good, and why.
+    Stop(Reason),
+    /// Add so many rounds; one that is finished goes on.
+    Extend(u32),
+}
+
+impl Turn {
+    /// What is done with the run, and how it has to stand.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pause => ("paused", "going on"),
+            Self::Resume => ("resumed", "paused"),
+            Self::Stop(_) => ("stopped", "going on or paused"),
+            Self::Extend(_) => ("extended", "going on, paused or finished"),
+        }
+    }
+}
+
+impl RunEntry {
+    /// The run after this was done with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OtherStatus`] when it does not stand so that this could be done.
+    pub fn turned(&self, turn: &Turn) -> Result<Self, StoreError> {
+        use RunStatus::{Failed, Finished, Paused, Running};
+        let status = match (turn, &self.status) {
+            (Turn::Resume, Paused) | (Turn::Extend(_), Running | Finished) => Running,
+            (Turn::Stop(why), Running | Paused) => Failed(why.clone()),
+            (Turn::Pause, Running) | (Turn::Extend(_), Paused) => Paused,
+            (_, status) => {
+                let ((done, wanted), status) = (turn.words(), status.clone());
+                return Err(StoreError::OtherStatus { run: self.run, status, wanted, done });
+            }
+        };
+        let more = if let Turn::Extend(more) = turn { *more } else { 0 };
+        Ok(Self { status, rounds: self.rounds.saturating_add(more), ..self.clone() })
     }
 }
 

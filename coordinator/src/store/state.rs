@@ -13,7 +13,7 @@ use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-use super::{NewRun, RunEntry, RunStatus, StoreError};
+use super::{NewRun, RunEntry, RunStatus, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
 const FORMAT: u64 = 2;
@@ -180,34 +180,17 @@ impl State {
         })
     }
 
-    /// Stops working on a run until [`Self::unpause_run`]; a restart does not go on with it.
+    /// Does with a run what an operator wants; returns how it stands then.
     ///
     /// # Errors
     ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it goes on, or the file cannot be written.
-    pub fn pause_run(&self, run: RunId) -> Result<(), StoreError> {
-        let goes_on = |status: &RunStatus| *status == RunStatus::Running;
-        self.turn(run, RunStatus::Paused, "paused", goes_on, "going on")
-    }
-
-    /// Lets a paused run go on.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it is paused, or the file cannot be written.
-    pub fn unpause_run(&self, run: RunId) -> Result<(), StoreError> {
-        let is_paused = |status: &RunStatus| *status == RunStatus::Paused;
-        self.turn(run, RunStatus::Running, "resumed", is_paused, "paused")
-    }
-
-    /// Ends a run for good because an operator wants that.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] when it has ended, or the file cannot be written.
-    pub fn stop_run(&self, run: RunId, why: &str) -> Result<(), StoreError> {
-        let has_not_ended = |status: &RunStatus| matches!(status, RunStatus::Running | RunStatus::Paused);
-        self.turn(run, RunStatus::Failed(reason(why)), "stopped", has_not_ended, "going on or paused")
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] as [`RunEntry::turned`] says, or the file cannot be
+    /// written.
+    pub fn turn_run(&self, run: RunId, turn: &Turn) -> Result<RunEntry, StoreError> {
+        self.change_run(run, |entry| {
+            *entry = entry.turned(turn)?;
+            Ok(entry.clone())
+        })
     }
 
     /// All runs, the oldest first.
@@ -281,24 +264,6 @@ impl State {
     fn epochs_end(&self) -> Result<EpochId, StoreError> {
         let ends = self.runs()?.into_iter().map(|entry| entry.epochs_end);
         Ok(ends.fold(EpochId(1), EpochId::max))
-    }
-
-    /// Gives a run another status, if it stands so that this can be done with it.
-    fn turn(
-        &self,
-        run: RunId,
-        to: RunStatus,
-        done: &'static str,
-        can_be: impl FnOnce(&RunStatus) -> bool,
-        wanted: &'static str,
-    ) -> Result<(), StoreError> {
-        self.change_run(run, |entry| {
-            if !can_be(&entry.status) {
-                return Err(StoreError::OtherStatus { run, status: entry.status.clone(), wanted, done });
-            }
-            entry.status = to;
-            Ok(())
-        })
     }
 
     fn change_run<T>(

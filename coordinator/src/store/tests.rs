@@ -147,23 +147,47 @@ fn a_paused_run_stays_so_until_it_is_resumed_and_a_stopped_one_for_good() {
     let store = open(&dir);
     let state = store.state();
     state.create_run(new_run()).unwrap();
-    let wrong = state.unpause_run(RUN).unwrap_err().to_string();
+    let wrong = state.turn_run(RUN, &Turn::Resume).unwrap_err().to_string();
     assert_eq!(wrong, format!("run {RUN} is going on; only one that is paused can be resumed"));
-    state.pause_run(RUN).unwrap();
-    assert!(matches!(state.pause_run(RUN), Err(StoreError::OtherStatus { .. })));
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    assert!(matches!(state.turn_run(RUN, &Turn::Pause), Err(StoreError::OtherStatus { .. })));
     assert!(matches!(state.commit(&committed(1, 1), end_after(1)), Err(StoreError::OutOfOrder { .. })));
     drop(store);
     let store = open(&dir);
     let state = store.state();
     assert_eq!(state.runs().unwrap()[0].status, RunStatus::Paused);
-    state.unpause_run(RUN).unwrap();
+    state.turn_run(RUN, &Turn::Resume).unwrap();
     state.commit(&committed(1, 1), end_after(1)).unwrap();
-    state.pause_run(RUN).unwrap();
-    state.stop_run(RUN, "stopped").unwrap();
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    state.turn_run(RUN, &Turn::Stop(reason("stopped"))).unwrap();
     assert_eq!(state.runs().unwrap()[0].status, RunStatus::Failed(reason("stopped")));
-    for change in [state.stop_run(RUN, "again"), state.unpause_run(RUN), state.pause_run(RUN)] {
+    for change in [
+        state.turn_run(RUN, &Turn::Stop(reason("again"))),
+        state.turn_run(RUN, &Turn::Resume),
+        state.turn_run(RUN, &Turn::Pause),
+    ] {
         assert!(matches!(change, Err(StoreError::OtherStatus { .. })));
     }
+}
+
+#[test]
+fn an_extended_run_has_more_rounds_and_one_that_is_finished_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let state = store.state();
+    state.create_run(new_run()).unwrap();
+    let extend = || state.turn_run(RUN, &Turn::Extend(1)).map(|entry| (entry.status, entry.rounds)).unwrap();
+    assert_eq!(extend(), (RunStatus::Running, 3));
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    assert_eq!(extend(), (RunStatus::Paused, 4));
+    state.turn_run(RUN, &Turn::Resume).unwrap();
+    for round in 1..=4 {
+        state.commit(&committed(round, u64::from(round)), end_after(u64::from(round))).unwrap();
+    }
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
+    assert_eq!(extend(), (RunStatus::Running, 5));
+    state.commit(&committed(5, 5), end_after(5)).unwrap();
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `coordinator run start | pause | resume | stop`: what changes a run.
+//! `coordinator run start | pause | resume | stop | extend`: what changes a run.
 
 use std::path::Path;
 use std::process::ExitCode;
