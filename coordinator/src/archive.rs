@@ -9,14 +9,15 @@ use crate::config::RunConfig;
 use crate::control::{Reply, Stored};
 use crate::engine::Start;
 use crate::round::{CohortSize, Deadlines, RoundOutcome, RoundPlan};
-use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
+use crate::store::{About, NewRun, RunEntry, RunStatus, StartKey, Store};
 use crate::strategy::Strategy;
 use crate::view::{self, AttemptView, RoundView, RunView, View};
 
 /// How long a selected node may be away before its round stops counting on it.
 const REJOIN: Millis = Millis(2000);
 
-/// Stores a new run, given by the text of its configuration and what that says, with its first model.
+/// Stores a new run, given by the text of its configuration and what that says, with its first model. By its key it is
+/// found again.
 ///
 /// # Errors
 ///
@@ -24,7 +25,7 @@ const REJOIN: Millis = Millis(2000);
 pub fn create(
     store: &Store,
     (config, parsed): (String, RunConfig),
-    run: RunId,
+    (run, key): (RunId, Option<StartKey>),
     now: Timestamp,
 ) -> Result<(RunEntry, Start)> {
     let (plan, rounds, strategy) = plans(&parsed)?;
@@ -35,7 +36,7 @@ pub fn create(
         first.values(),
     )?;
     let name = parsed.name.as_str().try_into().context("`name`")?;
-    let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
+    let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now, key };
     if strategy.server.remembers() > 0 {
         store.prepare_moments(run, &[])?;
     }
@@ -83,7 +84,12 @@ pub fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
     store.state().runs()?.into_iter().find(|entry| entry.run == run).context("the run is not in the state")
 }
 
-fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
+/// What a configuration says to nodes, to rounds and to their updates.
+///
+/// # Errors
+///
+/// A configuration that cannot be used.
+pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
     let crate::config::Cohort { minimum, goal, over_selection, close, .. } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::{AttemptView, View};
+use crate::view::{AttemptView, OrderedRun, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -34,6 +34,8 @@ pub enum Request {
 pub enum Question {
     /// Do something with a run.
     Do(RunOrder),
+    /// What would be done; nothing is changed.
+    Try(RunOrder),
     /// What is stored and in no view.
     Stored(Stored),
 }
@@ -64,6 +66,8 @@ pub enum RunOrder {
     Start {
         /// The text of a `run.toml`.
         config: String,
+        /// Asked again with the same key, the same run is told of, and no other one started.
+        key: Option<String>,
     },
     /// Stop working on it; the round going on is given up.
     Pause {
@@ -93,11 +97,8 @@ pub enum RunOrder {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// It was done with this run, durably.
-    Done {
-        /// Its id.
-        run: String,
-    },
+    /// It was done, durably; or, if only that was asked, it would be.
+    Done(OrderedRun),
     /// The view.
     View(Box<View>),
     /// The text of a configuration.

@@ -17,7 +17,7 @@ mod entry;
 pub mod models;
 mod state;
 
-pub use entry::{NewRun, RunEntry, RunName, RunStatus, Turn};
+pub use entry::{NewRun, RunEntry, RunName, RunStatus, StartKey, Turn};
 pub use models::{About, Models};
 pub use state::State;
 

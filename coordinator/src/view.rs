@@ -2,9 +2,11 @@
 
 mod compared;
 mod explained;
+mod ordered;
 
 pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
 pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
+pub use ordered::{Order, OrderedRun, RunSize};
 
 use std::collections::BTreeMap;
 use std::fmt;

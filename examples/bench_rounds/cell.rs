@@ -142,7 +142,7 @@ async fn follow(
     config: String,
     count: impl Fn() -> Result<Counted>,
 ) -> Result<(RunView, Counted, Counted)> {
-    let request = Request::Ask(Question::Do(RunOrder::Start { config }));
+    let request = Request::Ask(Question::Do(RunOrder::Start { config, key: None }));
     loop {
         match Client::ask(dir, &request).await? {
             Some(mut client) => match client.next().await? {

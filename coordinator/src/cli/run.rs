@@ -30,9 +30,11 @@ pub(super) enum RunCommand {
         /// Only nodes with this label, as `allowed-nodes` gives it; may be repeated.
         #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
         select: Vec<(String, String)>,
-        /// How to print the result.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        /// Asked again with the same key and configuration, the run is told of that was started then.
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+        #[command(flatten)]
+        how: How,
     },
     /// Stop working on a run until it is resumed; the round going on is given up.
     Pause(Which),
@@ -106,6 +108,16 @@ pub(super) enum RunCommand {
 pub(super) struct Which {
     /// Id (or its start) or name of the run.
     run: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How something is done with a run.
+#[derive(Args, Clone, Copy)]
+pub(super) struct How {
+    /// Check everything, change nothing, and say what would be done.
+    #[arg(long)]
+    dry_run: bool,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -113,18 +125,20 @@ pub(super) struct Which {
 
 pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode> {
     match command {
-        RunCommand::Start { config, select, format } => order::start(dir, config, select, *format).await,
-        RunCommand::Pause(Which { run, format }) => {
-            order::order(dir, RunOrder::Pause { run: run.clone() }, *format).await
+        RunCommand::Start { config, select, idempotency_key, how } => {
+            order::start(dir, config, select, idempotency_key.as_deref(), *how).await
         }
-        RunCommand::Resume(Which { run, format }) => {
-            order::order(dir, RunOrder::Resume { run: run.clone() }, *format).await
+        RunCommand::Pause(Which { run, how }) => {
+            order::order(dir, RunOrder::Pause { run: run.clone() }, *how).await
         }
-        RunCommand::Stop(Which { run, format }) => {
-            order::order(dir, RunOrder::Stop { run: run.clone() }, *format).await
+        RunCommand::Resume(Which { run, how }) => {
+            order::order(dir, RunOrder::Resume { run: run.clone() }, *how).await
         }
-        RunCommand::Extend { which: Which { run, format }, rounds } => {
-            order::order(dir, RunOrder::Extend { run: run.clone(), rounds: *rounds }, *format).await
+        RunCommand::Stop(Which { run, how }) => {
+            order::order(dir, RunOrder::Stop { run: run.clone() }, *how).await
+        }
+        RunCommand::Extend { which: Which { run, how }, rounds } => {
+            order::order(dir, RunOrder::Extend { run: run.clone(), rounds: *rounds }, *how).await
         }
         RunCommand::Watch { run, format } => watch::execute(dir, run.as_deref(), *format).await,
         RunCommand::Wait { run, timeout } => follow::wait(dir, run.as_deref(), *timeout).await,

@@ -24,10 +24,22 @@ pub fn selecting(text: String, labels: &[(String, String)]) -> Result<String, Co
     toml::to_string(&table).map_err(|error| parse(&error))
 }
 
+/// Whether two configurations say the same; comments and order aside.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((one.parse::<Table>(), other.parse::<Table>()), (Ok(one), Ok(other)) if one == other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::RunConfig;
+
+    #[test]
+    fn configurations_are_the_same_whatever_their_comments_say() {
+        assert!(says_the_same("a = 1\nb = 2", "# first\nb = 2\na=1\n"));
+        assert!(!says_the_same("a = 1", "a = 2") && !says_the_same("a = 1", "a = "));
+    }
 
     #[test]
     fn a_label_of_the_command_line_is_one_of_the_configuration() {

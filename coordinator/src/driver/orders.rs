@@ -1,17 +1,20 @@
 //! What operators want of runs: start, pause, resume, stop, extend. The disk has it before they are told that it is done.
 
 use anyhow::{Context, Result, bail, ensure};
-use common::id::RunId;
+use common::id::{NodeId, RunId};
+use common::limits::NAME_BYTES_MAX;
 use common::message::event::reason;
+use common::message::{model, update};
 use edge::now;
 use rand_chacha::rand_core::Rng;
 
 use super::{Driver, Served};
 use crate::archive;
-use crate::config::{Cohort, RunConfig};
+use crate::config::{self, Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
-use crate::store::{RunEntry, RunStatus, Turn};
+use crate::store::{RunEntry, RunStatus, StartKey, Turn};
+use crate::view::{self, Order, OrderedRun, RunSize};
 
 /// Why a run failed that was stopped.
 const STOPPED: &str = "it was stopped by an operator";
@@ -19,7 +22,8 @@ const STOPPED: &str = "it was stopped by an operator";
 impl Driver {
     pub(super) fn on_asked(&mut self, Asked { question, answer }: Asked) {
         let answered = match question {
-            Question::Do(order) => self.obey(order).map(|run| Reply::Done { run: run.to_string() }),
+            Question::Do(order) => self.obey(order, false).map(Reply::Done),
+            Question::Try(order) => self.obey(order, true).map(Reply::Done),
             Question::Stored(stored) => {
                 archive::answer(&self.store, &stored, |node| self.engine.members().name(node))
             }
@@ -29,39 +33,95 @@ impl Driver {
         self.carry_out();
     }
 
-    fn obey(&mut self, order: RunOrder) -> Result<RunId> {
-        let (run, turn) = match order {
-            RunOrder::Start { config } => return self.start(config),
-            RunOrder::Pause { run } => (run, Turn::Pause),
-            RunOrder::Resume { run } => (run, Turn::Resume),
-            RunOrder::Stop { run } => (run, Turn::Stop(reason(STOPPED))),
-            RunOrder::Extend { run, rounds } => (run, Turn::Extend(rounds)),
+    /// Does what is wanted, after a look at whether it can be done; a dry run is that look.
+    fn obey(&mut self, order: RunOrder, dry_run: bool) -> Result<OrderedRun> {
+        let (order, run, turn) = match order {
+            RunOrder::Start { config, key } => return self.start(config, key, dry_run),
+            RunOrder::Pause { run } => (Order::Pause, run, Turn::Pause),
+            RunOrder::Resume { run } => (Order::Resume, run, Turn::Resume),
+            RunOrder::Stop { run } => (Order::Stop, run, Turn::Stop(reason(STOPPED))),
+            RunOrder::Extend { run, rounds } => (Order::Extend, run, Turn::Extend(rounds)),
         };
         let run = self.find(&run)?;
-        self.turn(run, &turn)?;
-        Ok(run)
-    }
-
-    fn start(&mut self, config: String) -> Result<RunId> {
-        self.check_idle()?;
-        let mut id = RunId([0; 16]);
-        self.random.fill_bytes(&mut id.0);
-        let parsed = RunConfig::parse(&config)?;
-        self.check_selection(&parsed.cohort)?;
-        let (entry, start) = archive::create(&self.store, (config, parsed), id, now())?;
-        self.begin(&entry, start);
-        Ok(id)
-    }
-
-    /// Does with a run what an operator wants, after a look at whether that can be done.
-    fn turn(&mut self, run: RunId, turn: &Turn) -> Result<RunEntry> {
         let before = archive::entry(&self.store, run)?;
-        let after = before.turned(turn)?;
+        let mut after = before.turned(&turn)?;
         let begins = before.status != RunStatus::Running && after.status == RunStatus::Running;
         if begins {
             self.check_idle()?;
         }
-        let after = self.store.state().turn_run(run, turn)?;
+        if !dry_run {
+            after = self.store.state().turn_run(run, &turn)?;
+            self.follow(&turn, &after, begins)?;
+        }
+        Ok(ordered(order, &after, dry_run))
+    }
+
+    fn start(&mut self, config: String, key: Option<String>, dry_run: bool) -> Result<OrderedRun> {
+        let parsed = RunConfig::parse(&config)?;
+        let key = key.map(|key| start_key(&key)).transpose()?;
+        if let Some(key) = &key
+            && let Some(run) = self.store.state().started(key)?
+        {
+            return self.repeated(run, key, &config, dry_run);
+        }
+        self.check_idle()?;
+        self.check_selection(&parsed.cohort)?;
+        let size = self.size(&parsed)?;
+        if dry_run {
+            return Ok(OrderedRun {
+                order: Order::Start,
+                dry_run,
+                run: None,
+                name: parsed.name,
+                status: view::RunStatus::Running,
+                rounds_done: 0,
+                rounds: parsed.rounds,
+                repeated: false,
+                size: Some(size),
+            });
+        }
+        let mut id = RunId([0; 16]);
+        self.random.fill_bytes(&mut id.0);
+        let (entry, start) = archive::create(&self.store, (config, parsed), (id, key), now())?;
+        self.begin(&entry, start);
+        Ok(ordered(Order::Start, &entry, dry_run))
+    }
+
+    /// The run that was started with this key: told of again, if it is the one that is wanted.
+    fn repeated(&self, run: RunId, key: &StartKey, config: &str, dry_run: bool) -> Result<OrderedRun> {
+        ensure!(
+            config::says_the_same(config, &self.store.state().config(run)?),
+            "the idempotency key `{key}` is of run {run}, which was started with another configuration; `coordinator \
+             run list` shows it; take another key"
+        );
+        let entry = archive::entry(&self.store, run)?;
+        Ok(OrderedRun { repeated: true, ..ordered(Order::Start, &entry, dry_run) })
+    }
+
+    fn size(&self, config: &RunConfig) -> Result<RunSize> {
+        let (plan, rounds, _) = archive::plans(config)?;
+        let parameters = plan.task.schema()?.parameters();
+        let nodes: Vec<NodeId> = self.engine.members().labelled(&config.cohort.select).collect();
+        let present = nodes.iter().filter(|node| self.engine.members().present(**node).is_some());
+        let selected = rounds.nodes_wanted() as u64;
+        let (model_bytes, update_bytes) =
+            (model::plain_bytes(&plan, parameters), update::plain_bytes(parameters));
+        Ok(RunSize {
+            minimum: config.cohort.minimum,
+            goal: config.cohort.goal,
+            selected: selected as u32,
+            nodes_allowed: nodes.len() as u32,
+            nodes_present: present.count() as u32,
+            parameters: parameters as u64,
+            model_bytes,
+            update_bytes,
+            round_bytes: model_bytes + selected * update_bytes,
+        })
+    }
+
+    /// The disk has it: now this process does it too.
+    fn follow(&mut self, turn: &Turn, after: &RunEntry, begins: bool) -> Result<()> {
+        let run = after.run;
         match turn {
             Turn::Extend(more) if !begins => {
                 if self.is_serving(run) {
@@ -76,7 +136,7 @@ impl Driver {
             Turn::Pause => self.leave(run, End::Paused),
             Turn::Stop(why) => self.leave(run, End::Failed(why.to_string())),
         }
-        Ok(after)
+        Ok(())
     }
 
     fn find(&self, wanted: &str) -> Result<RunId> {
@@ -140,4 +200,25 @@ impl Driver {
         self.shown.begin(view.unwrap_or_default());
         self.engine.start(start, now(), &mut self.fresh);
     }
+}
+
+/// What is told of an order.
+fn ordered(order: Order, entry: &RunEntry, dry_run: bool) -> OrderedRun {
+    OrderedRun {
+        order,
+        dry_run,
+        run: Some(entry.run.to_string()),
+        name: entry.name.to_string(),
+        status: archive::standing(&entry.status).0,
+        rounds_done: entry.rounds_done.0,
+        rounds: entry.rounds,
+        repeated: false,
+        size: None,
+    }
+}
+
+fn start_key(text: &str) -> Result<StartKey> {
+    let long = || format!("an idempotency key has at most {NAME_BYTES_MAX} bytes, this one {}", text.len());
+    ensure!(!text.is_empty(), "the idempotency key is empty");
+    StartKey::try_from(text).ok().with_context(long)
 }

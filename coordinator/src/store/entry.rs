@@ -14,6 +14,9 @@ use crate::round::Checkpoint;
 /// A run's name for people.
 pub type RunName = Text<NAME_BYTES_MAX>;
 
+/// What a client calls a start, so that asking again does not start another run.
+pub type StartKey = Text<NAME_BYTES_MAX>;
+
 /// A run to be stored. Its first model is stored before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRun {
@@ -29,6 +32,8 @@ pub struct NewRun {
     pub model: ModelHash,
     /// When it was started.
     pub created: Timestamp,
+    /// By which key it is found again, if any.
+    pub key: Option<StartKey>,
 }
 
 /// How a stored run stands.

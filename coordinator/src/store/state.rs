@@ -10,10 +10,11 @@ use common::id::{EpochId, RoundId, RunId};
 use common::message::event::reason;
 use common::wire::{self, Wire};
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
 };
 
-use super::{NewRun, RunEntry, RunStatus, StoreError, Turn};
+use super::{NewRun, RunEntry, RunStatus, StartKey, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
 const FORMAT: u64 = 2;
@@ -23,6 +24,9 @@ const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 const CONFIGS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("configs");
 /// By run, round and epoch: the order in which they happened.
 const ROUNDS: TableDefinition<'_, ([u8; 16], u32, u64), &[u8]> = TableDefinition::new("rounds");
+
+/// Runs by the idempotency keys that they were started with. A file of an older version has none.
+const STARTS: TableDefinition<'_, &str, [u8; 16]> = TableDefinition::new("starts");
 
 /// Pages that redb keeps in memory; its own default is a gigabyte.
 const CACHE_BYTES: usize = 2 << 20;
@@ -87,7 +91,7 @@ impl State {
     ///
     /// [`StoreError::RunExists`], or the file cannot be written.
     pub fn create_run(&self, new: NewRun) -> Result<RunPosition, StoreError> {
-        let NewRun { run, name, config, rounds, model, created } = new;
+        let NewRun { run, name, config, rounds, model, created, key } = new;
         let next = self.epochs_end()?;
         let epochs = ReservedEpochs { next, end: EpochId(next.0.saturating_add(EPOCHS_AHEAD)) };
         let (rounds_done, epochs_end) = (RoundId(0), epochs.end);
@@ -102,6 +106,9 @@ impl State {
             }
             runs.insert(run.0, wire::encode(&entry).as_slice())?;
             transaction.open_table(CONFIGS)?.insert(run.0, config.as_str())?;
+            if let Some(key) = &key {
+                transaction.open_table(STARTS)?.insert(key.as_str(), run.0)?;
+            }
             Ok(Ok(()))
         })?;
         Ok(position)
@@ -223,6 +230,20 @@ impl State {
             Ok(transaction.open_table(CONFIGS)?.get(run.0)?.map(|config| config.value().to_owned()))
         });
         config.map_err(|error| self.error(error))?.ok_or(StoreError::UnknownRun(run))
+    }
+
+    /// The run that was started with this key.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn started(&self, key: &StartKey) -> Result<Option<RunId>, StoreError> {
+        let run = self.read(|transaction| match transaction.open_table(STARTS) {
+            Ok(starts) => Ok(starts.get(key.as_str())?.map(|run| RunId(run.value()))),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        });
+        run.map_err(|error| self.error(error))
     }
 
     /// Every attempt at a round of a run, the oldest first.

@@ -26,6 +26,7 @@ fn new_run() -> NewRun {
         rounds: 2,
         model: hash(0),
         created: Timestamp(5),
+        key: None,
     }
 }
 
@@ -105,6 +106,24 @@ fn no_two_runs_share_an_epoch() {
     for (earlier, later) in [(first, second), (second, again), (again, once_more)] {
         assert!(earlier.end <= later.next && later.next < later.end);
     }
+}
+
+#[test]
+fn a_run_is_found_by_the_key_of_its_start_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |text: &str| StartKey::try_from(text).unwrap();
+    {
+        let store = open(&dir);
+        assert_eq!(store.state().started(&key("a")).unwrap(), None);
+        store.state().create_run(NewRun { key: Some(key("a")), ..new_run() }).unwrap();
+    }
+    let store = open(&dir);
+    assert_eq!(store.state().started(&key("a")).unwrap(), Some(RUN));
+    assert_eq!(store.state().started(&key("b")).unwrap(), None);
+    // A run that is not stored has no key either.
+    let again = store.state().create_run(NewRun { key: Some(key("b")), ..new_run() });
+    assert!(matches!(again, Err(StoreError::RunExists(RUN))));
+    assert_eq!(store.state().started(&key("b")).unwrap(), None);
 }
 
 #[test]

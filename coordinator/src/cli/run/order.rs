@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use edge::{Format, print_one};
+use edge::print_one;
 
+use super::How;
 use crate::cli::asked::{self, Absent};
 use crate::cli::exit::Exit;
 use crate::config;
@@ -15,17 +16,23 @@ pub(super) async fn start(
     dir: &Path,
     file: &Path,
     select: &[(String, String)],
-    format: Format,
+    key: Option<&str>,
+    how: How,
 ) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let text = config::selecting(text, select).with_context(|| file.display().to_string())?;
-    order(dir, RunOrder::Start { config: text }, format).await.with_context(|| file.display().to_string())
+    let config = config::selecting(text, select).with_context(|| file.display().to_string())?;
+    let key = key.map(str::to_owned);
+    order(dir, RunOrder::Start { config, key }, how).await.with_context(|| file.display().to_string())
 }
 
-/// Has something done with a run, and prints the run's id.
-pub(super) async fn order(dir: &Path, order: RunOrder, format: Format) -> Result<ExitCode> {
-    let mut client = asked::ask(dir, &Request::Ask(Question::Do(order))).await?;
-    let Some(Reply::Done { run }) = client.next().await? else { bail!(Absent::Ended) };
-    print_one(format, &serde_json::json!({ "run": run }), || vec![run.clone()])?;
+/// Has something done with a run, or asks what would be done; people get the run's id, or words.
+pub(super) async fn order(dir: &Path, order: RunOrder, how: How) -> Result<ExitCode> {
+    let question = if how.dry_run { Question::Try(order) } else { Question::Do(order) };
+    let mut client = asked::ask(dir, &Request::Ask(question)).await?;
+    let Some(Reply::Done(ordered)) = client.next().await? else { bail!(Absent::Ended) };
+    print_one(how.format, &ordered, || match &ordered.run {
+        Some(run) if !how.dry_run => vec![run.clone()],
+        _ => ordered.prospect(),
+    })?;
     Ok(Exit::Done.into())
 }
