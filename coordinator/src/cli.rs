@@ -4,8 +4,10 @@ mod asked;
 mod exit;
 mod model;
 mod node;
+mod printing;
 mod relay;
 mod run;
+mod schema;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use common::crypto::Identity;
 use edge::print_lines;
 
@@ -71,6 +73,11 @@ struct Init {
 
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(schema) = schema::asked(Cli::command(), &args) {
+        print_lines(&[schema]);
+        return Exit::Done.into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

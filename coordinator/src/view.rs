@@ -13,12 +13,14 @@ use std::fmt;
 
 use common::id::NodeId;
 use common::units::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::round::{PhaseName, RoundOutcome, RoundRecord};
 
 /// Everything a person may ask a coordinator. Written by the driver, read by anyone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct View {
     /// All runs, the newest last.
     pub runs: Vec<RunView>,
@@ -27,7 +29,8 @@ pub struct View {
 }
 
 /// One run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RunView {
     /// Its id.
     pub run: String,
@@ -50,7 +53,7 @@ pub struct RunView {
 }
 
 /// How a run stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Rounds are going on.
@@ -76,7 +79,8 @@ impl fmt::Display for RunStatus {
 }
 
 /// A round going on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct CurrentRound {
     /// Its number, from 1.
     pub round: u32,
@@ -95,7 +99,8 @@ pub struct CurrentRound {
 }
 
 /// A selected node in the round going on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct MemberView {
     /// What it does: `fetching`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
     pub state: String,
@@ -108,7 +113,8 @@ pub struct MemberView {
 }
 
 /// A committed round.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RoundView {
     /// Its number, from 1.
     pub round: u32,
@@ -131,7 +137,8 @@ pub struct RoundView {
 }
 
 /// An allowed node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct NodeView {
     /// Its name in the allow-list.
     pub name: String,

@@ -182,6 +182,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("prost", &["node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
+    ("schemars", &["coordinator/src/cli/schema", "coordinator/src/view"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),
     ("rumqttc", &["node/ingest/src/listen/mqtt"]),
     ("rustls", &["coordinator/src/driver/relay/tls", "node/ingest/src/listen/tls"]),

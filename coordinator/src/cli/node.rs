@@ -5,24 +5,24 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use edge::{Format, Listing};
+use edge::Listing;
 
 use super::exit::Exit;
+use super::printing::Printing;
 use crate::view::NodeView;
 
 #[derive(Subcommand)]
 pub(super) enum NodeCommand {
     /// List the nodes of `allowed-nodes`, and what they are doing.
     List {
-        /// How to print the list.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
 pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCode> {
-    let NodeCommand::List { format } = command;
-    let mut list = Listing::begin(*format);
+    let NodeCommand::List { printing } = command;
+    let mut list = Listing::begin(printing.format);
     for node in &super::asked::serving_view(dir).await?.nodes {
         list.item(node, || vec![line(node)])?;
     }

@@ -18,6 +18,7 @@ use edge::{Format, Listing, print_one};
 
 use super::asked;
 use super::exit::Exit;
+use super::printing::Printing;
 use crate::control::RunOrder;
 
 #[derive(Subcommand)]
@@ -50,13 +51,12 @@ pub(super) enum RunCommand {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
-    /// Follow a run until it ends.
+    /// Follow a run until it ends. `jsonl` prints an object each time something changed, `json` the last one.
     Watch {
         /// Id (or its start) or name of the run; the newest when not given.
         run: Option<String>,
-        /// `jsonl` prints one object each time something changed, `json` the last one.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Wait in silence until a run ends or is paused; the exit code tells which.
     Wait {
@@ -70,15 +70,13 @@ pub(super) enum RunCommand {
     Status {
         /// Id (or its start) or name of the run; the newest when not given.
         run: Option<String>,
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// List all runs.
     List {
-        /// How to print the list.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Tell of a round who took part, who did not and why, and what it did to the model.
     Explain {
@@ -87,9 +85,8 @@ pub(super) enum RunCommand {
         /// The round, from 1.
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         round: u32,
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Show in which keys the configurations of two runs differ, and their results side by side.
     Diff {
@@ -97,9 +94,8 @@ pub(super) enum RunCommand {
         a: String,
         /// The same of another.
         b: String,
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
@@ -118,9 +114,8 @@ pub(super) struct How {
     /// Check everything, change nothing, and say what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// How to print the result.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode> {
@@ -140,12 +135,14 @@ pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode
         RunCommand::Extend { which: Which { run, how }, rounds } => {
             order::order(dir, RunOrder::Extend { run: run.clone(), rounds: *rounds }, *how).await
         }
-        RunCommand::Watch { run, format } => watch::execute(dir, run.as_deref(), *format).await,
+        RunCommand::Watch { run, printing } => watch::execute(dir, run.as_deref(), printing.format).await,
         RunCommand::Wait { run, timeout } => follow::wait(dir, run.as_deref(), *timeout).await,
-        RunCommand::Status { run, format } => status(dir, run.as_deref(), *format).await,
-        RunCommand::List { format } => list(dir, *format).await,
-        RunCommand::Explain { run, round, format } => explain::execute(dir, run, *round, *format).await,
-        RunCommand::Diff { a, b, format } => diff::execute(dir, a, b, *format).await,
+        RunCommand::Status { run, printing } => status(dir, run.as_deref(), printing.format).await,
+        RunCommand::List { printing } => list(dir, printing.format).await,
+        RunCommand::Explain { run, round, printing } => {
+            explain::execute(dir, run, *round, printing.format).await
+        }
+        RunCommand::Diff { a, b, printing } => diff::execute(dir, a, b, printing.format).await,
     }
 }
 

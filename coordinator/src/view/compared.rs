@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Table;
@@ -9,7 +10,8 @@ use toml::Table;
 use super::{RunStatus, RunView};
 
 /// Two runs, compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ComparedRuns {
     /// What came of the first.
     pub a: RunResult,
@@ -20,7 +22,8 @@ pub struct ComparedRuns {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RunResult {
     /// Its id.
     pub run: String,
@@ -45,7 +48,8 @@ pub struct RunResult {
 }
 
 /// A key of a configuration, and what each of two runs has there; null where it has nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct KeyDifference {
     /// The key, with those of the tables around it: `training.batch`.
     pub key: String,

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use common::id::NodeId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::round::{MemberOutcome, MemberRecord, RoundOutcome, RoundRecord};
 
 /// A round, explained.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ExplainedRound {
     /// Which run, by its id.
     pub run: String,
@@ -31,7 +33,8 @@ pub struct ExplainedRound {
 }
 
 /// One attempt at a round.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct AttemptView {
     /// Which one, from 1; counted anew after a restart of the coordinator.
     pub attempt: u32,
@@ -54,7 +57,8 @@ pub struct AttemptView {
 }
 
 /// What became of a selected node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Participation {
     /// In one word.
     pub outcome: ParticipationOutcome,
@@ -65,7 +69,7 @@ pub struct Participation {
 }
 
 /// What became of a selected node, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParticipationOutcome {
     /// Its update is in the sum.
@@ -83,7 +87,8 @@ pub enum ParticipationOutcome {
 }
 
 /// An update that is in the sum.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct UpdateView {
     /// Samples it stands for.
     pub weight: u64,
@@ -98,7 +103,8 @@ pub struct UpdateView {
 }
 
 /// How far a round moved the model.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct StepView {
     /// Euclidean norm of the step.
     pub norm: f64,

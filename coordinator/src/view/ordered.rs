@@ -1,12 +1,14 @@
 //! What was done with a run, or would be.
 
 use common::units::ByteCount;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunStatus;
 
 /// What was done with a run, or would be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct OrderedRun {
     /// What was ordered.
     pub order: Order,
@@ -29,7 +31,7 @@ pub struct OrderedRun {
 }
 
 /// What can be done with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Begin it.
@@ -45,7 +47,8 @@ pub enum Order {
 }
 
 /// How large a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RunSize {
     /// Updates without which a round fails.
     pub minimum: u32,

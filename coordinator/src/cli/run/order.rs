@@ -30,7 +30,7 @@ pub(super) async fn order(dir: &Path, order: RunOrder, how: How) -> Result<ExitC
     let question = if how.dry_run { Question::Try(order) } else { Question::Do(order) };
     let mut client = asked::ask(dir, &Request::Ask(question)).await?;
     let Some(Reply::Done(ordered)) = client.next().await? else { bail!(Absent::Ended) };
-    print_one(how.format, &ordered, || match &ordered.run {
+    print_one(how.printing.format, &ordered, || match &ordered.run {
         Some(run) if !how.dry_run => vec![run.clone()],
         _ => ordered.prospect(),
     })?;

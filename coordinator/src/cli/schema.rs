@@ -1,0 +1,106 @@
+//! `--schema`: what a command prints, as JSON Schema made from its types.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use edge::Format;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use crate::view::{ComparedRuns, ExplainedRound, NodeView, OrderedRun, RunView};
+
+/// A command, and what it prints as one document and as a line.
+struct Row {
+    command: [&'static str; 2],
+    document: fn() -> Schema,
+    line: fn() -> Schema,
+}
+
+/// A command that prints one object.
+const fn one<T: JsonSchema>(command: [&'static str; 2]) -> Row {
+    Row { command, document: schema::<T>, line: schema::<T> }
+}
+
+/// A command that prints a list.
+const fn list<T: JsonSchema>(command: [&'static str; 2]) -> Row {
+    Row { command, document: schema::<Vec<T>>, line: schema::<T> }
+}
+
+/// Every command that prints for programs.
+const ROWS: [Row; 11] = [
+    one::<OrderedRun>(["run", "start"]),
+    one::<OrderedRun>(["run", "pause"]),
+    one::<OrderedRun>(["run", "resume"]),
+    one::<OrderedRun>(["run", "extend"]),
+    one::<OrderedRun>(["run", "stop"]),
+    one::<RunView>(["run", "watch"]),
+    one::<RunView>(["run", "status"]),
+    list::<RunView>(["run", "list"]),
+    one::<ExplainedRound>(["run", "explain"]),
+    one::<ComparedRuns>(["run", "diff"]),
+    list::<NodeView>(["node", "list"]),
+];
+
+/// The schema of what is written, not of what could be read: nothing that is always there is optional.
+fn schema<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+}
+
+/// The schema that a command line asks for, if it does. What else is missing on it does not matter.
+pub(super) fn asked(cli: Command, args: &[OsString]) -> Option<String> {
+    let matches = cli.ignore_errors(true).try_get_matches_from(args).ok()?;
+    let (name, group) = matches.subcommand()?;
+    let (command, options) = group.subcommand()?;
+    let row = ROWS.iter().find(|row| row.command == [name, command])?;
+    if !options.get_flag("schema") {
+        return None;
+    }
+    let is_line = options.get_one::<Format>("format") == Some(&Format::Jsonl);
+    let schema = if is_line { (row.line)() } else { (row.document)() };
+    Some(format!("{:#}", schema.as_value()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn asked_of(words: &[&str]) -> Option<Value> {
+        let words: Vec<OsString> = ["coordinator"].iter().chain(words).map(Into::into).collect();
+        asked(Cli::command(), &words).map(|text| serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn every_command_with_a_schema_has_a_row_and_needs_nothing_else_for_it() {
+        let mut found = Vec::new();
+        for group in Cli::command().get_subcommands() {
+            for command in group.get_subcommands() {
+                if command.get_arguments().any(|arg| arg.get_id() == "schema") {
+                    found.push([group.get_name().to_owned(), command.get_name().to_owned()]);
+                }
+            }
+        }
+        let mut rows: Vec<[String; 2]> = ROWS.iter().map(|row| row.command.map(str::to_owned)).collect();
+        found.sort();
+        rows.sort();
+        assert_eq!(found, rows);
+        for [group, command] in rows {
+            let schema = asked_of(&[&group, &command, "--schema"]).unwrap();
+            assert_eq!(
+                schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
+                "{group} {command}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_is_an_array_as_a_document_and_an_object_as_a_line() {
+        assert_eq!(asked_of(&["run", "list", "--schema"]).unwrap()["type"], "array");
+        let line = asked_of(&["run", "list", "--schema", "--format", "jsonl"]).unwrap();
+        assert_eq!((&line["type"], &line["additionalProperties"]), (&"object".into(), &false.into()));
+        assert_eq!(asked_of(&["run", "list"]), None);
+    }
+}
