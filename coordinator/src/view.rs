@@ -88,12 +88,18 @@ pub struct CurrentRound {
     pub phase: String,
     /// Milliseconds until the phase's deadline.
     pub deadline_ms: u64,
+    /// Milliseconds since the phase began.
+    pub phase_ms: u64,
+    /// Milliseconds since this attempt at the round began.
+    pub round_ms: u64,
     /// Updates in.
     pub updates: u32,
     /// Updates without which the round fails.
     pub minimum: u32,
     /// Updates that close the round.
     pub goal: u32,
+    /// Bytes of models sent and updates received so far.
+    pub bytes: u64,
     /// What each selected node is doing, by name.
     pub cohort: BTreeMap<String, MemberView>,
 }
@@ -110,6 +116,8 @@ pub struct MemberView {
     pub bytes: u64,
     /// Its training loss, once its update is in.
     pub loss: Option<f32>,
+    /// The Euclidean norm of its update, once that is in.
+    pub norm: Option<f32>,
 }
 
 /// A committed round.
@@ -122,6 +130,8 @@ pub struct RoundView {
     pub updates: u32,
     /// Mean training loss of these updates, weighted by samples.
     pub loss: f64,
+    /// Mean Euclidean norm of these updates, weighted by samples.
+    pub update_norm: f64,
     /// When it was announced to its cohort, in milliseconds since the Unix epoch.
     pub announced_ms: f64,
     /// From its begin to its commit, in milliseconds.
@@ -165,6 +175,7 @@ impl RoundView {
             announced_ms: millis(announced(record).0),
             updates: record.reports().count() as u32,
             loss: record.loss(),
+            update_norm: record.update_norm(),
             wall_ms: phase_ms.values().sum(),
             phase_ms,
             bytes,

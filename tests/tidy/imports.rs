@@ -152,6 +152,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
     ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
+    ("console", &["coordinator/src/cli"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",

@@ -4,6 +4,7 @@ mod diff;
 mod explain;
 mod follow;
 mod order;
+mod screen;
 mod text;
 mod watch;
 

@@ -59,6 +59,8 @@ pub struct Progress<'r> {
     pub phase: PhaseName,
     /// When the round began.
     pub began: Timestamp,
+    /// When the phase began.
+    pub phase_began: Timestamp,
     /// When the phase ends at the latest.
     pub deadline: Timestamp,
     /// Nodes that could be selected now.
@@ -197,6 +199,7 @@ impl Run {
             attempt: log.attempt,
             phase: phase.name(),
             began: log.phases[0].at,
+            phase_began: log.phases[log.phases.len() - 1].at,
             deadline: phase.deadline(),
             present: self.present.len(),
             cohort: phase.cohort(),
