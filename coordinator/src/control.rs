@@ -2,6 +2,7 @@
 //!
 //! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs. It never leaves the host.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ pub enum RunOrder {
         /// Which.
         run: String,
         /// How many more.
-        rounds: u32,
+        rounds: NonZeroU32,
     },
 }
 

@@ -2,8 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
+mod contract;
 mod fleet;
 mod kill;
+mod operator;
 mod orders;
 
 use std::fs;

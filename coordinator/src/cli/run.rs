@@ -8,6 +8,7 @@ mod screen;
 mod text;
 mod watch;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,8 +50,8 @@ pub(super) enum RunCommand {
         #[command(flatten)]
         which: Which,
         /// How many rounds more.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        rounds: u32,
+        #[arg(long, value_name = "N")]
+        rounds: NonZeroU32,
     },
     /// Follow a run until it ends. `jsonl` prints an object each time something changed, `json` the last one.
     Watch {

@@ -13,7 +13,7 @@ use crate::archive;
 use crate::config::{self, Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
-use crate::store::{RunEntry, RunStatus, StartKey, Turn};
+use crate::store::{RunEntry, RunName, RunStatus, StartKey, Turn};
 use crate::view::{self, Order, OrderedRun, RunSize};
 
 /// Why a run failed that was stopped.
@@ -66,13 +66,14 @@ impl Driver {
         }
         self.check_idle()?;
         self.check_selection(&parsed.cohort)?;
+        let name: RunName = parsed.name.as_str().try_into().context("`name`")?;
         let size = self.size(&parsed)?;
         if dry_run {
             return Ok(OrderedRun {
                 order: Order::Start,
                 dry_run,
                 run: None,
-                name: parsed.name,
+                name: name.to_string(),
                 status: view::RunStatus::Running,
                 rounds_done: 0,
                 rounds: parsed.rounds,
@@ -125,7 +126,7 @@ impl Driver {
         match turn {
             Turn::Extend(more) if !begins => {
                 if self.is_serving(run) {
-                    self.engine.extend(*more);
+                    self.engine.extend(more.get());
                 }
                 self.shown.on_extended(run, after.rounds);
             }

@@ -47,10 +47,14 @@ impl Shown {
     }
 
     /// A run was started or is gone on with: it is the newest.
-    pub(super) fn begin(&mut self, run: RunView) {
+    pub(super) fn begin(&mut self, mut run: RunView) {
         self.due = Timestamp::default();
         self.view.send_modify(|view| {
-            view.runs.retain(|known| known.run != run.run);
+            if let Some(at) = view.runs.iter().position(|known| known.run == run.run) {
+                // The bytes of its rounds are not on the disk.
+                let known = view.runs.remove(at).history;
+                run.history.iter_mut().zip(known).for_each(|(round, known)| round.bytes = known.bytes);
+            }
             view.runs.push(run);
         });
     }

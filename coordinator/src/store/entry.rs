@@ -1,6 +1,7 @@
 //! What the state holds of one run.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use common::id::{EpochId, ModelHash, RoundId, RunId};
 use common::limits::NAME_BYTES_MAX;
@@ -91,7 +92,7 @@ pub enum Turn {
     /// End it for good, and why.
     Stop(Reason),
     /// Add so many rounds; one that is finished goes on.
-    Extend(u32),
+    Extend(NonZeroU32),
 }
 
 impl Turn {
@@ -123,7 +124,7 @@ impl RunEntry {
                 return Err(StoreError::OtherStatus { run: self.run, status, wanted, done });
             }
         };
-        let more = if let Turn::Extend(more) = turn { *more } else { 0 };
+        let more = if let Turn::Extend(more) = turn { more.get() } else { 0 };
         Ok(Self { status, rounds: self.rounds.saturating_add(more), ..self.clone() })
     }
 }

@@ -1,5 +1,6 @@
 //! The state, and what is left of it when power fails between any two of its writes.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use common::id::{EpochId, ModelHash, NodeId};
@@ -195,7 +196,9 @@ fn an_extended_run_has_more_rounds_and_one_that_is_finished_goes_on() {
     let store = open(&dir);
     let state = store.state();
     state.create_run(new_run()).unwrap();
-    let extend = || state.turn_run(RUN, &Turn::Extend(1)).map(|entry| (entry.status, entry.rounds)).unwrap();
+    let extend = || {
+        state.turn_run(RUN, &Turn::Extend(NonZeroU32::MIN)).map(|entry| (entry.status, entry.rounds)).unwrap()
+    };
     assert_eq!(extend(), (RunStatus::Running, 3));
     state.turn_run(RUN, &Turn::Pause).unwrap();
     assert_eq!(extend(), (RunStatus::Paused, 4));

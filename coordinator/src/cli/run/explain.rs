@@ -14,6 +14,9 @@ use crate::control::{Reply, Stored};
 use crate::store::models::Step;
 use crate::view::{AttemptView, ExplainedRound, Participation, RunStatus, RunView, StepView};
 
+/// The phases as a round goes through them.
+const PHASES: [&str; 5] = ["selection", "configuration", "reporting", "aggregation", "committing"];
+
 pub(super) async fn execute(dir: &Path, run: &str, round: u32, format: Format) -> Result<ExitCode> {
     let view = asked::view(dir).await?;
     let run = asked::pick(&view, Some(run))?;
@@ -98,7 +101,8 @@ fn attempt(attempt: &AttemptView) -> Vec<String> {
         (Some(model), _) => format!("model {} from {}", short(model), short(parent)),
         (None, why) => format!("aborted: {}", why.as_deref().unwrap_or("unknown")),
     };
-    let phases: Vec<String> = phase_ms.iter().map(|(phase, ms)| format!("{phase} {ms:.0} ms")).collect();
+    let in_order = PHASES.iter().filter_map(|phase| Some((phase, phase_ms.get(*phase)?)));
+    let phases: Vec<String> = in_order.map(|(phase, ms)| format!("{phase} {ms:.0} ms")).collect();
     let mut lines = vec![
         format!("attempt {number}  {began}  {wall_ms:.0} ms  {outcome}"),
         format!("  {}", phases.join(", ")),

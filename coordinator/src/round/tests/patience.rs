@@ -45,19 +45,19 @@ fn each_further_attempt_waits_twice_as_long_for_what_ended_the_last_one_to_pass(
 
 #[test]
 fn a_run_that_is_extended_in_its_last_round_goes_on_after_it() {
-    let last_round = |more: Option<u32>| {
+    let last_round = |more: u32| {
         let mut world = World::new(plan(1, 1, 1.0, 1));
         world.say(Input::NodeReady(node(0)));
         world.say(Input::ModelReceived { node: node(0), epoch: world.epoch() });
         world.update(0);
         world.say(Input::Aggregated(model(1).into()));
-        more.into_iter().for_each(|more| world.run.extend(more));
+        world.run.extend(more);
         world.say(Input::Committed);
         world
     };
     let finished = Output::RunFinished { model: model(1) };
-    assert!(last_round(None).reached(|output| *output == finished));
-    let extended = last_round(Some(1));
+    assert!(last_round(0).reached(|output| *output == finished));
+    let extended = last_round(1);
     assert!(!extended.reached(|output| *output == finished));
     assert_eq!(extended.run.progress().unwrap().round, RoundId(2));
 }
