@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use common::id::NodeId;
-use common::known::{self, Known};
+use common::known::{self, Known, Peer};
 
 use crate::archive;
 use crate::control::{Reply, Stored};
 use crate::store::Store;
-use crate::view::View;
+use crate::view::{NodeView, View};
 
 /// The view of a folder that no coordinator is serving.
 ///
@@ -18,10 +18,19 @@ use crate::view::View;
 /// When the folder's store cannot be read.
 pub fn stored_view(dir: &Path) -> Result<View> {
     let allowed = allowed(dir);
-    match Store::open_existing(dir)? {
-        Some(store) => archive::view(&store, |node| name(&allowed, node)),
-        None => Ok(View::default()),
-    }
+    let view = match Store::open_existing(dir)? {
+        Some(store) => archive::view(&store, |node| name(&allowed, node))?,
+        None => View::default(),
+    };
+    // Nobody hears what they do.
+    let node = |(node, peer): (&NodeId, &Peer)| NodeView {
+        name: peer.name.clone(),
+        node: node.to_string(),
+        present: false,
+        activity: "unknown".to_owned(),
+        labels: peer.labels.clone(),
+    };
+    Ok(View { nodes: allowed.iter().map(node).collect(), ..view })
 }
 
 /// What is stored of a run in a folder that no coordinator is serving.

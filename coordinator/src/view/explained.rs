@@ -20,6 +20,8 @@ pub struct ExplainedRound {
     pub round: u32,
     /// Every attempt at it that has ended, the oldest first.
     pub attempts: Vec<AttemptView>,
+    /// Allowed nodes, as they are allowed now, that no attempt selected, in the order of their names.
+    pub not_selected: Vec<String>,
     /// How far it moved the model; none when no attempt made one, or a file is missing.
     pub step: Option<StepView>,
     /// Why the step is not known, when a model was made.

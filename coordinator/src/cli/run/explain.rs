@@ -1,5 +1,6 @@
 //! `coordinator run explain`: a round from what is stored of it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +13,10 @@ use crate::cli::exit::Exit;
 use crate::cli::run::text::short;
 use crate::control::{Reply, Stored};
 use crate::store::models::Step;
-use crate::view::{AttemptView, ExplainedRound, Participation, RunStatus, RunView, StepView};
+use crate::view::{AttemptView, ExplainedRound, NodeView, Participation, RunStatus, RunView, StepView};
+
+/// Nodes that were not selected and are named; the rest are counted.
+const NAMES_SHOWN: usize = 12;
 
 /// The phases as a round goes through them.
 const PHASES: [&str; 5] = ["selection", "configuration", "reporting", "aggregation", "committing"];
@@ -27,7 +31,7 @@ pub(super) async fn execute(dir: &Path, run: &str, round: u32, format: Format) -
     if attempts.is_empty() {
         bail!("{}", nothing_of(run, round));
     }
-    let explained = explain(dir, run, round, attempts);
+    let explained = explain(dir, (run, &view.nodes), round, attempts);
     print_one(format, &explained, || text(&explained))?;
     Ok(Exit::Done.into())
 }
@@ -41,7 +45,15 @@ fn nothing_of(run: &RunView, round: u32) -> String {
     }
 }
 
-fn explain(dir: &Path, run: &RunView, round: u32, attempts: Vec<AttemptView>) -> ExplainedRound {
+fn explain(
+    dir: &Path,
+    (run, nodes): (&RunView, &[NodeView]),
+    round: u32,
+    attempts: Vec<AttemptView>,
+) -> ExplainedRound {
+    let is_selected = |name: &String| attempts.iter().any(|attempt| attempt.cohort.contains_key(name));
+    let names: BTreeSet<&String> = nodes.iter().map(|node| &node.name).collect();
+    let not_selected = names.into_iter().filter(|name| !is_selected(name)).cloned().collect();
     let loss = |round: Option<u32>| {
         run.history.iter().find(|other| Some(other.round) == round).map(|other| other.loss)
     };
@@ -56,6 +68,7 @@ fn explain(dir: &Path, run: &RunView, round: u32, attempts: Vec<AttemptView>) ->
         name: run.name.clone(),
         round,
         attempts,
+        not_selected,
         step,
         step_unknown,
         loss_before: loss(round.checked_sub(1)),
@@ -73,6 +86,7 @@ fn text(explained: &ExplainedRound) -> Vec<String> {
     let ExplainedRound { run, name, round, attempts, .. } = explained;
     let mut lines = vec![format!("round {round} of {name} ({run})")];
     lines.extend(attempts.iter().flat_map(attempt));
+    lines.extend(not_selected(&explained.not_selected));
     lines.extend(match (&explained.step, &explained.step_unknown) {
         (Some(StepView { norm, model_norm, relative }), _) => {
             let percent = relative.map_or(String::new(), |part| format!(", {:.3} % of it", part * 100.0));
@@ -92,6 +106,15 @@ fn text(explained: &ExplainedRound) -> Vec<String> {
         lines.push(format!("mean training loss: {}", known.join(", ")));
     }
     lines
+}
+
+fn not_selected(names: &[String]) -> Option<String> {
+    let first = names.get(..NAMES_SHOWN).unwrap_or(names).join(", ");
+    match names.len() {
+        0 => None,
+        count if count <= NAMES_SHOWN => Some(format!("not selected: {first}")),
+        count => Some(format!("not selected: {first} and {} more", count - NAMES_SHOWN)),
+    }
 }
 
 fn attempt(attempt: &AttemptView) -> Vec<String> {
@@ -130,14 +153,30 @@ mod tests {
     use common::id::ModelHash;
 
     use super::*;
+    use crate::view::ParticipationOutcome;
 
     #[test]
     fn a_model_file_that_is_missing_is_named_and_the_rest_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let hex = |byte| ModelHash([byte; 32]).to_string();
         let attempt = AttemptView { parent: hex(1), model: Some(hex(2)), ..AttemptView::default() };
-        let explained = explain(dir.path(), &RunView::default(), 1, vec![attempt]);
+        let explained = explain(dir.path(), (&RunView::default(), &[]), 1, vec![attempt]);
         let told = text(&explained).join("\n");
         assert!(told.contains(&format!("{}.safetensors is missing", hex(1))), "{told}");
+    }
+    #[test]
+    fn nodes_that_no_attempt_selected_are_named_as_far_as_there_is_room() {
+        let member = Participation { outcome: ParticipationOutcome::Gone, reason: None, update: None };
+        let cohort = [("web-01".to_owned(), member)].into();
+        let attempt = AttemptView { cohort, ..AttemptView::default() };
+        let node = |index| NodeView { name: format!("web-{index:02}"), ..NodeView::default() };
+        let nodes: Vec<NodeView> = (0..20).map(node).collect();
+        let told = |nodes: &[NodeView]| {
+            let explained = explain(Path::new("."), (&RunView::default(), nodes), 1, vec![attempt.clone()]);
+            text(&explained).into_iter().find(|line| line.starts_with("not selected"))
+        };
+        assert_eq!(told(&nodes[1..3]).as_deref(), Some("not selected: web-02"));
+        assert!(told(&nodes).is_some_and(|line| line.ends_with("web-12 and 7 more")));
+        assert_eq!(told(&nodes[1..2]), None);
     }
 }
