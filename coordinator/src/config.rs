@@ -5,7 +5,7 @@ mod selection;
 mod strategy;
 
 pub use relay::{Place, RelayConfig};
-pub use selection::{beginning, selecting};
+pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 
 use common::known::Labels;

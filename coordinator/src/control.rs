@@ -7,6 +7,7 @@ mod model;
 
 pub use model::{ModelAnswer, ModelDesk, ModelOrder};
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::View;
+use crate::view::{AttemptView, OrderedRun, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -25,14 +26,44 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Do something with a run.
-    Run(RunOrder),
+    /// What the driver itself answers.
+    Ask(Question),
     /// Look at models, or do something with them.
     Model(ModelOrder),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
     Watch,
+}
+
+/// What the driver answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "question", rename_all = "snake_case")]
+pub enum Question {
+    /// Do something with a run.
+    Do(RunOrder),
+    /// What would be done; nothing is changed.
+    Try(RunOrder),
+    /// What is stored and in no view.
+    Stored(Stored),
+}
+
+/// What is stored of a run, by its whole id, and in no view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stored", rename_all = "snake_case")]
+pub enum Stored {
+    /// The text of its configuration.
+    Config {
+        /// Which run.
+        run: String,
+    },
+    /// Every attempt at one of its rounds.
+    Attempts {
+        /// Which run.
+        run: String,
+        /// Which round, from 1.
+        round: u32,
+    },
 }
 
 /// What can be done with a run. It is named by its id, the start of that, or its name.
@@ -43,6 +74,8 @@ pub enum RunOrder {
     Start {
         /// The text of a `run.toml`.
         config: String,
+        /// Asked again with the same key, the same run is told of, and no other one started.
+        key: Option<String>,
     },
     /// Stop working on it; the round going on is given up.
     Pause {
@@ -59,19 +92,33 @@ pub enum RunOrder {
         /// Which.
         run: String,
     },
+    /// Add rounds to it; one that is finished goes on.
+    Extend {
+        /// Which.
+        run: String,
+        /// How many more.
+        rounds: NonZeroU32,
+    },
 }
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// It was done with this run, durably.
-    Done {
-        /// Its id.
-        run: String,
-    },
+    /// It was done, durably; or, if only that was asked, it would be.
+    Done(OrderedRun),
     /// The view.
     View(Box<View>),
+    /// The text of a configuration.
+    Config {
+        /// As it was when the run was started.
+        text: String,
+    },
+    /// Attempts at a round.
+    Attempts {
+        /// The oldest first.
+        attempts: Vec<AttemptView>,
+    },
     /// What was asked of models.
     Model(ModelAnswer),
     /// It was not done.
@@ -81,12 +128,12 @@ pub enum Reply {
     },
 }
 
-/// An order on its way to the driver, which answers with the run's id or a reason.
+/// A question on its way to the driver.
 pub struct Asked {
-    /// What is to be done.
-    pub order: RunOrder,
+    /// What is asked.
+    pub question: Question,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<String, String>>,
+    pub answer: oneshot::Sender<Reply>,
 }
 
 /// Where the socket of a coordinator folder is.
@@ -119,19 +166,19 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 /// Answers everyone who connects, until the driver ends.
 pub async fn answer_all(
     listener: UnixListener,
-    orders: mpsc::Sender<Asked>,
+    questions: mpsc::Sender<Asked>,
     models: ModelDesk,
     view: watch::Receiver<View>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, orders.clone(), ModelDesk::clone(&models), view.clone()));
+        tokio::spawn(answer(stream, questions.clone(), ModelDesk::clone(&models), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
-    orders: mpsc::Sender<Asked>,
+    questions: mpsc::Sender<Asked>,
     models: ModelDesk,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
@@ -155,15 +202,12 @@ async fn answer(
             let reply = answered.map_or_else(|reason| Reply::Refused { reason }, Reply::Model);
             say(&mut write, &reply).await
         }
-        Ok(Request::Run(order)) => {
+        Ok(Request::Ask(question)) => {
             let (answer, answered) = oneshot::channel();
-            let ended = || "the coordinator is ending".to_owned();
-            let sent = orders.send(Asked { order, answer }).await;
-            let result =
-                if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
-            let reply = match result {
-                Ok(run) => Reply::Done { run },
-                Err(reason) => Reply::Refused { reason },
+            let ended = Reply::Refused { reason: "the coordinator is ending".to_owned() };
+            let reply = match questions.send(Asked { question, answer }).await {
+                Ok(()) => answered.await.unwrap_or(ended),
+                Err(_) => ended,
             };
             say(&mut write, &reply).await
         }

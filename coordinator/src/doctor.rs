@@ -2,6 +2,7 @@
 
 use common::limits::CHUNK_SEALED_BYTES;
 use common::units::{ByteCount, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Before the first version of this program: no clock that is set is there.
@@ -26,7 +27,7 @@ const NEIGHBOURS: u16 = 12;
 const DOMAIN_EPHEMERAL: u16 = 101;
 
 /// Whether something is well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It is.
@@ -38,7 +39,8 @@ pub enum Verdict {
 }
 
 /// What was found out about one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Finding {
     /// What was looked at.
     pub check: &'static str,

@@ -5,8 +5,10 @@ mod link;
 mod orders;
 mod relay;
 mod shown;
+mod stored;
 
 pub use relay::relay;
+pub use stored::{stored_answer, stored_models, stored_view};
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -32,25 +34,12 @@ use crate::members::Members;
 use crate::registry;
 use crate::round::{Checkpoint, RoundOutcome};
 use crate::store::{About, Models, Store};
-use crate::view::View;
 use fault::FaultPoints;
 use link::{Incoming, Link};
 use shown::Shown;
 
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
-
-/// The view of a folder that no coordinator is serving.
-///
-/// # Errors
-///
-/// When the folder's store cannot be read.
-pub fn stored_view(dir: &Path) -> Result<View> {
-    match Store::open_existing(dir)? {
-        Some(store) => archive::view(&store, |node| format!("{node:?}")),
-        None => Ok(View::default()),
-    }
-}
 
 /// The run that is served, as far as the driver knows it.
 struct Served {
@@ -102,8 +91,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let engine = Engine::new(setup, Members::new(allowed, now()));
     let name = |node: NodeId| engine.members().name(node);
     let (shown, view) = Shown::new(archive::view(&store, name)?);
-    let (orders, mut requests) = mpsc::channel(16);
-    let answering = tokio::spawn(control::answer_all(listener, orders, models, view));
+    let (asked, mut questions) = mpsc::channel(16);
+    let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
     let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
     let random = entropy()?;
     let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
@@ -117,8 +106,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            Some(request) = requests.recv() => {
-                driver.on_asked(request);
+            Some(question) = questions.recv() => {
+                driver.on_asked(question);
                 false
             }
             Some(presence) = ends.recv() => {

@@ -14,10 +14,9 @@ use crate::config::{RunConfig, TaskConfig};
 use crate::control::{ModelAnswer, ModelOrder};
 use crate::store::registry::{Imported, standing};
 use crate::store::{Alias, Store};
-use crate::view::model::{
-    AliasView, ContributionView, FileView, ListedModel, ModelView, OriginView, TrainedView,
-};
-use known::{Known, Origin, aliases_of, find, known, millis};
+use crate::view::AttemptView;
+use crate::view::model::{AliasView, FileView, ListedModel, ModelView, OriginView, TrainedView};
+use known::{Known, Origin, aliases_of, find, known};
 
 /// Does what is asked; `name` is what people call a node.
 ///
@@ -103,7 +102,7 @@ fn list(store: &Store) -> Result<Vec<ListedModel>> {
             model: known.model.to_string(),
             aliases: aliases_of(known.model, &aliases).into_keys().collect(),
             origin: known.origin.kind(),
-            at_ms: millis(known.origin.at()),
+            at_ms: known.origin.at().millis(),
             run: known.origin.run().map(|entry| entry.run.to_string()),
             name: known.origin.name(),
             round: known.origin.round().0,
@@ -147,36 +146,24 @@ fn origin(store: &Store, origin: &Origin, name: impl Fn(NodeId) -> String) -> Re
     let config = |run| -> Result<RunConfig> { Ok(RunConfig::parse(&store.state().config(run)?)?) };
     let (entry, record) = match origin {
         Origin::Imported(imported) => {
-            let (name, round, at_ms) = (imported.file.to_string(), imported.round.0, millis(imported.at));
+            let (name, round, at_ms) = (imported.file.to_string(), imported.round.0, imported.at.millis());
             return Ok(OriginView::Imported { name, round, at_ms });
         }
         Origin::Initial(entry) => {
-            let (run, name, at_ms) = (entry.run.to_string(), entry.name.to_string(), millis(entry.created));
+            let (run, name, at_ms) = (entry.run.to_string(), entry.name.to_string(), entry.created.millis());
             return Ok(OriginView::Initial { run, name, seed: config(entry.run)?.seed, at_ms });
         }
         Origin::Trained { entry, record } => (entry, record),
     };
     let config = config(entry.run)?;
-    let cohort = record.reports().map(|(node, report)| ContributionView {
-        node: name(node),
-        weight: report.weight,
-        steps: report.steps,
-        loss: report.loss,
-        delta_norm: report.delta_norm,
-    });
     Ok(OriginView::Trained(Box::new(TrainedView {
         run: entry.run.to_string(),
         name: entry.name.to_string(),
         round: record.round.0,
         rounds: entry.rounds,
-        attempt: record.attempt,
-        at_ms: millis(record.closed),
-        parent: record.model.to_string(),
-        code: record.code.to_string(),
-        samples: record.weight_total(),
+        attempt: AttemptView::of(record, name),
+        at_ms: record.closed.millis(),
         loss: record.loss(),
-        cohort: cohort.collect(),
-        missing: record.missing().map(|(node, outcome)| (name(node), outcome.to_string())).collect(),
         seed: config.seed,
         select: config.cohort.select,
         training: serde_json::to_value(config.training)?,
@@ -189,12 +176,11 @@ fn promote(store: &Store, wanted: &str, alias: &Alias, dry_run: bool, now: Times
     let model = find(&known(store)?, &aliases, Some(wanted))?.model;
     store.models().check(model)?;
     let before = aliases.get(alias).and_then(|history| standing(history).last().map(|(_, model)| *model));
-    let changed = before != Some(model) && !dry_run;
-    if changed {
+    if before != Some(model) && !dry_run {
         store.state().promote(alias, model, now)?;
     }
     let before = before.map(|model| model.to_string());
-    Ok(AliasView { alias: alias.to_string(), model: model.to_string(), before, changed })
+    Ok(AliasView { alias: alias.to_string(), model: model.to_string(), before, dry_run })
 }
 
 fn roll_back(store: &Store, alias: &Alias, dry_run: bool, now: Timestamp) -> Result<AliasView> {
@@ -210,7 +196,7 @@ fn roll_back(store: &Store, alias: &Alias, dry_run: bool, now: Timestamp) -> Res
         store.state().roll_back(alias, now)?;
     }
     let before = Some(before.to_string());
-    Ok(AliasView { alias: alias.to_string(), model: model.to_string(), before, changed: !dry_run })
+    Ok(AliasView { alias: alias.to_string(), model: model.to_string(), before, dry_run })
 }
 
 /// Whether it was known before.

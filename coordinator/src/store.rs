@@ -19,7 +19,7 @@ pub mod models;
 pub mod registry;
 mod state;
 
-pub use entry::{NewRun, RunEntry, RunName, RunStatus};
+pub use entry::{NewRun, RunEntry, RunName, RunStatus, StartKey, Turn};
 pub use models::{About, Models};
 pub use registry::Alias;
 pub use state::State;
@@ -126,7 +126,7 @@ pub enum StoreError {
         status: RunStatus,
         /// How it would have to stand.
         wanted: &'static str,
-        /// What was to be done with it: `paused`, `resumed`, `stopped`.
+        /// What was to be done with it: `paused`, `resumed`, `stopped`, `extended`.
         done: &'static str,
     },
     /// The record is not of the round that comes next, or starts from another model.

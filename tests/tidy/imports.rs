@@ -59,7 +59,11 @@ const ROOMS: &[Row] = &[
     pure(COORDINATOR, "engine", &["config", "exchange", "members", "round", "strategy", "view"]),
     edge(COORDINATOR, "folder", &["config", "members"]),
     edge(COORDINATOR, "store", &["round"]),
-    edge(COORDINATOR, "archive", &["config", "engine", "registry", "round", "store", "strategy", "view"]),
+    edge(
+        COORDINATOR,
+        "archive",
+        &["config", "control", "engine", "registry", "round", "store", "strategy", "view"],
+    ),
     edge(COORDINATOR, "registry", &["config", "control", "round", "store", "view"]),
     pure(COORDINATOR, "onnx", &[]),
     pure(COORDINATOR, "doctor", &[]),
@@ -159,6 +163,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
     ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
+    ("console", &["coordinator/src/cli"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",
@@ -189,6 +194,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("prost", &["coordinator/src/onnx", "node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
     ("rustdds", &["common/dds/src"]),
+    ("schemars", &["coordinator/src/cli/schema", "coordinator/src/doctor", "coordinator/src/view"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),
     ("rumqttc", &["node/ingest/src/listen/mqtt"]),
     ("rustls", &["coordinator/src/driver/relay/tls", "node/ingest/src/listen/tls"]),

@@ -7,15 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use common::crypto::Identity;
 use common::id::ModelHash;
 use common::units::{Millis, Timestamp};
-use edge::{Format, file, now};
+use edge::{Format, Listing, file, now};
 
-use super::model;
+use super::asked::{self, Absent};
+use super::exit::Exit;
 use crate::config::CoordinatorConfig;
-use crate::control::{Client, ModelAnswer, ModelOrder, Request};
+use crate::control::{ModelAnswer, ModelOrder};
 use crate::doctor::{Finding, Place, Seen, Verdict, examine};
 use crate::folder::{self, REMEDY};
 use crate::store::Models;
@@ -25,11 +26,13 @@ const PROGRESS: Millis = Millis(1000);
 
 pub(super) async fn execute(dir: &Path, format: Format) -> Result<ExitCode> {
     let findings = examine(&look(dir).await);
+    let mut list = Listing::begin(format);
     for finding in &findings {
-        model::print_one(format, finding, || vec![line(finding)])?;
+        list.item(finding, || vec![line(finding)])?;
     }
+    list.end();
     let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
-    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if fails { Exit::Failed } else { Exit::Done }.into())
 }
 
 fn line(finding: &Finding) -> String {
@@ -44,9 +47,9 @@ fn line(finding: &Finding) -> String {
 }
 
 async fn look(dir: &Path) -> Seen {
-    let served = match Client::ask(dir, &Request::View).await {
-        Ok(None) => Ok(false),
-        Ok(Some(client)) => super::viewed(client).await.map(|_| true).map_err(words),
+    let served = match asked::serving_view(dir).await {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.downcast_ref(), Some(Absent::NotServing(_))) => Ok(false),
         Err(error) => Err(words(error)),
     };
     let listed = match served {
@@ -100,8 +103,8 @@ async fn listed(dir: &Path) -> Result<Option<(BTreeSet<ModelHash>, Timestamp)>> 
     if !dir.join("state.redb").exists() {
         return Ok(None);
     }
-    let ModelAnswer::Listed { models } = model::asked(dir, ModelOrder::List).await? else {
-        anyhow::bail!(model::OTHER_ANSWER)
+    let ModelAnswer::Listed { models } = asked::models(dir, ModelOrder::List).await? else {
+        bail!(asked::OTHER_ANSWER)
     };
     let newest = models.iter().map(|model| model.at_ms).max().unwrap_or(0);
     let hashes: Result<BTreeSet<ModelHash>, _> = models.iter().map(|model| model.model.parse()).collect();

@@ -43,6 +43,12 @@ fn write(table: &Table) -> Result<String, ConfigError> {
     toml::to_string(table).map_err(|error| ConfigError::Parse(error.to_string()))
 }
 
+/// Whether two configurations say the same; comments and order aside.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((one.parse::<Table>(), other.parse::<Table>()), (Ok(one), Ok(other)) if one == other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +62,12 @@ mod tests {
         let with = beginning(sample, Some("production")).unwrap();
         assert_eq!(from(with.clone()).as_deref(), Some("production"));
         assert_eq!(from(beginning(with, Some("canary")).unwrap()).as_deref(), Some("canary"));
+    }
+
+    #[test]
+    fn configurations_are_the_same_whatever_their_comments_say() {
+        assert!(says_the_same("a = 1\nb = 2", "# first\nb = 2\na=1\n"));
+        assert!(!says_the_same("a = 1", "a = 2") && !says_the_same("a = 1", "a = "));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use common::units::Timestamp;
 use common::wire::Text;
 
 use crate::round::{RoundOutcome, RoundRecord};
-use crate::store::registry::{HASH_DIGITS_MIN, Imported, Turn, standing};
+use crate::store::registry::{AliasTurn, HASH_DIGITS_MIN, Imported, standing};
 use crate::store::{Alias, RunEntry, Store};
 use crate::view::model::OriginKind;
 
@@ -105,7 +105,7 @@ pub(super) fn known(store: &Store) -> Result<Vec<Known>> {
 /// whose newest model it is; without a word the newest run's.
 pub(super) fn find<'k>(
     all: &'k [Known],
-    aliases: &BTreeMap<Alias, Vec<Turn>>,
+    aliases: &BTreeMap<Alias, Vec<AliasTurn>>,
     wanted: Option<&str>,
 ) -> Result<&'k Known> {
     let Some(wanted) = wanted else {
@@ -145,10 +145,13 @@ fn best(all: &[Known], is_wanted: impl Fn(ModelHash) -> bool) -> Option<&Known> 
 }
 
 /// What names a model now, and since when, in milliseconds since the Unix epoch.
-pub(super) fn aliases_of(model: ModelHash, aliases: &BTreeMap<Alias, Vec<Turn>>) -> BTreeMap<String, u64> {
-    let naming = |(alias, history): (&Alias, &Vec<Turn>)| {
+pub(super) fn aliases_of(
+    model: ModelHash,
+    aliases: &BTreeMap<Alias, Vec<AliasTurn>>,
+) -> BTreeMap<String, u64> {
+    let naming = |(alias, history): (&Alias, &Vec<AliasTurn>)| {
         let (at, named) = standing(history).pop()?;
-        (named == model).then(|| (alias.to_string(), millis(at)))
+        (named == model).then(|| (alias.to_string(), at.millis()))
     };
     aliases.iter().filter_map(naming).collect()
 }
@@ -157,8 +160,4 @@ pub(super) fn aliases_of(model: ModelHash, aliases: &BTreeMap<Alias, Vec<Turn>>)
 pub(super) fn file_name(name: &str) -> Text<NAME_BYTES_MAX> {
     let end = name.floor_char_boundary(NAME_BYTES_MAX);
     Text::try_from(&name[..end]).unwrap_or_else(|_| unreachable!("cut to the limit above"))
-}
-
-pub(super) fn millis(at: Timestamp) -> u64 {
-    at.0 / 1000
 }

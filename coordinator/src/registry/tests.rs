@@ -40,7 +40,7 @@ fn shelf() -> Shelf {
 fn run(store: &Store, byte: u8, name: &str, [first, made]: [ModelHash; 2]) {
     let run = RunId([byte; 16]);
     let (name, created) = (name.try_into().unwrap(), Timestamp(u64::from(byte) * 1_000_000));
-    let new = NewRun { run, name, config: CONFIG.into(), rounds: 2, model: first, created };
+    let new = NewRun { run, name, config: CONFIG.into(), rounds: 2, model: first, created, key: None };
     let epochs = store.state().create_run(new).unwrap().epochs;
     let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, at: created };
     let members = vec![
@@ -101,12 +101,11 @@ fn a_model_says_which_round_made_it_from_what_with_whom_and_how() {
     assert_eq!(view.model, shelf.hash(2));
     let OriginView::Trained(trained) = view.origin else { panic!("{:?}", view.origin) };
     assert_eq!((trained.name.as_str(), trained.round, trained.rounds), ("two", 1, 2));
-    assert_eq!((trained.parent, trained.code.as_str()), (shelf.hash(0), "0.1.0 (abc)"));
-    assert_eq!(
-        (trained.cohort[0].node.as_str(), trained.cohort[0].weight, trained.samples),
-        ("web-1", 100, 100)
-    );
-    assert_eq!(trained.missing["web-2"], "rejected: value 3 is NaN");
+    let attempt = trained.attempt;
+    assert_eq!((attempt.parent, attempt.code.as_str()), (shelf.hash(0), "0.1.0 (abc)"));
+    let update = attempt.cohort["web-1"].update.as_ref().unwrap();
+    assert_eq!((update.weight, attempt.weight), (100, 100));
+    assert_eq!(attempt.cohort["web-2"].reason.as_deref(), Some("rejected: value 3 is NaN"));
     assert_eq!((trained.seed, &trained.strategy["combine"]["kind"]), (1, &"mean".into()));
     assert_eq!(trained.training["batch"], 64);
     let file = view.file.unwrap();
@@ -144,17 +143,17 @@ fn an_alias_is_promoted_and_rolled_back_and_names_a_model_everywhere() {
     let error = shelf.roll_back().unwrap_err().to_string();
     assert!(error.starts_with("nothing was promoted to `production`"), "{error}");
     let tried = shelf.promote("one", true).unwrap();
-    assert_eq!((tried.before, tried.changed), (None, false));
+    assert_eq!((tried.before, tried.dry_run), (None, true));
     assert!(shelf.show("production").is_err());
-    assert!(shelf.promote("one", false).unwrap().changed);
-    assert!(!shelf.promote("one", false).unwrap().changed, "it names that already");
+    assert_eq!(shelf.promote("one", false).unwrap().before, None);
+    assert_eq!(shelf.promote("one", false).unwrap().before, Some(shelf.hash(1)), "it names that already");
     let error = shelf.roll_back().unwrap_err().to_string();
     assert!(error.starts_with("`production` named no model before this one"), "{error}");
     assert_eq!(shelf.promote("two", false).unwrap().before, Some(shelf.hash(1)));
     let view = shelf.show("production").unwrap();
     assert_eq!((&view.model, view.aliases["production"]), (&shelf.hash(2), 9000));
     let back = shelf.roll_back().unwrap();
-    assert_eq!((back.model, back.before, back.changed), (shelf.hash(1), Some(shelf.hash(2)), true));
+    assert_eq!((back.model, back.before), (shelf.hash(1), Some(shelf.hash(2))));
     assert_eq!(shelf.show("production").unwrap().model, shelf.hash(1));
 }
 
@@ -196,7 +195,7 @@ fn an_imported_model_is_known_and_one_that_was_known_keeps_its_origin() {
     let view = shelf.show(&hash.to_string()[..8]).unwrap();
     let origin = OriginView::Imported { name: "from-afar".to_owned(), round: 7, at_ms: 9000 };
     assert_eq!(view.origin, origin);
-    assert!(shelf.promote(&hash.to_string(), false).unwrap().changed);
+    assert_eq!(shelf.promote(&hash.to_string(), false).unwrap().before, None);
     assert!(matches!(shelf.show("one").unwrap().origin, OriginView::Trained(_)));
     drop(shelf.dir);
 }

@@ -144,7 +144,16 @@ impl RoundRecord {
 
     /// Mean training loss, weighted by samples; NaN when nobody reported.
     pub fn loss(&self) -> f64 {
-        let sum: f64 = self.reports().map(|(_, report)| f64::from(report.loss) * report.weight as f64).sum();
+        self.mean(|report| report.loss)
+    }
+
+    /// Mean Euclidean norm of the deltas, weighted by samples; NaN when nobody reported.
+    pub fn update_norm(&self) -> f64 {
+        self.mean(|report| report.delta_norm)
+    }
+
+    fn mean(&self, of: impl Fn(&Report) -> f32) -> f64 {
+        let sum: f64 = self.reports().map(|(_, report)| f64::from(of(report)) * report.weight as f64).sum();
         sum / self.weight_total() as f64
     }
 

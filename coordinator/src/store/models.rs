@@ -6,9 +6,11 @@
 
 mod foreign;
 mod safetensors;
+mod step;
 
 pub use foreign::Foreign;
 pub use safetensors::{About, Described};
+pub use step::Step;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -173,31 +175,31 @@ impl Models {
         reader.finish(model)?;
         Ok(values)
     }
+
+    /// Copies a model to `output`, and checks its hash on the way.
+    /// `output` appears when it is whole, not before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] names the file that is missing, damaged or cannot be written.
+    pub fn export(&self, model: ModelHash, output: &Path) -> Result<(), StoreError> {
+        let mut reader = Reader::open(&self.path(model))?;
+        let mut unfinished = output.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let copied = copy(&mut reader, &unfinished, model);
+        let copied = copied.and_then(|()| fs::rename(&unfinished, output).map_err(io_error("write", output)));
+        if copied.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        copied
+    }
 }
 
 /// The hash that [`Models::save`] would give a model.
 pub fn hash_of(about: &About<'_>, schema: &Schema, values: &[f32]) -> ModelHash {
     write_values(&mut io::sink(), &safetensors::header(about, schema), values)
         .unwrap_or_else(|_| unreachable!("a sink takes everything"))
-}
-
-/// Copies a model of the coordinator's folder `dir` to `output`, and checks its hash on the way.
-/// `output` appears when it is whole, not before.
-///
-/// # Errors
-///
-/// [`StoreError`] names the file that is missing, damaged or cannot be written.
-pub fn export(dir: &Path, model: ModelHash, output: &Path) -> Result<(), StoreError> {
-    let mut reader = Reader::open(&dir.join("models").join(format!("{model}.safetensors")))?;
-    let mut unfinished = output.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let copied = copy(&mut reader, &unfinished, model);
-    let copied = copied.and_then(|()| fs::rename(&unfinished, output).map_err(io_error("write", output)));
-    if copied.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    copied
 }
 
 fn copy(reader: &mut Reader, unfinished: &Path, model: ModelHash) -> Result<(), StoreError> {

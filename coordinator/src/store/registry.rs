@@ -61,17 +61,17 @@ impl fmt::Display for Alias {
 
 /// One turn in the history of an alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct AliasTurn {
     /// When.
     pub at: Timestamp,
     /// The model that it made the alias name; none for a rollback, which goes to the one before.
     pub promoted: Option<ModelHash>,
 }
 
-common::wire_fields!(Turn { at, promoted });
+common::wire_fields!(AliasTurn { at, promoted });
 
 /// The promotions that stand after these turns, the oldest first: the alias names the model of the last.
-pub fn standing(history: &[Turn]) -> Vec<(Timestamp, ModelHash)> {
+pub fn standing(history: &[AliasTurn]) -> Vec<(Timestamp, ModelHash)> {
     let mut standing = Vec::new();
     for turn in history {
         match turn.promoted {
@@ -101,7 +101,7 @@ impl State {
     /// # Errors
     ///
     /// The file cannot be read, or is damaged.
-    pub fn aliases(&self) -> Result<BTreeMap<Alias, Vec<Turn>>, StoreError> {
+    pub fn aliases(&self) -> Result<BTreeMap<Alias, Vec<AliasTurn>>, StoreError> {
         let rows = self.read(|transaction| {
             let turns = transaction.open_table(TURNS)?;
             let rows = turns.iter()?.map(|row| {
@@ -109,7 +109,7 @@ impl State {
             });
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         });
-        let mut aliases: BTreeMap<Alias, Vec<Turn>> = BTreeMap::new();
+        let mut aliases: BTreeMap<Alias, Vec<AliasTurn>> = BTreeMap::new();
         for (alias, number, bytes) in rows.map_err(|error| self.error(error))? {
             let turn = self.decode(&bytes, || format!("alias {alias}, turn {number}"))?;
             aliases.entry(Alias(alias)).or_default().push(turn);
@@ -123,7 +123,7 @@ impl State {
     ///
     /// The file cannot be written.
     pub fn promote(&self, alias: &Alias, model: ModelHash, at: Timestamp) -> Result<(), StoreError> {
-        self.turn_alias(alias, |_| Ok(Turn { at, promoted: Some(model) }))
+        self.turn_alias(alias, |_| Ok(AliasTurn { at, promoted: Some(model) }))
     }
 
     /// Makes an alias name the model before again.
@@ -134,14 +134,14 @@ impl State {
     pub fn roll_back(&self, alias: &Alias, at: Timestamp) -> Result<(), StoreError> {
         self.turn_alias(alias, |history| match standing(history).len() {
             0 | 1 => Err(StoreError::NothingBefore(alias.clone())),
-            _ => Ok(Turn { at, promoted: None }),
+            _ => Ok(AliasTurn { at, promoted: None }),
         })
     }
 
     fn turn_alias(
         &self,
         alias: &Alias,
-        next: impl FnOnce(&[Turn]) -> Result<Turn, StoreError>,
+        next: impl FnOnce(&[AliasTurn]) -> Result<AliasTurn, StoreError>,
     ) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mut turns = transaction.open_table(TURNS)?;

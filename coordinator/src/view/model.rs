@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::AttemptView;
+
 /// One model in a listing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ListedModel {
     /// Its hash, as hex; the file `models/<model>.safetensors`.
     pub model: String,
@@ -29,7 +33,7 @@ pub struct ListedModel {
 }
 
 /// Where a model comes from. Of one that comes from several, the last of these counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginKind {
     /// A run began with it: drawn from the run's seed.
@@ -41,7 +45,8 @@ pub enum OriginKind {
 }
 
 /// One model: where it comes from, what names it, and what is in its file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ModelView {
     /// Its hash, as hex; the file `models/<model>.safetensors`.
     pub model: String,
@@ -58,8 +63,9 @@ pub struct ModelView {
 }
 
 /// Where a model comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
 pub enum OriginView {
     /// A run began with it.
     Initial {
@@ -86,7 +92,8 @@ pub enum OriginView {
 }
 
 /// The round that made a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct TrainedView {
     /// The run's id.
     pub run: String,
@@ -96,22 +103,12 @@ pub struct TrainedView {
     pub round: u32,
     /// Rounds that the run was to have.
     pub rounds: u32,
-    /// At which attempt, from 1.
-    pub attempt: u32,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// The model that the round started from.
-    pub parent: String,
-    /// The version of the coordinator that made it.
-    pub code: String,
-    /// Windows that its cohort learned from.
-    pub samples: u64,
-    /// Mean training loss of the cohort, weighted by these.
+    /// The attempt that made it: from which model, by which version, who took part, and who did not and why.
+    pub attempt: AttemptView,
+    /// Mean training loss of its updates, weighted by samples.
     pub loss: f64,
-    /// The nodes whose updates are in it.
-    pub cohort: Vec<ContributionView>,
-    /// The selected nodes whose updates are not, and why.
-    pub missing: BTreeMap<String, String>,
     /// The run's seed.
     pub seed: u64,
     /// The labels that nodes had to have.
@@ -122,23 +119,9 @@ pub struct TrainedView {
     pub strategy: Value,
 }
 
-/// One node's part in a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ContributionView {
-    /// The node's name.
-    pub node: String,
-    /// Windows that it learned from.
-    pub weight: u64,
-    /// Steps that its optimiser took.
-    pub steps: u32,
-    /// Its mean training loss.
-    pub loss: f32,
-    /// Euclidean norm of what it changed.
-    pub delta_norm: f32,
-}
-
 /// What is in a model's file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FileView {
     /// Its size.
     pub bytes: u64,
@@ -148,8 +131,9 @@ pub struct FileView {
     pub task: Value,
 }
 
-/// What an alias names now, and what it named before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What an alias names, or would name, and what it named before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct AliasView {
     /// The alias.
     pub alias: String,
@@ -157,6 +141,28 @@ pub struct AliasView {
     pub model: String,
     /// What it named before, if anything.
     pub before: Option<String>,
-    /// Whether something was written: not when it named that already, nor when it was only tried.
-    pub changed: bool,
+    /// Whether nothing was changed, and this tells what would be.
+    pub dry_run: bool,
+}
+
+/// A model that was taken in from a file, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ImportedModel {
+    /// Its hash, as hex; the file `models/<model>.safetensors`.
+    pub model: String,
+    /// Whether it was here already.
+    pub known: bool,
+    /// Whether nothing was changed, and this tells what would be.
+    pub dry_run: bool,
+}
+
+/// A model that was written to a file for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ExportedModel {
+    /// Its hash, as hex.
+    pub model: String,
+    /// The file that was written.
+    pub file: String,
 }

@@ -5,24 +5,32 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use common::model::{MetricName, Task};
 use edge::file::write_replacing;
-use edge::{Format, print_lines};
+use edge::{Format, print_one};
 
-use super::{Kind, ModelAnswer, ModelOrder, OTHER_ANSWER, asked, print_one};
+use super::Kind;
+use super::show::shown;
+use crate::cli::asked;
+use crate::cli::printing::How;
+use crate::control::{ModelAnswer, ModelOrder};
 use crate::folder::Folder;
 use crate::store::models::{self, Foreign};
 use crate::store::{About, Models};
-use crate::view::model::{ModelView, OriginView};
+use crate::view::model::{ExportedModel, ImportedModel, ModelView, OriginView};
 use crate::{onnx, registry};
 
-pub(super) async fn export(dir: &Path, model: Option<String>, output: &Path, kind: Kind) -> Result<()> {
-    let ModelAnswer::Shown(view) = asked(dir, ModelOrder::Show { model }).await? else { bail!(OTHER_ANSWER) };
+pub(super) async fn export(
+    dir: &Path,
+    model: Option<String>,
+    (output, kind): (&Path, Kind),
+    format: Format,
+) -> Result<()> {
+    let view = shown(dir, model).await?;
     match kind {
-        Kind::Safetensors => models::export(dir, view.model.parse()?, output),
-        Kind::Onnx => return export_onnx(dir, &view, output),
+        Kind::Safetensors => Models::of_folder(dir).export(view.model.parse()?, output)?,
+        Kind::Onnx => export_onnx(dir, &view, output)?,
     }
-    .with_context(|| output.display().to_string())?;
-    said(&view, output);
-    Ok(())
+    let exported = ExportedModel { model: view.model, file: output.display().to_string() };
+    print_one(format, &exported, || vec![format!("{}  {}", exported.model, exported.file)])
 }
 
 fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
@@ -47,16 +55,10 @@ fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
         let metrics: Vec<&str> = forecaster.metrics.iter().map(MetricName::as_str).collect();
         notes.push(("metrics", serde_json::to_string(&metrics)?));
     }
-    write_replacing(output, &onnx::encode(&task, &schema, &values, &notes)?)?;
-    said(view, output);
-    Ok(())
+    write_replacing(output, &onnx::encode(&task, &schema, &values, &notes)?)
 }
 
-fn said(view: &ModelView, output: &Path) {
-    print_lines(&[format!("{}  {}", view.model, output.display())]);
-}
-
-pub(super) async fn import(dir: &Path, file: &Path, dry_run: bool, format: Format) -> Result<()> {
+pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: How) -> Result<()> {
     // Models belong into a coordinator's folder: in another one none is stored.
     Folder::open(dir)?;
     let foreign = Foreign::read(file)?;
@@ -75,14 +77,16 @@ pub(super) async fn import(dir: &Path, file: &Path, dry_run: bool, format: Forma
         files.save(&about, &schema, &values)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let order = ModelOrder::Import { model: model.to_string(), round: described.round.0, file: name };
-        let ModelAnswer::Imported { known } = asked(dir, order).await? else { bail!(OTHER_ANSWER) };
+        let ModelAnswer::Imported { known } = asked::models(dir, order).await? else {
+            bail!(asked::OTHER_ANSWER)
+        };
         known
     };
-    let result = serde_json::json!({ "model": model.to_string(), "known": known });
+    let imported = ImportedModel { model: model.to_string(), known, dry_run };
     let sentence = match (known, dry_run) {
         (true, _) => format!("{model}  was here already"),
         (false, true) => format!("{model}  would be imported"),
         (false, false) => format!("{model}  imported; `coordinator model promote` gives it a name"),
     };
-    print_one(format, &result, || vec![sentence])
+    print_one(printing.format, &imported, || vec![sentence])
 }

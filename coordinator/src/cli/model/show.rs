@@ -3,17 +3,26 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use edge::Format;
+use common::units::Timestamp;
+use edge::{Format, print_one};
 use serde_json::Value;
 
-use super::{ModelAnswer, ModelOrder, OTHER_ANSWER, asked, print_one};
+use crate::cli::asked;
+use crate::cli::run::members;
+use crate::control::{ModelAnswer, ModelOrder};
+use crate::view::AttemptView;
 use crate::view::model::{FileView, ModelView, OriginView, TrainedView};
 
-const SECONDS_A_DAY: u64 = 86_400;
-
 pub(super) async fn show(dir: &Path, model: Option<String>, format: Format) -> Result<()> {
-    let ModelAnswer::Shown(view) = asked(dir, ModelOrder::Show { model }).await? else { bail!(OTHER_ANSWER) };
+    let view = shown(dir, model).await?;
     print_one(format, &view, || lines(&view))
+}
+
+pub(super) async fn shown(dir: &Path, model: Option<String>) -> Result<Box<ModelView>> {
+    match asked::models(dir, ModelOrder::Show { model }).await? {
+        ModelAnswer::Shown(view) => Ok(view),
+        _ => bail!(asked::OTHER_ANSWER),
+    }
 }
 
 fn lines(view: &ModelView) -> Vec<String> {
@@ -40,21 +49,16 @@ fn lines(view: &ModelView) -> Vec<String> {
 }
 
 fn trained_lines(trained: &TrainedView) -> Vec<String> {
-    let TrainedView { run, name, round, rounds, attempt, at_ms, parent, code, samples, loss, .. } = trained;
-    let made =
-        format!("by run {name} ({run}), round {round} of {rounds}, attempt {attempt}, {}", utc(*at_ms));
+    let TrainedView { run, name, round, rounds, at_ms, attempt, loss, .. } = trained;
+    let AttemptView { attempt: number, parent, code, weight, .. } = attempt;
+    let made = format!("by run {name} ({run}), round {round} of {rounds}, attempt {number}, {}", utc(*at_ms));
     let mut lines = vec![
         line("made", made),
         line("from", format!("model {parent}")),
         line("code", format!("coordinator {code}")),
-        line("learned", format!("from {samples} windows, loss {loss:.5}")),
+        line("learned", format!("from {weight} samples, loss {loss:.5}")),
     ];
-    lines.extend(trained.cohort.iter().map(|part| {
-        let (node, weight, steps) = (&part.node, part.weight, part.steps);
-        let (loss, norm) = (part.loss, part.delta_norm);
-        format!("  {node:<24} {weight} windows, {steps} steps, loss {loss:.5}, changed by {norm:.5}")
-    }));
-    lines.extend(trained.missing.iter().map(|(node, why)| format!("  {node:<24} not in it: {why}")));
+    lines.extend(members(attempt));
     lines.push(line("training", format!("{}, seed {}", words(&trained.training), trained.seed)));
     lines.push(line("strategy", words(&trained.strategy)));
     if !trained.select.is_empty() {
@@ -81,38 +85,13 @@ fn words(value: &Value) -> String {
     fields.join(", ")
 }
 
-/// Milliseconds since the Unix epoch as date and time (proleptic Gregorian; years of 365.2425 days that begin in March,
-/// so that a leap day is a year's last).
-fn utc(at_ms: u64) -> String {
-    let seconds = at_ms / 1000;
-    let (days, second) = (seconds / SECONDS_A_DAY + 719_468, seconds % SECONDS_A_DAY);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year_of_era + next_year;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+fn utc(at_ms: u64) -> Timestamp {
+    Timestamp::from_millis(at_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_a_date_of_the_calendar() {
-        for (seconds, date) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_399, "2000-02-28 23:59:59 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (1_709_251_200, "2024-03-01 00:00:00 UTC"),
-            (4_107_542_399, "2100-02-28 23:59:59 UTC"),
-        ] {
-            assert_eq!(utc(seconds * 1000), date);
-        }
-    }
 
     #[test]
     fn fields_are_read_as_words() {

@@ -161,12 +161,12 @@ fn an_exported_model_is_a_checked_copy() {
     let folder = folder();
     let model = folder.save(1);
     let output = folder.dir.path().join("out.safetensors");
-    export(folder.dir.path(), model, &output).unwrap();
+    folder.models.export(model, &output).unwrap();
     assert_eq!(fs::read(&output).unwrap(), fs::read(folder.models.path(model)).unwrap());
 
     fs::remove_file(&output).unwrap();
     fs::write(folder.models.path(model), "not a model").unwrap();
-    assert!(matches!(export(folder.dir.path(), model, &output), Err(StoreError::ModelDamaged { .. })));
+    assert!(matches!(folder.models.export(model, &output), Err(StoreError::ModelDamaged { .. })));
     assert!(!output.exists() && fs::read_dir(folder.dir.path()).unwrap().count() == 1);
 }
 
@@ -248,4 +248,19 @@ fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
     }
     let bare = ::safetensors::serialize(Vec::<(String, ::safetensors::tensor::TensorView<'_>)>::new(), None);
     assert!(refused(&bare.unwrap()).contains("its metadata has no `round`; "));
+}
+
+#[test]
+fn a_step_is_measured_between_two_files_and_a_missing_one_is_named() {
+    let mut folder = folder();
+    let before = folder.save(1);
+    let norm = folder.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    folder.values[0] += 3.0;
+    folder.values[1] -= 4.0;
+    let after = folder.save(2);
+    let step = Step::between(&folder.models, before, after).unwrap();
+    assert!((step.norm - 5.0).abs() < 1e-6 && (step.model_norm - norm).abs() < 1e-9, "{step:?}");
+    fs::remove_file(folder.models.path(before)).unwrap();
+    let error = Step::between(&folder.models, before, after).unwrap_err().to_string();
+    assert!(error.contains(&before.to_string()) && error.contains("is missing"), "{error}");
 }
