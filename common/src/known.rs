@@ -109,6 +109,11 @@ pub fn parse(text: &str) -> Result<Known, KnownError> {
     }
 }
 
+/// What people call a node: its name on a list, or the start of its id.
+pub fn name(known: &Known, node: NodeId) -> String {
+    known.get(&node).map_or_else(|| format!("{node:?}"), |peer| peer.name.clone())
+}
+
 /// A label as it is written: `name=value`.
 pub fn label(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;

@@ -2,7 +2,7 @@
 //!
 //! Starling is federated learning for datacenter telemetry: a coordinator and many nodes train one model, and the
 //! telemetry stays where it was measured. Newcomers read [`docs::architecture`] first, then
-//! [`docs::protocol`] and [`docs::threat_model`].
+//! [`docs::protocol`] and [`docs::threat_model`]; operators [`docs::operate`].
 //!
 //! This crate holds what both sides agree on. No sockets, no clock, no threads, no disk and no randomness of its
 //! own: bytes, time and random generators are arguments, so everything here can be replayed.
@@ -40,6 +40,10 @@ pub mod docs {
 
     pub mod ingest {
         #![doc = include_str!("../docs/ingest.md")]
+    }
+
+    pub mod operate {
+        #![doc = include_str!("../docs/operate.md")]
     }
 
     pub mod protocol {

@@ -30,7 +30,7 @@ pub const TENSORS_MAX: usize = 4096;
 /// Dimensions of one tensor.
 pub const DIMENSIONS_MAX: usize = 8;
 
-/// Bytes in a name: of a tensor, a metric, a node, a run, a tenant.
+/// Bytes in a name: of a tensor, a metric, a node, a run, a tenant, a start.
 pub const NAME_BYTES_MAX: usize = 128;
 
 /// Metrics in one telemetry record.

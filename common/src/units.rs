@@ -37,6 +37,42 @@ impl Timestamp {
     }
 }
 
+/// A moment as the Gregorian calendar and a clock at UTC tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateTime {
+    /// The year.
+    pub year: u64,
+    /// From 1.
+    pub month: u64,
+    /// From 1.
+    pub day: u64,
+    /// From 0.
+    pub hour: u64,
+    /// From 0.
+    pub minute: u64,
+    /// From 0.
+    pub second: u64,
+}
+
+impl Timestamp {
+    /// The date and the time of day.
+    pub const fn utc(self) -> DateTime {
+        let seconds = self.0 / 1_000_000;
+        let (day, second) = (seconds / 86_400, seconds % 86_400);
+        // Eras of 400 years that begin on a 1 March, so that a leap day is the last of its year.
+        let from_era = day + 719_468;
+        let (era, in_era) = (from_era / 146_097, from_era % 146_097);
+        let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+        let in_year = in_era - (365 * year + year / 4 - year / 100);
+        // From 0 for March.
+        let month = (5 * in_year + 2) / 153;
+        let day = in_year - (153 * month + 2) / 5 + 1;
+        let year = era * 400 + year + (month >= 10) as u64;
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        DateTime { year, month: (month + 2) % 12 + 1, day, hour, minute, second }
+    }
+}
+
 impl Add<Millis> for Timestamp {
     type Output = Self;
 
@@ -50,6 +86,15 @@ impl Sub<Millis> for Timestamp {
 
     fn sub(self, earlier: Millis) -> Self {
         Self(self.0.saturating_sub(earlier.0.saturating_mul(1000)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// As in RFC 3339, section 5.6, to the millisecond.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DateTime { year, month, day, hour, minute, second } = self.utc();
+        let millis = self.millis() % 1000;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 }
 
@@ -84,6 +129,15 @@ mod tests {
         let sizes = [0, 999, 1000, 1_250_000, 64_000_000_000].map(|n| ByteCount(n).to_string());
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "1.2 MB", "64.0 GB"]);
         assert_eq!([Millis(7).to_string(), Millis(1250).to_string()], ["7 ms", "1.2 s"]);
+    }
+
+    #[test]
+    fn a_moment_prints_as_a_date_of_utc() {
+        // The first is the epoch, the others lie at both sides of a leap day.
+        let moments = [0, 1_709_164_799_999_000, 1_709_164_800_000_000, 1_709_251_200_000_000];
+        let dates = moments.map(|at| Timestamp(at).to_string());
+        assert_eq!(dates[..2], ["1970-01-01T00:00:00.000Z", "2024-02-28T23:59:59.999Z"]);
+        assert_eq!(dates[2..], ["2024-02-29T00:00:00.000Z", "2024-03-01T00:00:00.000Z"]);
     }
 
     #[test]

@@ -1,21 +1,25 @@
 //! Between the store and those who ask: starting and resuming runs, and the view of what is stored.
 
 use anyhow::{Context, Result};
-use common::id::{NodeId, RoundId, RunId};
+use common::id::{ModelHash, NodeId, RoundId, RunId};
 use common::message::model::Plan;
+use common::model::Task;
 use common::units::{Millis, Timestamp};
 
 use crate::config::RunConfig;
+use crate::control::{Reply, Stored};
 use crate::engine::Start;
+use crate::registry;
 use crate::round::{CohortSize, Deadlines, RoundPlan};
-use crate::store::{About, NewRun, RunEntry, RunStatus, Store};
+use crate::store::{About, NewRun, RunEntry, RunStatus, StartKey, Store};
 use crate::strategy::Strategy;
-use crate::view::{self, RoundView, RunView, View};
+use crate::view::{self, AttemptView, RoundView, RunView, View};
 
 /// How long a selected node may be away before its round stops counting on it.
 const REJOIN: Millis = Millis(2000);
 
-/// Stores a new run, given by the text of its configuration and what that says, with its first model.
+/// Stores a new run, given by the text of its configuration and what that says, with its first model. By its key it is
+/// found again.
 ///
 /// # Errors
 ///
@@ -23,25 +27,35 @@ const REJOIN: Millis = Millis(2000);
 pub fn create(
     store: &Store,
     (config, parsed): (String, RunConfig),
-    run: RunId,
+    (run, key): (RunId, Option<StartKey>),
     now: Timestamp,
 ) -> Result<(RunEntry, Start)> {
     let (plan, rounds, strategy) = plans(&parsed)?;
-    let first = plan.task.initial(plan.seed)?;
-    let model = store.models().save(
-        &About { round: RoundId(0), task: &plan.task },
-        first.schema(),
-        first.values(),
-    )?;
+    let (model, values) = if let Some(named) = first_named(store, &parsed, &plan.task)? {
+        named
+    } else {
+        let (first, about) = (plan.task.initial(plan.seed)?, About { round: RoundId(0), task: &plan.task });
+        (store.models().save(&about, first.schema(), first.values())?, first.into_values())
+    };
     let name = parsed.name.as_str().try_into().context("`name`")?;
-    let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now };
+    let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now, key };
     if strategy.server.remembers() > 0 {
         store.prepare_moments(run, &[])?;
     }
     let position = store.state().create_run(new)?;
-    let (select, model) = (parsed.cohort.select, Some(first.into_values()));
+    let (select, model) = (parsed.cohort.select, Some(values));
     let start = Start { plan, rounds, select, strategy, position, model };
     Ok((entry(store, run)?, start))
+}
+
+/// The model that a run begins with, if its configuration names one.
+///
+/// # Errors
+///
+/// As [`registry::first_of`].
+pub fn first_named(store: &Store, config: &RunConfig, task: &Task) -> Result<Option<(ModelHash, Vec<f32>)>> {
+    let Some(from) = &config.from else { return Ok(None) };
+    registry::first_of(store, from, task, &task.schema()?).map(Some).context("`from`")
 }
 
 /// The run that a coordinator serves when it begins: the one that was going on when it last ended; else the newest that
@@ -62,7 +76,9 @@ pub fn to_serve(store: &Store) -> Result<Option<RunId>> {
 ///
 /// When the store cannot be read.
 pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
-    let config = RunConfig::parse(&store.state().config(run)?)?;
+    let mut config = RunConfig::parse(&store.state().config(run)?)?;
+    // It may have been extended since it was started.
+    config.rounds = entry(store, run)?.rounds;
     let (plan, rounds, strategy) = plans(&config)?;
     let position = store.state().resume_run(run)?;
     if strategy.server.remembers() > 0 {
@@ -73,11 +89,21 @@ pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
     Ok((entry(store, run)?, Start { plan, rounds, select, strategy, position, model: None }))
 }
 
-fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
+/// What the store holds of one run.
+///
+/// # Errors
+///
+/// When it is not there, or the store cannot be read.
+pub fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
     store.state().runs()?.into_iter().find(|entry| entry.run == run).context("the run is not in the state")
 }
 
-fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
+/// What a configuration says to nodes, to rounds and to their updates.
+///
+/// # Errors
+///
+/// A configuration that cannot be used.
+pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
     let crate::config::Cohort { minimum, goal, over_selection, close, .. } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {
@@ -103,6 +129,23 @@ pub fn view(store: &Store, name: impl Fn(NodeId) -> String + Copy) -> Result<Vie
     Ok(View { runs: runs?, nodes: Vec::new() })
 }
 
+/// What is stored of a run and in no view.
+///
+/// # Errors
+///
+/// When there is no such run, or the store cannot be read.
+pub fn answer(store: &Store, asked: &Stored, name: impl Fn(NodeId) -> String) -> Result<Reply> {
+    Ok(match asked {
+        Stored::Config { run } => Reply::Config { text: store.state().config(run.parse()?)? },
+        Stored::Attempts { run, round } => {
+            let records = store.state().attempts(run.parse()?, RoundId(*round))?;
+            Reply::Attempts {
+                attempts: records.iter().map(|record| AttemptView::of(record, &name)).collect(),
+            }
+        }
+    })
+}
+
 /// One stored run, as people read it.
 ///
 /// # Errors
@@ -111,12 +154,7 @@ pub fn view(store: &Store, name: impl Fn(NodeId) -> String + Copy) -> Result<Vie
 pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String + Copy) -> Result<RunView> {
     let records = store.state().rounds(entry.run)?;
     let committed = records.iter().filter(|record| record.made().is_some());
-    let (status, reason) = match &entry.status {
-        RunStatus::Running => (view::RunStatus::Running, None),
-        RunStatus::Finished => (view::RunStatus::Finished, None),
-        RunStatus::Paused => (view::RunStatus::Paused, None),
-        RunStatus::Failed(why) => (view::RunStatus::Failed, Some(why.to_string())),
-    };
+    let (status, reason) = standing(&entry.status);
     Ok(RunView {
         run: entry.run.to_string(),
         name: entry.name.to_string(),
@@ -128,4 +166,14 @@ pub fn run_view(store: &Store, entry: &RunEntry, name: impl Fn(NodeId) -> String
         current: None,
         history: committed.map(|record| RoundView::of(record, None, name)).collect(),
     })
+}
+
+/// How a run stands, as people read it, and why.
+pub fn standing(status: &RunStatus) -> (view::RunStatus, Option<String>) {
+    match status {
+        RunStatus::Running => (view::RunStatus::Running, None),
+        RunStatus::Finished => (view::RunStatus::Finished, None),
+        RunStatus::Paused => (view::RunStatus::Paused, None),
+        RunStatus::Failed(why) => (view::RunStatus::Failed, Some(why.to_string())),
+    }
 }

@@ -1,30 +1,32 @@
 //! The `coordinator` command.
 
+mod asked;
+mod doctor;
+mod exit;
 mod model;
 mod node;
+mod printing;
 mod relay;
 mod run;
+mod schema;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use anyhow::Result;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use common::crypto::Identity;
 use edge::print_lines;
 
-use crate::control::{Client, Reply, Request, socket_path};
 use crate::driver;
 use crate::folder::{Folder, SAMPLE_CONFIG};
-use crate::view::View;
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; 3 the run that was watched failed.";
+use exit::Exit;
+use printing::Printing;
 
 #[derive(Parser)]
-#[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = EXIT_CODES)]
+#[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = exit::table())]
 struct Cli {
     /// The coordinator's folder: configuration, identity, allow-list, state and models.
     #[arg(long, global = true, default_value = ".", value_name = "DIR")]
@@ -43,15 +45,20 @@ enum Command {
         #[arg(long, hide = true, value_name = "N")]
         halt_at: Option<u64>,
     },
-    /// Start, pause, resume, stop, watch and list training runs.
+    /// Start, pause, resume, stop, watch, explain and compare training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
     /// List nodes.
     #[command(subcommand)]
     Node(node::NodeCommand),
-    /// List and export models.
+    /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Look whether folder, models, disk, network and clock are as a coordinator needs them; changes nothing.
+    Doctor {
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Make a folder for a relay, which joins two or more sites.
     RelayInit(relay::RelayInit),
     /// Join this site to others until SIGTERM or Ctrl-C. A folder of its own: see `relay-init`.
@@ -73,6 +80,11 @@ struct Init {
 
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(schema) = schema::asked(Cli::command(), &args) {
+        print_lines(&[schema]);
+        return Exit::Done.into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -81,7 +93,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("coordinator: {error:#}");
-            ExitCode::FAILURE
+            Exit::of(&error).into()
         }
     }
 }
@@ -92,13 +104,14 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Init(options) => init(dir, options),
         Command::Serve { halt_at } => {
-            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| ExitCode::SUCCESS)
+            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| Exit::Done.into())
         }
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
+        Command::Doctor { printing } => runtime.block_on(doctor::execute(dir, printing.format)),
         Command::RelayInit(options) => relay::init(dir, options),
-        Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| ExitCode::SUCCESS),
+        Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| Exit::Done.into()),
     }
 }
 
@@ -119,28 +132,5 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
             .into(),
         "then `coordinator serve`".into(),
     ]);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A conversation with the coordinator that serves this folder, which must be there.
-async fn ask(dir: &Path, request: &Request) -> Result<Client> {
-    let not_serving =
-        || format!("no coordinator answers at {}; start `coordinator serve`", socket_path(dir).display());
-    Client::ask(dir, request).await?.with_context(not_serving)
-}
-
-/// The view of the coordinator that serves this folder, or of the folder itself when none does.
-async fn view(dir: &Path) -> Result<View> {
-    match Client::ask(dir, &Request::View).await? {
-        None => driver::stored_view(dir),
-        Some(client) => viewed(client).await,
-    }
-}
-
-/// The view that was asked for.
-async fn viewed(mut client: Client) -> Result<View> {
-    match client.next().await? {
-        Some(Reply::View(view)) => Ok(*view),
-        _ => anyhow::bail!("the coordinator ended before it answered"),
-    }
+    Ok(Exit::Done.into())
 }

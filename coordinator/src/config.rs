@@ -5,7 +5,7 @@ mod selection;
 mod strategy;
 
 pub use relay::{Place, RelayConfig};
-pub use selection::selecting;
+pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 
 use common::known::Labels;
@@ -13,7 +13,7 @@ use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
 use common::message::model::{Optimizer, Plan};
 use common::model::{Forecaster, MetricName, Task};
 use common::units::Millis;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::round::Close;
 use crate::strategy::Combine;
@@ -50,6 +50,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Rounds to train.
     pub rounds: u32,
+    /// The model that it begins with, instead of one drawn from the seed.
+    pub from: Option<String>,
     /// Who takes part.
     pub cohort: Cohort,
     /// How long each phase may take.
@@ -98,7 +100,7 @@ pub struct Deadlines {
 }
 
 /// How nodes train.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
     /// Passes over the telemetry in one round.
@@ -246,7 +248,12 @@ impl Deadlines {
 }
 
 impl TaskConfig {
-    fn parse(&self) -> Result<Task, ConfigError> {
+    /// The task.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the key.
+    pub fn parse(&self) -> Result<Task, ConfigError> {
         let wrong =
             |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
         let task = match self {

@@ -1,7 +1,13 @@
 //! The local control socket: one JSON line asks, JSON lines answer.
 //!
-//! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs. It never leaves the host.
+//! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs, and say what aliases name. It
+//! never leaves the host.
 
+mod model;
+
+pub use model::{ModelAnswer, ModelDesk, ModelOrder};
+
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::View;
+use crate::view::{AttemptView, OrderedRun, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -20,12 +26,44 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Do something with a run.
-    Run(RunOrder),
+    /// What the driver itself answers.
+    Ask(Question),
+    /// Look at models, or do something with them.
+    Model(ModelOrder),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
     Watch,
+}
+
+/// What the driver answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "question", rename_all = "snake_case")]
+pub enum Question {
+    /// Do something with a run.
+    Do(RunOrder),
+    /// What would be done; nothing is changed.
+    Try(RunOrder),
+    /// What is stored and in no view.
+    Stored(Stored),
+}
+
+/// What is stored of a run, by its whole id, and in no view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stored", rename_all = "snake_case")]
+pub enum Stored {
+    /// The text of its configuration.
+    Config {
+        /// Which run.
+        run: String,
+    },
+    /// Every attempt at one of its rounds.
+    Attempts {
+        /// Which run.
+        run: String,
+        /// Which round, from 1.
+        round: u32,
+    },
 }
 
 /// What can be done with a run. It is named by its id, the start of that, or its name.
@@ -36,6 +74,8 @@ pub enum RunOrder {
     Start {
         /// The text of a `run.toml`.
         config: String,
+        /// Asked again with the same key, the same run is told of, and no other one started.
+        key: Option<String>,
     },
     /// Stop working on it; the round going on is given up.
     Pause {
@@ -52,19 +92,35 @@ pub enum RunOrder {
         /// Which.
         run: String,
     },
+    /// Add rounds to it; one that is finished goes on.
+    Extend {
+        /// Which.
+        run: String,
+        /// How many more.
+        rounds: NonZeroU32,
+    },
 }
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// It was done with this run, durably.
-    Done {
-        /// Its id.
-        run: String,
-    },
+    /// It was done, durably; or, if only that was asked, it would be.
+    Done(OrderedRun),
     /// The view.
     View(Box<View>),
+    /// The text of a configuration.
+    Config {
+        /// As it was when the run was started.
+        text: String,
+    },
+    /// Attempts at a round.
+    Attempts {
+        /// The oldest first.
+        attempts: Vec<AttemptView>,
+    },
+    /// What was asked of models.
+    Model(ModelAnswer),
     /// It was not done.
     Refused {
         /// Why, and what to do.
@@ -72,12 +128,12 @@ pub enum Reply {
     },
 }
 
-/// An order on its way to the driver, which answers with the run's id or a reason.
+/// A question on its way to the driver.
 pub struct Asked {
-    /// What is to be done.
-    pub order: RunOrder,
+    /// What is asked.
+    pub question: Question,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<String, String>>,
+    pub answer: oneshot::Sender<Reply>,
 }
 
 /// Where the socket of a coordinator folder is.
@@ -108,16 +164,22 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 }
 
 /// Answers everyone who connects, until the driver ends.
-pub async fn answer_all(listener: UnixListener, orders: mpsc::Sender<Asked>, view: watch::Receiver<View>) {
+pub async fn answer_all(
+    listener: UnixListener,
+    questions: mpsc::Sender<Asked>,
+    models: ModelDesk,
+    view: watch::Receiver<View>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, orders.clone(), view.clone()));
+        tokio::spawn(answer(stream, questions.clone(), ModelDesk::clone(&models), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
-    orders: mpsc::Sender<Asked>,
+    questions: mpsc::Sender<Asked>,
+    models: ModelDesk,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
     let (read, mut write) = stream.into_split();
@@ -134,15 +196,18 @@ async fn answer(
             say(&mut write, &Reply::View(Box::new(now))).await?;
             view.changed().await?;
         },
-        Ok(Request::Run(order)) => {
+        Ok(Request::Model(order)) => {
+            // The driver must not wait for a large file to be read.
+            let answered = tokio::task::spawn_blocking(move || models(&order)).await?;
+            let reply = answered.map_or_else(|reason| Reply::Refused { reason }, Reply::Model);
+            say(&mut write, &reply).await
+        }
+        Ok(Request::Ask(question)) => {
             let (answer, answered) = oneshot::channel();
-            let ended = || "the coordinator is ending".to_owned();
-            let sent = orders.send(Asked { order, answer }).await;
-            let result =
-                if sent.is_ok() { answered.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) };
-            let reply = match result {
-                Ok(run) => Reply::Done { run },
-                Err(reason) => Reply::Refused { reason },
+            let ended = Reply::Refused { reason: "the coordinator is ending".to_owned() };
+            let reply = match questions.send(Asked { question, answer }).await {
+                Ok(()) => answered.await.unwrap_or(ended),
+                Err(_) => ended,
             };
             say(&mut write, &reply).await
         }

@@ -5,15 +5,19 @@ mod link;
 mod orders;
 mod relay;
 mod shown;
+mod stored;
 
 pub use relay::relay;
+pub use stored::{stored_answer, stored_models, stored_view};
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use common::id::{BlobId, NodeId, RunId, TenantId};
+use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
 use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
@@ -22,13 +26,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::archive;
-use crate::control;
+use crate::control::{self, ModelDesk};
 use crate::engine::{End, Engine, Output, Setup};
 use crate::folder::Folder;
 use crate::members::Members;
+use crate::registry;
 use crate::served::{Answer, Served};
 use crate::store::Store;
-use crate::view::View;
 use fault::FaultPoints;
 use link::{Incoming, Link};
 use shown::Shown;
@@ -36,23 +40,12 @@ use shown::Shown;
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
 
-/// The view of a folder that no coordinator is serving.
-///
-/// # Errors
-///
-/// When the folder's store cannot be read.
-pub fn stored_view(dir: &Path) -> Result<View> {
-    match Store::open_existing(dir)? {
-        Some(store) => archive::view(&store, |node| format!("{node:?}")),
-        None => Ok(View::default()),
-    }
-}
-
 /// Everything the loop holds.
 struct Driver {
     engine: Engine,
     link: Link,
-    store: Store,
+    /// Shared with who answers what is asked of models.
+    store: Arc<Store>,
     served: Option<Served>,
     shown: Shown,
     random: ChaCha20Rng,
@@ -71,7 +64,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
     let Folder { config, identity, allowed } = Folder::open(dir)?;
     let listener = control::listen(dir).await?;
-    let store = Store::open(dir)?;
+    let store = Arc::new(Store::open(dir)?);
+    let models = desk(&store, &allowed);
     let (link, mut readers) = Link::join(&config.dds, identity.node_id())?;
     let mut transfer = config.transfer;
     transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
@@ -87,8 +81,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let engine = Engine::new(setup, Members::new(allowed, now()));
     let name = |node: NodeId| engine.members().name(node);
     let (shown, view) = Shown::new(archive::view(&store, name)?);
-    let (orders, mut requests) = mpsc::channel(16);
-    let answering = tokio::spawn(control::answer_all(listener, orders, view));
+    let (asked, mut questions) = mpsc::channel(16);
+    let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
     let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
     let random = entropy()?;
     let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
@@ -102,8 +96,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            Some(request) = requests.recv() => {
-                driver.on_asked(request);
+            Some(question) = questions.recv() => {
+                driver.on_asked(question);
                 false
             }
             Some(presence) = ends.recv() => {
@@ -134,6 +128,15 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
     Ok(())
+}
+
+/// Answers what is asked of models, at any time, beside the loop.
+fn desk(store: &Arc<Store>, allowed: &Known) -> ModelDesk {
+    let (store, allowed) = (Arc::clone(store), allowed.clone());
+    Arc::new(move |order| {
+        let name = |node| known::name(&allowed, node);
+        registry::answer(&store, order, name, now()).map_err(|error| format!("{error:#}"))
+    })
 }
 
 /// What processes of this host said of themselves, when they end. Without tethers ends are noticed by silence.

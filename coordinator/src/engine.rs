@@ -171,6 +171,13 @@ impl Engine {
         });
     }
 
+    /// Adds rounds to the run going on; its nodes are told with the next model.
+    pub fn extend(&mut self, more: u32) {
+        if let Some(active) = self.active.as_mut().filter(|active| !active.is_over()) {
+            active.extend(more);
+        }
+    }
+
     /// Takes what a node says of itself; returns where it reads, when that is believed and new.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let told = match self.members.on_presence(bytes, now) {

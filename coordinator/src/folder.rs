@@ -34,7 +34,7 @@ const ALLOWED_HEADER: &str = "\
 ";
 
 /// What to do where a file is missing.
-const REMEDY: &str = "`coordinator init` makes a folder with all files";
+pub const REMEDY: &str = "`coordinator init` makes a folder with all files";
 
 /// What to do where a file of a relay is missing.
 const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all files";
@@ -61,10 +61,7 @@ impl Folder {
         let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
         let identity = read_identity(dir, REMEDY)?;
-        let allowed_path = dir.join("allowed-nodes");
-        let allowed = known::parse(&file::read(&allowed_path, REMEDY)?)
-            .with_context(|| allowed_path.display().to_string())?;
-        Ok(Self { config, identity, allowed })
+        Ok(Self { config, identity, allowed: allowed(dir)? })
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -77,6 +74,16 @@ impl Folder {
         write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
         write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)
     }
+}
+
+/// The list of allowed nodes alone.
+///
+/// # Errors
+///
+/// Names the file and the line.
+pub fn allowed(dir: &Path) -> Result<Known> {
+    let path = dir.join("allowed-nodes");
+    known::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
 }
 
 /// What a relay's folder holds, read and checked: `relay.toml`, `identity.pem` and `identity.pub`.

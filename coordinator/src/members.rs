@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
 use common::id::NodeId;
-use common::known::{Known, Labels, Peer};
+use common::known::{self, Known, Labels, Peer};
 use common::message::presence::{
     Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, VERSION,
 };
@@ -109,7 +109,7 @@ impl Members {
 
     /// The name of a node; its id when it is not allowed.
     pub fn name(&self, node: NodeId) -> String {
-        self.allowed.get(&node).map_or_else(|| format!("{node:?}"), |allowed| allowed.name.clone())
+        known::name(&self.allowed, node)
     }
 
     /// All allowed nodes in the order of their ids.

@@ -33,7 +33,10 @@ pub use cohort::{Cohort, Slot};
 pub use input::{Arrival, Input};
 pub use output::{Announce, Halt, HaltCause, Output, RunFailure};
 pub use plan::{Close, CohortSize, Deadlines, EPOCHS_AHEAD, PlanError, ReservedEpochs, RoundPlan};
-pub use record::{MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord};
+pub use record::{
+    CodeVersion, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord,
+    code_version,
+};
 pub use rejection::{Fault, Rejection};
 pub use run::{Progress, Run, RunPosition};
 
@@ -95,6 +98,7 @@ impl Log {
             closed: now,
             members: members.try_into().expect("the plan bounds the cohort"),
             outcome,
+            code: code_version(),
         })
     }
 

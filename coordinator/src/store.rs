@@ -1,7 +1,8 @@
 //! What survives a restart: runs and rounds in `state.redb`, models in `models/`.
 //!
 //! ```text
-//! DIR/state.redb                     runs, their configuration, one record for each attempt at a round
+//! DIR/state.redb                     runs, their configuration, one record for each attempt at a round; what aliases
+//!                                    named when, and which models were imported
 //! DIR/models/<hash>.safetensors      content-addressed: the name is the BLAKE3 of the file
 //! DIR/moments/<run>/<hash>.safetensors   what the run's server remembers, if it does; only the newest is kept
 //! ```
@@ -16,11 +17,13 @@
 pub mod disk;
 mod entry;
 pub mod models;
+pub mod registry;
 mod state;
 
 pub use disk::{Disk, OsDisk};
-pub use entry::{NewRun, RunEntry, RunName, RunStatus};
+pub use entry::{NewRun, RunEntry, RunName, RunStatus, StartKey, Turn};
 pub use models::{About, Models};
+pub use registry::Alias;
 pub use state::State;
 
 use std::io;
@@ -70,6 +73,14 @@ pub enum StoreError {
         /// Which tensor.
         reason: String,
     },
+    /// A file that is to be brought in is not a model.
+    #[error("{} cannot be imported: {reason}", path.display())]
+    NotAModel {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Another process has the state open.
     #[error("{} is in use by another process; stop that coordinator first", .0.display())]
     InUse(PathBuf),
@@ -92,7 +103,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The state was written by another version.
-    #[error("{} has format {found}, but this version reads format {expected}", path.display())]
+    #[error("{} has format {found}, but this version reads format {expected}; use the version that wrote it, or begin in a new folder", path.display())]
     OtherFormat {
         /// Which file.
         path: PathBuf,
@@ -101,6 +112,9 @@ pub enum StoreError {
         /// Of this code.
         expected: u64,
     },
+    /// An alias cannot be rolled back.
+    #[error("`{0}` named no model before this one; `coordinator model promote` makes it name another")]
+    NothingBefore(Alias),
     /// No run has this id.
     #[error("there is no run {0}")]
     UnknownRun(RunId),
@@ -116,7 +130,7 @@ pub enum StoreError {
         status: RunStatus,
         /// How it would have to stand.
         wanted: &'static str,
-        /// What was to be done with it: `paused`, `resumed`, `stopped`.
+        /// What was to be done with it: `paused`, `resumed`, `stopped`, `extended`.
         done: &'static str,
     },
     /// The record is not of the round that comes next, or starts from another model.
@@ -171,13 +185,19 @@ impl Store {
         Ok(Self { disk, dir: dir.to_owned(), state, models })
     }
 
-    /// Opens the store in a coordinator's folder, if there is one.
+    /// Opens the store in a coordinator's folder to look at it, if there is one: a file that another process is still
+    /// writing stays.
     ///
     /// # Errors
     ///
     /// As [`Self::open`].
     pub fn open_existing(dir: &Path) -> Result<Option<Self>, StoreError> {
-        if dir.join("state.redb").exists() { Self::open(dir).map(Some) } else { Ok(None) }
+        let state = dir.join("state.redb");
+        if !state.exists() {
+            return Ok(None);
+        }
+        let (state, models) = (State::open(&OsDisk, &state)?, Models::of_folder(dir));
+        Ok(Some(Self { disk: Arc::new(OsDisk), dir: dir.to_owned(), state, models }))
     }
 
     /// Runs and rounds.

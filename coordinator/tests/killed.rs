@@ -78,7 +78,8 @@ impl Process {
             let model =
                 store.models().save(&About { round: RoundId(0), task: &task }, &schema, &[0.0; 40]).unwrap();
             let (name, created) = ("killed".try_into().unwrap(), Timestamp(0));
-            let new = NewRun { run: RUN, name, config: String::new(), rounds: ROUNDS, model, created };
+            let new =
+                NewRun { run: RUN, name, config: String::new(), rounds: ROUNDS, model, created, key: None };
             store.state().create_run(new).unwrap();
         }
         let position = store.state().resume_run(RUN).unwrap();

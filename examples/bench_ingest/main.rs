@@ -85,6 +85,7 @@ fn measure(options: &Options) -> Result<()> {
     for only in options.only.map_or(all.to_vec(), |only| vec![only]) {
         measure_one(only, dir.path(), options, &screen)?;
     }
+    screen.end();
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! The figures on stdout, and how far it is on stderr.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
-use edge::Format;
-use indicatif::{ProgressBar, ProgressStyle};
+use edge::{Format, Listing};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 /// One line of the result.
@@ -31,21 +32,21 @@ impl fmt::Display for Figure {
 
 /// Where the result is shown; how far it is only on a terminal.
 pub(crate) struct Screen {
-    format: Format,
+    result: Mutex<Listing>,
     bar: ProgressBar,
 }
 
 impl Screen {
-    #[expect(clippy::print_stdout, reason = "the table is the result")]
     pub(crate) fn new(format: Format) -> Self {
-        if format == Format::Text {
-            println!(
-                "source case                             system     unit        per s per CPU s  RSS MB"
-            );
-        }
+        let mut result = Listing::begin(format);
+        let heading =
+            "source case                             system     unit        per s per CPU s  RSS MB";
+        result.remark(|| vec![heading.to_owned()]);
+        result.flush();
         let style = ProgressStyle::with_template("{elapsed:>4} {msg} {bar:24} {percent} %");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { format, bar: ProgressBar::new(100).with_style(style) }
+        let bar = ProgressBar::new(100).with_style(style).with_finish(ProgressFinish::AndClear);
+        Self { result: result.into(), bar }
     }
 
     /// Something begins that has `length` steps.
@@ -60,19 +61,17 @@ impl Screen {
         self.bar.set_position(position);
     }
 
-    #[expect(clippy::print_stdout, reason = "the table is the result")]
     pub(crate) fn show(&self, line: &(impl fmt::Display + Serialize)) -> anyhow::Result<()> {
-        let line = match self.format {
-            Format::Text => line.to_string(),
-            Format::Json => serde_json::to_string(line)?,
-        };
-        self.bar.suspend(|| println!("{line}"));
-        Ok(())
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bar.suspend(|| {
+            let shown = result.item(line, || vec![line.to_string()]);
+            result.flush();
+            shown
+        })
     }
-}
 
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+    /// The result is whole.
+    pub(crate) fn end(self) {
+        self.result.into_inner().unwrap_or_else(PoisonError::into_inner).end();
     }
 }

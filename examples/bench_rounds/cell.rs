@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use coordinator::control::{Client, Reply, Request, RunOrder};
+use coordinator::control::{Client, Question, Reply, Request, RunOrder};
 use coordinator::view::{RoundView, RunStatus, RunView};
 use edge::now;
 use examples::free_domain;
@@ -142,7 +142,7 @@ async fn follow(
     config: String,
     count: impl Fn() -> Result<Counted>,
 ) -> Result<(RunView, Counted, Counted)> {
-    let request = Request::Run(RunOrder::Start { config });
+    let request = Request::Ask(Question::Do(RunOrder::Start { config, key: None }));
     loop {
         match Client::ask(dir, &request).await? {
             Some(mut client) => match client.next().await? {

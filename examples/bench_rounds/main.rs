@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use edge::Format;
+use edge::{Format, Listing};
 
 /// Returns memory to the system sooner than the default allocator, as in the two programs.
 #[global_allocator]
@@ -47,12 +47,11 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is the result")]
 fn measure(options: &Options) -> Result<()> {
     let all = |one: Option<u32>, all: &[u32]| one.map_or(all.to_vec(), |one| vec![one]);
-    if options.format == Format::Text {
-        println!("{}", cell::HEADER);
-    }
+    let mut result = Listing::begin(options.format);
+    result.remark(|| vec![cell::HEADER.to_owned()]);
+    result.flush();
     for params in all(options.params, &[10_000, 1_000_000, 10_000_000]) {
         for nodes in all(options.nodes, &[2, 8]) {
             let rounds = options.rounds.unwrap_or(match params {
@@ -61,11 +60,10 @@ fn measure(options: &Options) -> Result<()> {
                 _ => 6,
             });
             let measured = cell::measure(params, nodes, rounds)?;
-            match options.format {
-                Format::Text => println!("{measured}"),
-                Format::Json => println!("{}", serde_json::to_string(&measured)?),
-            }
+            result.item(&measured, || vec![measured.to_string()])?;
+            result.flush();
         }
     }
+    result.end();
     Ok(())
 }

@@ -137,6 +137,7 @@ fn measure(options: &Options) -> Result<()> {
         screen.head(control::HEADER);
         control::measure(*round_trips, |line| screen.show(line))?;
     }
+    screen.end();
     Ok(())
 }
 

@@ -1,15 +1,16 @@
 //! The figures on stdout, and how far it is on stderr.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use anyhow::Result;
-use edge::Format;
-use indicatif::{ProgressBar, ProgressStyle};
+use edge::{Format, Listing};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 /// Where the result is shown; how far it is only on a terminal.
 pub(crate) struct Screen {
-    format: Format,
+    result: RefCell<Listing>,
     bar: ProgressBar,
 }
 
@@ -17,14 +18,13 @@ impl Screen {
     pub(crate) fn new(format: Format, steps: usize) -> Self {
         let style = ProgressStyle::with_template("{elapsed:>4} {bar:24} {pos}/{len} {msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { format, bar: ProgressBar::new(steps as u64).with_style(style) }
+        let bar = ProgressBar::new(steps as u64).with_style(style).with_finish(ProgressFinish::AndClear);
+        Self { result: Listing::begin(format).into(), bar }
     }
 
     /// The first line of a table, for people.
     pub(crate) fn head(&self, line: &str) {
-        if self.format == Format::Text {
-            self.print(line);
-        }
+        self.print(|result| result.remark(|| vec![line.to_owned()]));
     }
 
     /// A step begins.
@@ -39,11 +39,12 @@ impl Screen {
 
     /// A line of the result.
     pub(crate) fn show(&self, line: &(impl fmt::Display + Serialize)) -> Result<()> {
-        self.print(&match self.format {
-            Format::Text => line.to_string(),
-            Format::Json => serde_json::to_string(line)?,
-        });
-        Ok(())
+        self.print(|result| result.item(line, || vec![line.to_string()]))
+    }
+
+    /// The result is whole.
+    pub(crate) fn end(self) {
+        self.result.into_inner().end();
     }
 
     /// A word about what is not in the result.
@@ -51,14 +52,12 @@ impl Screen {
         self.bar.suspend(|| eprintln!("bench-transfer: {error:#}"));
     }
 
-    #[expect(clippy::print_stdout, reason = "the table is the result")]
-    fn print(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+    fn print<T>(&self, print: impl FnOnce(&mut Listing) -> T) -> T {
+        let mut result = self.result.borrow_mut();
+        self.bar.suspend(|| {
+            let printed = print(&mut result);
+            result.flush();
+            printed
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use edge::Format;
 
 /// Rounds on the fleet that is made here.
 const FLEET_ROUNDS: u32 = 5;
@@ -35,19 +36,10 @@ pub(crate) struct Args {
     /// Where everything is written. An older demo's folder is replaced, any other is left alone.
     #[arg(long, value_name = "DIR", default_value = "demo-output")]
     pub(crate) output: PathBuf,
-    /// How results are printed.
+    /// `text` shows progress, a table, and where the files are; `json` and `jsonl` have one object a node and one for
+    /// the run.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people: progress, a table, and where the files are.
-    #[default]
-    Text,
-    /// For programs: one JSON object a node, and one for the run.
-    Json,
 }
 
 impl Args {

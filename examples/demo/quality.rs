@@ -55,7 +55,7 @@ pub(crate) struct Verdict {
     pub(crate) faults: Vec<Stretch>,
 }
 
-/// A line of `node score --format json`.
+/// A line of `node score --format jsonl`.
 #[derive(Deserialize)]
 struct Scored {
     score: Option<f64>,
@@ -118,7 +118,7 @@ async fn one(
         serde_json::from_str(&figures).with_context(|| format!("{dir}: no figures in `{figures}`"))?;
 
     let interval_s = examples::fleet::INTERVAL_S.to_string();
-    let score = ["score", "--format", "json", "--interval-s", &interval_s].map(std::ffi::OsStr::new);
+    let score = ["score", "--format", "jsonl", "--interval-s", &interval_s].map(std::ffi::OsStr::new);
     let lines = programs.ask(Role::Node, &dir, score.into_iter().chain([test.as_os_str()]), LIMIT).await?;
     let scored: Result<Vec<Scored>, _> = lines.lines().map(serde_json::from_str).collect();
     let scored = scored.with_context(|| format!("{dir}: no scores"))?;

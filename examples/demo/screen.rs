@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
 use coordinator::view::{CurrentRound, RunView};
+use edge::Format;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::args::Format;
 use super::table::bytes;
 
 /// Where progress is shown.
@@ -34,7 +34,7 @@ impl Screen {
     /// The screen for a format: bars need a terminal to be redrawn on.
     pub(crate) fn new(format: Format) -> Self {
         match format {
-            Format::Json => Self::Silent,
+            Format::Json | Format::Jsonl => Self::Silent,
             Format::Text if std::io::stdout().is_terminal() && std::io::stderr().is_terminal() => {
                 let (all, round) = (MultiProgress::new(), ProgressBar::hidden());
                 Self::Bars(Bars { all, round, nodes: BTreeMap::new(), rounds: 0 })

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use common::units::Timestamp;
+use edge::{Format, Listing};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{Args, Format};
+use super::args::Args;
 use super::federation::{self, COMMAND, COORDINATOR};
 use super::machines::Machines;
 use super::processes::{self, Daemon, Programs, Role};
@@ -105,7 +106,7 @@ fn tell(
     page: &Path,
 ) -> Result<()> {
     match format {
-        Format::Json => print_lines(table::json(verdicts, run)?),
+        Format::Json | Format::Jsonl => table::json(Listing::begin(format), verdicts, run)?,
         Format::Text => {
             print_lines([String::new()]);
             print_lines(table::text(verdicts));

@@ -1,11 +1,14 @@
-//! Results as text and as JSON lines.
+//! Results as text and as JSON.
+
+use std::io::Write;
 
 use anyhow::Result;
+use edge::Listing;
 use serde::Serialize;
 
 use super::quality::{Figures, Verdict};
 
-/// What a node's JSON line holds.
+/// What a node's object holds.
 #[derive(Serialize)]
 struct NodeLine<'v> {
     node: &'v str,
@@ -16,7 +19,7 @@ struct NodeLine<'v> {
     auc_pr_federated: f64,
 }
 
-/// What the run's JSON line holds.
+/// What the run's object holds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RunLine {
     pub(crate) rounds: u32,
@@ -24,27 +27,28 @@ pub(crate) struct RunLine {
     pub(crate) wall_s: f64,
 }
 
-/// One JSON object a node, and one for the run.
+/// Prints one JSON object a node, and one for the run.
 ///
 /// # Errors
 ///
 /// When a figure is not a number.
-pub(crate) fn json(verdicts: &[Verdict], run: &RunLine) -> Result<Vec<String>> {
-    let line = |verdict: &Verdict| {
+pub(crate) fn json<W: Write>(mut list: Listing<W>, verdicts: &[Verdict], run: &RunLine) -> Result<()> {
+    fn line(verdict: &Verdict) -> NodeLine<'_> {
         let Figures { node, train_records, vus_pr_local, vus_pr_federated, vus_pr_tuned, auc_pr_federated } =
             &verdict.figures;
-        serde_json::to_string(&NodeLine {
+        NodeLine {
             node,
             train_records: *train_records,
             vus_pr_local: *vus_pr_local,
             vus_pr_federated: *vus_pr_federated,
             vus_pr_tuned: *vus_pr_tuned,
             auc_pr_federated: *auc_pr_federated,
-        })
-    };
-    let mut lines: Vec<String> = verdicts.iter().map(line).collect::<Result<_, _>>()?;
-    lines.push(serde_json::to_string(run)?);
-    Ok(lines)
+        }
+    }
+    verdicts.iter().try_for_each(|verdict| list.item(&line(verdict), Vec::new))?;
+    list.item(run, Vec::new)?;
+    list.end();
+    Ok(())
 }
 
 /// A table for people.
@@ -88,6 +92,8 @@ pub(crate) fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use edge::Format;
+
     use super::*;
 
     fn verdict() -> Verdict {
@@ -106,9 +112,14 @@ mod tests {
     #[test]
     fn json_has_a_line_a_node_and_one_for_the_run() {
         let run = RunLine { rounds: 5, model_hash: "ab".into(), wall_s: 1.5 };
-        let lines = json(&[verdict()], &run).unwrap();
+        let mut out = Vec::new();
+        json(Listing::on(&mut out, Format::Jsonl), &[verdict()], &run).unwrap();
+        let printed = String::from_utf8(out).unwrap();
         let node = r#"{"node":"web-1","train_records":360,"vus_pr_local":0.5,"vus_pr_federated":0.75,"vus_pr_tuned":0.7,"auc_pr_federated":0.6}"#;
-        assert_eq!(lines, [node, r#"{"rounds":5,"model_hash":"ab","wall_s":1.5}"#]);
+        assert_eq!(
+            printed.lines().collect::<Vec<_>>(),
+            [node, r#"{"rounds":5,"model_hash":"ab","wall_s":1.5}"#]
+        );
     }
 
     #[test]

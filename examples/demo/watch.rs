@@ -1,4 +1,4 @@
-//! Following a run: what `coordinator run watch --format json` prints, line by line.
+//! Following a run: what `coordinator run watch --format jsonl` prints, line by line.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) async fn follow(
     daemons: &mut [Daemon],
 ) -> Result<RunView> {
     let mut watch =
-        programs.follow(Role::Coordinator, COORDINATOR, &["run", "watch", run, "--format", "json"])?;
+        programs.follow(Role::Coordinator, COORDINATOR, &["run", "watch", run, "--format", "jsonl"])?;
     let _leash = watch.stdin.take();
     let mut lines = BufReader::new(watch.stdout.take().context("the watch has no output")?).lines();
     let mut looks = interval(LOOK);

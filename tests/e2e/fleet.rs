@@ -61,7 +61,7 @@ impl Fleet {
 
     /// All runs, the oldest first.
     pub(crate) fn runs(&self) -> Vec<RunView> {
-        let listed = run("coordinator", &["--dir", &self.folder(), "run", "list", "--format", "json"]);
+        let listed = run("coordinator", &["--dir", &self.folder(), "run", "list", "--format", "jsonl"]);
         assert!(listed.status.success(), "{}\n{}", String::from_utf8_lossy(&listed.stderr), self.logs());
         let lines = String::from_utf8(listed.stdout).expect("JSON is text");
         lines.lines().map(|line| serde_json::from_str(line).expect("a run is a line of JSON")).collect()

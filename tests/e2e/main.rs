@@ -2,9 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
+mod contract;
 mod fleet;
 mod kill;
+mod operator;
 mod orders;
+mod registry;
 
 use std::fs;
 use std::net::UdpSocket;
@@ -75,7 +78,7 @@ fn a_run_ends_on_every_node_and_nothing_of_it_is_on_the_wire_in_the_clear() {
     // The socket is there a moment after the process: asking again is what an operator would do.
     let started = (0..200).map(|_| run("coordinator", &start)).find(|output| output.status.success());
     assert!(started.is_some(), "the run starts");
-    let watched = run("coordinator", &["--dir", &coordinator_folder, "run", "watch", "--format", "json"]);
+    let watched = run("coordinator", &["--dir", &coordinator_folder, "run", "watch", "--format", "jsonl"]);
     let logs =
         || ["coordinator", "node-1", "node-2"].map(|name| fs::read_to_string(log(name)).unwrap()).join("\n");
     assert!(watched.status.success(), "{}\n{}", String::from_utf8_lossy(&watched.stderr), logs());

@@ -1,45 +1,10 @@
-//! What an operator does with runs that go on: pause, resume, stop, and start another one meanwhile.
+//! What an operator does with runs that go on: pause, resume, extend, stop, and start another one meanwhile.
 
-use std::fs;
-
-use coordinator::view::{RunStatus, RunView};
-use harness::programs::{complaint, edit, run};
+use coordinator::view::RunStatus;
+use harness::programs::run;
 
 use crate::fleet::Fleet;
-
-/// Who gives orders.
-struct Operator(Fleet);
-
-impl Operator {
-    /// Starts a run of this name; returns its id.
-    fn start(&self, name: &str, rounds: u32) -> String {
-        let file = self.0.at(&format!("{name}.toml"));
-        fs::copy(&self.0.config, &file).expect("the configuration can be copied");
-        edit(&file, |text| {
-            text.replace("first-run", name).replace("rounds = 1\n", &format!("rounds = {rounds}\n"))
-        });
-        self.order(&["start", "--config", &file.display().to_string()])
-    }
-
-    /// Does something with a run; returns what was printed.
-    fn order(&self, words: &[&str]) -> String {
-        let done = run("coordinator", &[&["--dir", &self.0.folder(), "run"][..], words].concat());
-        assert!(done.status.success(), "{}\n{}", String::from_utf8_lossy(&done.stderr), self.0.logs());
-        String::from_utf8(done.stdout).expect("an id is text").trim().to_owned()
-    }
-
-    fn refused(&self, words: &[&str]) -> String {
-        complaint(&run("coordinator", &[&["--dir", &self.0.folder(), "run"][..], words].concat()))
-    }
-
-    fn view(&self, id: &str) -> RunView {
-        self.0.runs().into_iter().find(|run| run.run == id).expect("it is listed")
-    }
-
-    fn until(&self, id: &str, so: impl Fn(&RunView) -> bool) {
-        self.0.until(|| so(&self.view(id)));
-    }
-}
+use crate::operator::Operator;
 
 #[test]
 fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
@@ -51,7 +16,7 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     assert!(listed.contains("node-1 ") && listed.contains("node-2 "), "{listed}");
     let long = operator.start("long", 1_000_000);
     operator.until(&long, |run| run.rounds_done >= 2);
-    assert!(operator.refused(&["resume", "long"]).contains("a run is going on"));
+    assert!(operator.refused(&["resume", "long"]).contains("only one that is paused can be resumed"));
     assert_eq!(operator.order(&["pause", "long"]), long);
     let paused = operator.view(&long);
     assert_eq!(paused.status, RunStatus::Paused);
@@ -70,6 +35,9 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
 
     operator.order(&["resume", &long[..8]]);
     operator.until(&long, |run| run.rounds_done >= paused.rounds_done + 2);
+    let dry = operator.order(&["stop", "long", "--dry-run"]);
+    assert!(dry.contains("would end run") && dry.contains("nothing was changed"), "{dry}");
+    assert_eq!(operator.view(&long).status, RunStatus::Running);
     operator.order(&["stop", "long"]);
     let stopped = operator.view(&long);
     assert_eq!(stopped.reason.as_deref(), Some("it was stopped by an operator"));
@@ -77,4 +45,42 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     assert_eq!(watched.status.code(), Some(3));
     assert!(operator.refused(&["stop", "long"]).contains("is failed: it was stopped by an operator"));
     assert!(operator.refused(&["stop", "nothing"]).contains("no run `nothing`"));
+}
+
+#[test]
+fn a_run_is_extended_while_it_goes_on_while_it_is_paused_and_when_it_is_finished() {
+    let Some(fleet) = Fleet::new(4, 1) else { return };
+    let operator = Operator(fleet);
+    let coordinator = operator.0.serve(&[]);
+    let extend = |run: &str, rounds: u32| operator.order(&["extend", run, "--rounds", &rounds.to_string()]);
+
+    let long = operator.start("long", 1_000_000);
+    operator.until(&long, |run| run.rounds_done >= 1);
+    assert_eq!(extend("long", 5), long);
+    assert_eq!(operator.view(&long).rounds, 1_000_005);
+    operator.order(&["pause", "long"]);
+    extend("long", 5);
+    let paused = operator.view(&long);
+    assert_eq!((paused.status, paused.rounds), (RunStatus::Paused, 1_000_010));
+
+    let short = operator.start("short", 2);
+    assert_eq!(operator.run(&["wait", "short", "--timeout", "60"]).status.code(), Some(0));
+    let finished = operator.view(&short);
+    // Its nodes have the result by now, or are being offered it; both go on with the run.
+    extend("short", 2);
+    assert_eq!(operator.run(&["wait", "short", "--timeout", "60"]).status.code(), Some(0));
+    let extended = operator.view(&short);
+    assert_eq!((extended.status, extended.rounds_done, extended.rounds), (RunStatus::Finished, 4, 4));
+    assert_eq!(extended.history[..2], finished.history[..]);
+
+    // A coordinator that is started anew knows of it too, and goes on with a run that was finished.
+    assert!(coordinator.stop());
+    let _coordinator = operator.0.serve(&[]);
+    extend("short", 1);
+    operator.order(&["wait", "short", "--timeout", "60"]);
+    assert_eq!(operator.view(&short).rounds_done, 5);
+    operator.order(&["resume", "long"]);
+    assert!(operator.refused(&["extend", "short", "--rounds", "1"]).contains("a run is going on"));
+    operator.order(&["stop", "long"]);
+    assert!(operator.refused(&["extend", "long", "--rounds", "1"]).contains("is failed"));
 }

@@ -127,7 +127,7 @@ impl Bridge {
 /// When they cannot be printed.
 pub fn records(folder: &Path) -> Vec<Value> {
     let output =
-        run("node", &["--dir", &folder.display().to_string(), "spool", "records", "--format", "json"]);
+        run("node", &["--dir", &folder.display().to_string(), "spool", "records", "--format", "jsonl"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use coordinator::control::{Client, Reply, Request, RunOrder};
+use coordinator::control::{Client, Question, Reply, Request, RunOrder};
 use coordinator::view::{RunStatus, RunView, View};
 use harness::network::{NEEDS, Network};
 use harness::others::are_here;
@@ -218,7 +218,7 @@ impl Fleet {
     pub(crate) fn start_config(&self, config: String) {
         let all = |view: &View| view.nodes.iter().filter(|node| node.present).count() == self.nodes.len();
         self.watch("all nodes are there", |view| all(view).then_some(()));
-        let request = Request::Run(RunOrder::Start { config });
+        let request = Request::Ask(Question::Do(RunOrder::Start { config, key: None }));
         let reply = self.runtime.block_on(async {
             let mut client = Client::ask(&self.at("coordinator"), &request).await.unwrap().unwrap();
             client.next().await.unwrap()

@@ -94,7 +94,7 @@ impl Star {
 
     fn rounds_done(&self) -> u64 {
         let listed =
-            run("coordinator", &["--dir", &self.folder("coordinator"), "run", "list", "--format", "json"]);
+            run("coordinator", &["--dir", &self.folder("coordinator"), "run", "list", "--format", "jsonl"]);
         let text = String::from_utf8(listed.stdout).unwrap();
         let done = text.split("\"rounds_done\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
         done.and_then(|done| done.parse().ok()).unwrap_or(0)
@@ -103,7 +103,7 @@ impl Star {
     /// Waits for the end of the run, and for both nodes to have its model.
     fn wait_for_the_model(&self, rounds: u32) {
         let folder = self.folder("coordinator");
-        let watched = run("coordinator", &["--dir", &folder, "run", "watch", "--format", "json"]);
+        let watched = run("coordinator", &["--dir", &folder, "run", "watch", "--format", "jsonl"]);
         assert!(watched.status.success(), "{}", self.logs());
         let last = String::from_utf8(watched.stdout).unwrap().lines().last().unwrap().to_owned();
         let ended = ["\"status\":\"finished\"", &format!("\"rounds_done\":{rounds}")];

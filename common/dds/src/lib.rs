@@ -89,6 +89,7 @@ pub use cdr::taken_apart;
 pub use discovered::{Prefix, Role, prefix_of};
 pub use error::{DdsError, Malformed};
 pub use participant::{Config, DOMAIN_MAX, Participant};
+pub use ports::next_participant;
 pub use qos::Qos;
 pub use reader::{Reader, ReaderAddress, Sample};
 pub use routes::Routes;

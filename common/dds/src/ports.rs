@@ -43,6 +43,12 @@ pub(crate) fn free_number(domain: u16) -> (u16, Vec<UdpSocket>) {
     (PARTICIPANTS, held)
 }
 
+/// The number, from 0, that the next participant of this host would get in a domain; none when all are taken.
+pub fn next_participant(domain: u16) -> Option<u16> {
+    let (number, _held) = free_number(domain);
+    (number < PARTICIPANTS).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

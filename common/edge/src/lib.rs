@@ -12,4 +12,4 @@ pub mod tether;
 pub use clock::now;
 pub use entropy::entropy;
 pub use log::log_to_stderr;
-pub use print::{Format, json_line, print_lines};
+pub use print::{Format, Listing, print_lines, print_one};

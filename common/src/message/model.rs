@@ -76,6 +76,11 @@ pub fn plaintext<'v>(plan: &Plan, values: &'v [f32]) -> impl Plain + use<'v> {
     headed(plan, values.len(), |range, out| write_values(values[range].iter().copied(), out))
 }
 
+/// Bytes of a plan and so many parameters.
+pub fn plain_bytes(plan: &Plan, parameters: usize) -> u64 {
+    headed(plan, parameters, |_, _| ()).bytes() as u64
+}
+
 /// Reads what [`plaintext`] wrote.
 ///
 /// # Errors

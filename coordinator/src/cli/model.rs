@@ -1,93 +1,120 @@
-//! `coordinator model list | export`.
+//! `coordinator model list | show | promote | rollback | export | import`.
+
+mod alias;
+mod file;
+mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::Subcommand;
-use edge::{Format, json_line, print_lines};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use edge::{Format, Listing};
 
-use crate::store::models;
-use crate::view::View;
+use super::asked;
+use super::exit::Exit;
+use super::printing::{How, Printing};
+use crate::control::{ModelAnswer, ModelOrder};
+use crate::view::model::{ListedModel, OriginKind};
 
 #[derive(Subcommand)]
 pub(super) enum ModelCommand {
-    /// List the models of all committed rounds.
+    /// List the models of all committed rounds, and imported ones.
     List {
-        /// How to print the list.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
-    /// Write a model to a safetensors file, after checking its hash.
+    /// Show where a model comes from: run, round, the model before it, nodes and how much each learned from, strategy,
+    /// code, task.
+    Show {
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run; the newest run when not given.
+        model: Option<String>,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Make an alias name a model, after checking that its file is there and whole.
+    Promote {
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run.
+        model: String,
+        #[command(flatten)]
+        turn: Turn,
+    },
+    /// Make an alias name the model that it named before.
+    Rollback(Turn),
+    /// Write a model to a file, after checking its hash.
     Export {
-        /// Hash (or its start) of a model, or id or name of a run; the newest run when not given.
+        /// Alias, hash (or its start, at least 8 digits), or id or name of a run; the newest run when not given.
         model: Option<String>,
         /// The file to write.
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
+        /// What kind of file: `safetensors` for PyTorch and others, or `onnx` for ONNX Runtime.
+        #[arg(long = "as", value_enum, default_value_t, value_name = "KIND")]
+        kind: Kind,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Take a model in from a safetensors file with the metadata that an exported one has.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        how: How,
     },
 }
 
-/// One model: the round that made it.
-#[derive(serde::Serialize)]
-struct Listed<'v> {
-    model: &'v str,
-    run: &'v str,
-    name: &'v str,
-    round: u32,
-    updates: u32,
-    loss: f64,
+/// An alias that is to name another model.
+#[derive(Args)]
+pub(super) struct Turn {
+    /// The alias.
+    #[arg(long, default_value = "production", value_name = "NAME")]
+    alias: String,
+    #[command(flatten)]
+    how: How,
 }
 
-fn listed(view: &View) -> Vec<Listed<'_>> {
-    let rounds = view.runs.iter().flat_map(|run| run.history.iter().map(move |round| (run, round)));
-    rounds
-        .map(|(run, round)| Listed {
-            model: &round.model,
-            run: &run.run,
-            name: &run.name,
-            round: round.round,
-            updates: round.updates,
-            loss: round.loss,
-        })
-        .collect()
+/// What an exported model is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// Parameters by their names, as they are stored.
+    #[default]
+    Safetensors,
+    /// A graph that can be run; forecasters only.
+    Onnx,
 }
 
 pub(super) async fn execute(dir: &Path, command: &ModelCommand) -> Result<ExitCode> {
-    let view = super::view(dir).await?;
     match command {
-        ModelCommand::List { format } => {
-            let lines: Result<Vec<String>> = listed(&view)
-                .iter()
-                .map(|model| match format {
-                    Format::Json => json_line(model),
-                    Format::Text => {
-                        let Listed { model, name, round, updates, loss, .. } = model;
-                        Ok(format!("{model}  {name} round {round}, {updates} updates, loss {loss:.5}"))
-                    }
-                })
-                .collect();
-            print_lines(&lines?);
+        ModelCommand::List { printing } => list(dir, printing.format).await?,
+        ModelCommand::Show { model, printing } => show::show(dir, model.clone(), printing.format).await?,
+        ModelCommand::Promote { model, turn } => alias::promote(dir, model, turn).await?,
+        ModelCommand::Rollback(turn) => alias::roll_back(dir, turn).await?,
+        ModelCommand::Export { model, output, kind, printing } => {
+            file::export(dir, model.clone(), (output, *kind), printing.format).await?;
         }
-        ModelCommand::Export { model, output } => {
-            let hash = resolve(&view, model.as_deref())?;
-            models::export(dir, hash.parse()?, output).with_context(|| output.display().to_string())?;
-            print_lines(&[format!("{hash}  {}", output.display())]);
-        }
+        ModelCommand::Import { file, how } => file::import(dir, file, *how).await?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done.into())
 }
 
-fn resolve(view: &View, wanted: Option<&str>) -> Result<String> {
-    let mut by_hash = listed(view).into_iter().map(|listed| listed.model.to_owned());
-    if let Some(hash) =
-        by_hash.find(|hash| wanted.is_some_and(|wanted| wanted.len() >= 8 && hash.starts_with(wanted)))
-    {
-        return Ok(hash);
+async fn list(dir: &Path, format: Format) -> Result<()> {
+    let ModelAnswer::Listed { models } = asked::models(dir, ModelOrder::List).await? else {
+        bail!(asked::OTHER_ANSWER)
+    };
+    let mut list = Listing::begin(format);
+    // What a run began with is nothing that somebody wants; `show` knows it.
+    for model in models.iter().filter(|model| model.origin != OriginKind::Initial) {
+        list.item(model, || vec![line(model)])?;
     }
-    match view.run(wanted).map(|run| (run, &run.model)) {
-        Some((_, Some(model))) => Ok(model.clone()),
-        Some((run, None)) => bail!("run {} has no model yet", run.run),
-        None => bail!("no model or run `{}`; `coordinator model list` shows them", wanted.unwrap_or("")),
-    }
+    list.end();
+    Ok(())
+}
+
+fn line(listed: &ListedModel) -> String {
+    let ListedModel { model, name, round, updates, loss, aliases, .. } = listed;
+    let from = match loss {
+        Some(loss) => format!("{name} round {round}, {updates} updates, loss {loss:.5}"),
+        None => format!("imported from {name}, round {round}"),
+    };
+    [&[model.clone(), from], aliases.as_slice()].concat().join("  ")
 }

@@ -5,30 +5,29 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use edge::{Format, json_line, print_lines};
+use edge::Listing;
 
-use crate::control::Request;
+use super::exit::Exit;
+use super::printing::Printing;
 use crate::view::NodeView;
 
 #[derive(Subcommand)]
 pub(super) enum NodeCommand {
     /// List the nodes of `allowed-nodes`, and what they are doing.
     List {
-        /// How to print the list.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
 pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCode> {
-    let NodeCommand::List { format } = command;
-    let view = super::viewed(super::ask(dir, &Request::View).await?).await?;
-    let lines: Result<Vec<String>> = match format {
-        Format::Json => view.nodes.iter().map(json_line).collect(),
-        Format::Text => Ok(view.nodes.iter().map(line).collect()),
-    };
-    print_lines(&lines?);
-    Ok(ExitCode::SUCCESS)
+    let NodeCommand::List { printing } = command;
+    let mut list = Listing::begin(printing.format);
+    for node in &super::asked::serving_view(dir).await?.nodes {
+        list.item(node, || vec![line(node)])?;
+    }
+    list.end();
+    Ok(Exit::Done.into())
 }
 
 fn line(node: &NodeView) -> String {

@@ -1,4 +1,4 @@
-//! Labels of the command line, in the text of a run's configuration: what is stored says all that was asked for.
+//! What the command line says, in the text of a run's configuration: what is stored says all that was asked for.
 
 use toml::{Table, Value};
 
@@ -13,21 +13,62 @@ pub fn selecting(text: String, labels: &[(String, String)]) -> Result<String, Co
     if labels.is_empty() {
         return Ok(text);
     }
-    let parse = |error: &dyn std::fmt::Display| ConfigError::Parse(error.to_string());
     let missing = |key, problem: &str| ConfigError::Value { key, problem: problem.to_owned() };
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| parse(&error))?;
+    let mut table = read(&text)?;
     let cohort = table.get_mut("cohort").and_then(Value::as_table_mut);
     let cohort = cohort.ok_or_else(|| missing("cohort", "is missing"))?;
     let select = cohort.entry("select").or_insert_with(|| Table::new().into());
     let select = select.as_table_mut().ok_or_else(|| missing("cohort.select", "is not a table of labels"))?;
     select.extend(labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
-    toml::to_string(&table).map_err(|error| parse(&error))
+    write(&table)
+}
+
+/// The text of a configuration whose run begins with this model.
+///
+/// # Errors
+///
+/// [`ConfigError`] when the text is not TOML.
+pub fn beginning(text: String, from: Option<&str>) -> Result<String, ConfigError> {
+    let Some(from) = from else { return Ok(text) };
+    let mut table = read(&text)?;
+    table.insert("from".to_owned(), from.into());
+    write(&table)
+}
+
+fn read(text: &str) -> Result<Table, ConfigError> {
+    text.parse().map_err(|error: toml::de::Error| ConfigError::Parse(error.to_string()))
+}
+
+fn write(table: &Table) -> Result<String, ConfigError> {
+    toml::to_string(table).map_err(|error| ConfigError::Parse(error.to_string()))
+}
+
+/// Whether two configurations say the same; comments and order aside.
+pub fn says_the_same(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((one.parse::<Table>(), other.parse::<Table>()), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::RunConfig;
+
+    #[test]
+    fn the_model_of_the_command_line_is_the_one_of_the_configuration() {
+        let sample = include_str!("../../samples/run.toml").to_owned();
+        let from = |text: String| RunConfig::parse(&text).unwrap().from;
+        assert_eq!(from(beginning(sample.clone(), None).unwrap()), None);
+        let with = beginning(sample, Some("production")).unwrap();
+        assert_eq!(from(with.clone()).as_deref(), Some("production"));
+        assert_eq!(from(beginning(with, Some("canary")).unwrap()).as_deref(), Some("canary"));
+    }
+
+    #[test]
+    fn configurations_are_the_same_whatever_their_comments_say() {
+        assert!(says_the_same("a = 1\nb = 2", "# first\nb = 2\na=1\n"));
+        assert!(!says_the_same("a = 1", "a = 2") && !says_the_same("a = 1", "a = "));
+    }
 
     #[test]
     fn a_label_of_the_command_line_is_one_of_the_configuration() {

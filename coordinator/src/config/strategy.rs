@@ -1,18 +1,20 @@
 //! `[strategy]` of a run's configuration.
 
 use common::limits::WEIGHT_MAX;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, require};
 use crate::strategy::{Combine, Robust, SecondMoment, Server, Strategy};
 
 /// How updates become the next model; what is not said is as in FedAvg.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrategyConfig {
     /// Samples that an update weighs at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
     weight_cap: Option<u64>,
     /// Euclidean norm to which longer updates are scaled down.
+    #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
     /// How updates become one.
     #[serde(default)]
@@ -23,7 +25,7 @@ pub struct StrategyConfig {
 }
 
 // With braces: serde takes unknown keys beside a variant that has none.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum CombineConfig {
     Mean {},
@@ -36,7 +38,7 @@ enum CombineConfig {
     GeometricMedian {},
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum ServerConfig {
     Sgd { learning_rate: f64 },

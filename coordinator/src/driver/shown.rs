@@ -47,10 +47,14 @@ impl Shown {
     }
 
     /// A run was started or is gone on with: it is the newest.
-    pub(super) fn begin(&mut self, run: RunView) {
+    pub(super) fn begin(&mut self, mut run: RunView) {
         self.due = Timestamp::default();
         self.view.send_modify(|view| {
-            view.runs.retain(|known| known.run != run.run);
+            if let Some(at) = view.runs.iter().position(|known| known.run == run.run) {
+                // The bytes of its rounds are not on the disk.
+                let known = view.runs.remove(at).history;
+                run.history.iter_mut().zip(known).for_each(|(round, known)| round.bytes = known.bytes);
+            }
             view.runs.push(run);
         });
     }
@@ -61,6 +65,15 @@ impl Shown {
             run.rounds_done = round.round;
             run.model = Some(round.model.clone());
             run.history.push(round);
+        });
+    }
+
+    pub(super) fn on_extended(&mut self, run: RunId, rounds: u32) {
+        let run = run.to_string();
+        self.view.send_modify(|view| {
+            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
+                view.rounds = rounds;
+            }
         });
     }
 

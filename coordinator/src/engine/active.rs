@@ -117,6 +117,11 @@ impl Active {
         active
     }
 
+    pub(super) fn extend(&mut self, more: u32) {
+        self.run.extend(more);
+        self.plan.rounds = self.run.rounds();
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.ended
     }

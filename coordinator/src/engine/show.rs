@@ -23,9 +23,12 @@ impl Engine {
             round: progress.round.0,
             phase: progress.phase.to_string(),
             deadline_ms: progress.deadline.since(now).0,
+            phase_ms: now.since(progress.phase_began).0,
+            round_ms: now.since(progress.began).0,
             updates: progress.cohort.map_or(0, |cohort| reported(cohort.slots())),
             minimum,
             goal,
+            bytes: active.bytes,
             cohort: slots
                 .map(|(node, slot)| (self.members().name(*node), self.member(active, *node, slot)))
                 .collect(),
@@ -63,7 +66,8 @@ impl Engine {
             (Slot::HasModel, None, Some(member)) => ("training".to_owned(), member.progress),
             (Slot::Away(_) | Slot::Gone, ..) | (Slot::HasModel, None, None) => ("away".to_owned(), 0),
         };
-        MemberView { state, progress, bytes, loss: active.losses.get(&node).copied() }
+        let norm = if let Slot::Reported(report) = slot { Some(report.delta_norm) } else { None };
+        MemberView { state, progress, bytes, loss: active.losses.get(&node).copied(), norm }
     }
 
     /// Bytes of models and updates in the round going on.

@@ -140,6 +140,16 @@ impl RoundPlan {
         self.rounds
     }
 
+    /// Adds rounds.
+    pub(super) fn extend(&mut self, more: u32) {
+        self.rounds = self.rounds.saturating_add(more);
+    }
+
+    /// Nodes selected for a round, when there are enough.
+    pub fn nodes_wanted(&self) -> usize {
+        self.cohort.wanted()
+    }
+
     /// The longest that one attempt at a round takes, when the driver is punctual.
     pub fn attempt_max(&self) -> Millis {
         let Deadlines { selection, configuration, reporting, committing, .. } = self.deadlines;

@@ -5,10 +5,10 @@
 use std::fmt;
 
 use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
-use common::limits::COHORT_MAX;
+use common::limits::{COHORT_MAX, NAME_BYTES_MAX};
 use common::message::event::{Reason, reason};
 use common::units::Timestamp;
-use common::wire::{Fault as WireFault, Input, List, Wire, WireError};
+use common::wire::{Fault as WireFault, Input, List, Text, Wire, WireError};
 
 use super::{Checkpoint, Fault};
 
@@ -33,6 +33,19 @@ pub struct RoundRecord {
     pub members: List<MemberRecord, COHORT_MAX>,
     /// What came out.
     pub outcome: RoundOutcome,
+    /// The version of the coordinator that made it.
+    pub code: CodeVersion,
+}
+
+/// A version of this code.
+pub type CodeVersion = Text<NAME_BYTES_MAX>;
+
+/// The version of this code: the package's, and the commit where the build was told one (`STARLING_COMMIT`).
+pub fn code_version() -> CodeVersion {
+    let package = env!("CARGO_PKG_VERSION");
+    let with_commit = option_env!("STARLING_COMMIT").map(|commit| format!("{package} ({commit})"));
+    let version = with_commit.and_then(|text| CodeVersion::try_from(text.as_str()).ok());
+    version.unwrap_or_else(|| package.try_into().expect("the version of a package is short"))
 }
 
 /// What came out of a round.
@@ -139,7 +152,16 @@ impl RoundRecord {
 
     /// Mean training loss, weighted by samples; NaN when nobody reported.
     pub fn loss(&self) -> f64 {
-        let sum: f64 = self.reports().map(|(_, report)| f64::from(report.loss) * report.weight as f64).sum();
+        self.mean(|report| report.loss)
+    }
+
+    /// Mean Euclidean norm of the deltas, weighted by samples; NaN when nobody reported.
+    pub fn update_norm(&self) -> f64 {
+        self.mean(|report| report.delta_norm)
+    }
+
+    fn mean(&self, of: impl Fn(&Report) -> f32) -> f64 {
+        let sum: f64 = self.reports().map(|(_, report)| f64::from(of(report)) * report.weight as f64).sum();
         sum / self.weight_total() as f64
     }
 
@@ -181,7 +203,18 @@ impl fmt::Display for PhaseName {
     }
 }
 
-common::wire_fields!(RoundRecord { run, round, epoch, attempt, model, phases, closed, members, outcome });
+common::wire_fields!(RoundRecord {
+    run,
+    round,
+    epoch,
+    attempt,
+    model,
+    phases,
+    closed,
+    members,
+    outcome,
+    code
+});
 common::wire_fields!(PhaseBegan { phase, at });
 common::wire_fields!(MemberRecord { node, outcome });
 common::wire_fields!(Report { weight, steps, loss, delta_norm, at });

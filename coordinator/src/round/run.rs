@@ -59,6 +59,8 @@ pub struct Progress<'r> {
     pub phase: PhaseName,
     /// When the round began.
     pub began: Timestamp,
+    /// When the phase began.
+    pub phase_began: Timestamp,
     /// When the phase ends at the latest.
     pub deadline: Timestamp,
     /// Nodes that could be selected now.
@@ -128,6 +130,11 @@ impl Run {
         self.state = State::Over;
     }
 
+    /// So many rounds more. One that has ended does not go on by this.
+    pub fn extend(&mut self, more: u32) {
+        self.plan.extend(more);
+    }
+
     /// When [`Input::Tick`] is due at the latest; `None` once the run is over.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match &self.state {
@@ -178,6 +185,11 @@ impl Run {
         self.rounds_done
     }
 
+    /// Rounds planned.
+    pub fn rounds(&self) -> u32 {
+        self.plan.rounds()
+    }
+
     /// The attempt going on; `None` once the run is over.
     pub fn progress(&self) -> Option<Progress<'_>> {
         let State::Round(Round { log, phase }) = &self.state else { return None };
@@ -187,6 +199,7 @@ impl Run {
             attempt: log.attempt,
             phase: phase.name(),
             began: log.phases[0].at,
+            phase_began: log.phases[log.phases.len() - 1].at,
             deadline: phase.deadline(),
             present: self.present.len(),
             cohort: phase.cohort(),

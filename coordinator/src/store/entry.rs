@@ -1,6 +1,7 @@
 //! What the state holds of one run.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use common::id::{EpochId, ModelHash, RoundId, RunId};
 use common::limits::NAME_BYTES_MAX;
@@ -8,10 +9,14 @@ use common::message::event::Reason;
 use common::units::Timestamp;
 use common::wire::{Fault, Input, Text, Wire, WireError};
 
+use super::StoreError;
 use crate::round::Checkpoint;
 
 /// A run's name for people.
 pub type RunName = Text<NAME_BYTES_MAX>;
+
+/// What a client calls a start, so that asking again does not start another run.
+pub type StartKey = Text<NAME_BYTES_MAX>;
 
 /// A run to be stored. Its first model is stored before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct NewRun {
     pub model: ModelHash,
     /// When it was started.
     pub created: Timestamp,
+    /// By which key it is found again, if any.
+    pub key: Option<StartKey>,
 }
 
 /// How a stored run stands.
@@ -72,6 +79,53 @@ impl fmt::Display for RunStatus {
             Self::Failed(why) => write!(f, "failed: {why}"),
             Self::Paused => f.write_str("paused"),
         }
+    }
+}
+
+/// What an operator does with a run that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Stop working on it until it is resumed; a restart does not go on with it.
+    Pause,
+    /// Go on with it.
+    Resume,
+    /// End it for good, and why.
+    Stop(Reason),
+    /// Add so many rounds; one that is finished goes on.
+    Extend(NonZeroU32),
+}
+
+impl Turn {
+    /// What is done with the run, and how it has to stand.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pause => ("paused", "going on"),
+            Self::Resume => ("resumed", "paused"),
+            Self::Stop(_) => ("stopped", "going on or paused"),
+            Self::Extend(_) => ("extended", "going on, paused or finished"),
+        }
+    }
+}
+
+impl RunEntry {
+    /// The run after this was done with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OtherStatus`] when it does not stand so that this could be done.
+    pub fn turned(&self, turn: &Turn) -> Result<Self, StoreError> {
+        use RunStatus::{Failed, Finished, Paused, Running};
+        let status = match (turn, &self.status) {
+            (Turn::Resume, Paused) | (Turn::Extend(_), Running | Finished) => Running,
+            (Turn::Stop(why), Running | Paused) => Failed(why.clone()),
+            (Turn::Pause, Running) | (Turn::Extend(_), Paused) => Paused,
+            (_, status) => {
+                let ((done, wanted), status) = (turn.words(), status.clone());
+                return Err(StoreError::OtherStatus { run: self.run, status, wanted, done });
+            }
+        };
+        let more = if let Turn::Extend(more) = turn { more.get() } else { 0 };
+        Ok(Self { status, rounds: self.rounds.saturating_add(more), ..self.clone() })
     }
 }
 

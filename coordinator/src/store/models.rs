@@ -4,9 +4,13 @@
 //! A file appears under its name only when it is whole and durable: it is written under another
 //! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash.
 
+mod foreign;
 mod safetensors;
+mod step;
 
-pub use safetensors::About;
+pub use foreign::Foreign;
+pub use safetensors::{About, Described};
+pub use step::Step;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -55,13 +59,22 @@ impl Models {
         Ok(models)
     }
 
+    /// The models of a coordinator's folder, whoever has its state open.
+    pub fn of_folder(dir: &Path) -> Self {
+        Self::at(Arc::new(OsDisk), &dir.join("models"))
+    }
+
     /// A folder that is there, or is not needed.
     pub(super) fn at(disk: Arc<dyn Disk>, dir: &Path) -> Self {
         Self { disk, dir: dir.to_owned(), unfinished: AtomicU64::new(0) }
     }
 
     /// Makes the folder, durably, unless it is there.
-    pub(super) fn make(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] names the folder.
+    pub fn make(&self) -> Result<(), StoreError> {
         self.disk.make_dir(&self.dir).map_err(io_error("make", &self.dir))?;
         self.sync_dir(self.dir.parent().unwrap_or(Path::new(".")))
     }
@@ -107,7 +120,8 @@ impl Models {
     pub fn save(&self, about: &About<'_>, schema: &Schema, values: &[f32]) -> Result<ModelHash, StoreError> {
         assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
         let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.dir.join(format!("{UNFINISHED}{number}"));
+        // A command may bring one in while a coordinator stores another.
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
         let saved = self.save_as(&unfinished, &safetensors::header(about, schema), values);
         if saved.is_err() {
             // What cannot be removed now is removed at the next start.
@@ -124,6 +138,31 @@ impl Models {
         self.disk.rename(unfinished, &path).map_err(io_error("rename a file to", &path))?;
         self.sync_dir(&self.dir)?;
         Ok(model)
+    }
+
+    /// What the file of a model says of it. The file is not read whole, so its hash is not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ModelMissing`] or [`StoreError::ModelDamaged`].
+    pub fn describe(&self, model: ModelHash) -> Result<Described, StoreError> {
+        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let bytes = reader.left;
+        let header = reader.header()?;
+        safetensors::describe(&header, bytes).map_err(|reason| reader.damaged(reason))
+    }
+
+    /// Reads the whole file of a model and checks its hash; its size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ModelMissing`] or [`StoreError::ModelDamaged`].
+    pub fn check(&self, model: ModelHash) -> Result<u64, StoreError> {
+        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let bytes = reader.left;
+        reader.skip()?;
+        reader.finish(model)?;
+        Ok(bytes)
     }
 
     /// Reads the values of a model and checks them against its hash. Holds them once.
@@ -146,25 +185,31 @@ impl Models {
         reader.finish(model)?;
         Ok(values)
     }
+
+    /// Copies a model to `output`, and checks its hash on the way.
+    /// `output` appears when it is whole, not before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] names the file that is missing, damaged or cannot be written.
+    pub fn export(&self, model: ModelHash, output: &Path) -> Result<(), StoreError> {
+        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let mut unfinished = output.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let copied = copy(&mut reader, &unfinished, model);
+        let copied = copied.and_then(|()| fs::rename(&unfinished, output).map_err(io_error("write", output)));
+        if copied.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        copied
+    }
 }
 
-/// Copies a model of the coordinator's folder `dir` to `output`, and checks its hash on the way.
-/// `output` appears when it is whole, not before.
-///
-/// # Errors
-///
-/// [`StoreError`] names the file that is missing, damaged or cannot be written.
-pub fn export(dir: &Path, model: ModelHash, output: &Path) -> Result<(), StoreError> {
-    let mut reader = Reader::open(&OsDisk, &dir.join("models").join(format!("{model}.safetensors")))?;
-    let mut unfinished = output.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let copied = copy(&mut reader, &unfinished, model);
-    let copied = copied.and_then(|()| fs::rename(&unfinished, output).map_err(io_error("write", output)));
-    if copied.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    copied
+/// The hash that [`Models::save`] would give a model.
+pub fn hash_of(about: &About<'_>, schema: &Schema, values: &[f32]) -> ModelHash {
+    write_values(&mut io::sink(), &safetensors::header(about, schema), values)
+        .unwrap_or_else(|_| unreachable!("a sink takes everything"))
 }
 
 fn copy(reader: &mut Reader, unfinished: &Path, model: ModelHash) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 //! One durable transaction for each change. redb commits in one phase with checksums: one
 //! `fdatasync`, and a torn write is found at the next open (redb's `docs/design.md`, "1-phase + checksum").
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use common::id::{EpochId, RoundId, RunId};
@@ -13,16 +14,21 @@ use redb::{
 };
 
 use super::disk::Disk;
-use super::{NewRun, RunEntry, RunStatus, StoreError};
+use super::registry::{IMPORTED, TURNS};
+use super::{NewRun, RunEntry, RunStatus, StartKey, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
-const FORMAT: u64 = 2;
+/// Rises when an older or newer version could not read what this one writes.
+const FORMAT: u64 = 3;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.
 const CONFIGS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("configs");
 /// By run, round and epoch: the order in which they happened.
 const ROUNDS: TableDefinition<'_, ([u8; 16], u32, u64), &[u8]> = TableDefinition::new("rounds");
+
+/// Runs by the idempotency keys that they were started with.
+const STARTS: TableDefinition<'_, &str, [u8; 16]> = TableDefinition::new("starts");
 
 /// Pages that redb keeps in memory; its own default is a gigabyte.
 const CACHE_BYTES: usize = 2 << 20;
@@ -74,6 +80,9 @@ impl State {
             transaction.open_table(RUNS)?;
             transaction.open_table(CONFIGS)?;
             transaction.open_table(ROUNDS)?;
+            transaction.open_table(STARTS)?;
+            transaction.open_table(TURNS)?;
+            transaction.open_table(IMPORTED)?;
             Ok(Ok(()))
         })?;
         Ok(self)
@@ -85,7 +94,7 @@ impl State {
     ///
     /// [`StoreError::RunExists`], or the file cannot be written.
     pub fn create_run(&self, new: NewRun) -> Result<RunPosition, StoreError> {
-        let NewRun { run, name, config, rounds, model, created } = new;
+        let NewRun { run, name, config, rounds, model, created, key } = new;
         let next = self.epochs_end()?;
         let epochs = ReservedEpochs { next, end: EpochId(next.0.saturating_add(EPOCHS_AHEAD)) };
         let (rounds_done, epochs_end) = (RoundId(0), epochs.end);
@@ -100,6 +109,9 @@ impl State {
             }
             runs.insert(run.0, wire::encode(&entry).as_slice())?;
             transaction.open_table(CONFIGS)?.insert(run.0, config.as_str())?;
+            if let Some(key) = &key {
+                transaction.open_table(STARTS)?.insert(key.as_str(), run.0)?;
+            }
             Ok(Ok(()))
         })?;
         Ok(position)
@@ -178,34 +190,17 @@ impl State {
         })
     }
 
-    /// Stops working on a run until [`Self::unpause_run`]; a restart does not go on with it.
+    /// Does with a run what an operator wants; returns how it stands then.
     ///
     /// # Errors
     ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it goes on, or the file cannot be written.
-    pub fn pause_run(&self, run: RunId) -> Result<(), StoreError> {
-        let goes_on = |status: &RunStatus| *status == RunStatus::Running;
-        self.turn(run, RunStatus::Paused, "paused", goes_on, "going on")
-    }
-
-    /// Lets a paused run go on.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] unless it is paused, or the file cannot be written.
-    pub fn unpause_run(&self, run: RunId) -> Result<(), StoreError> {
-        let is_paused = |status: &RunStatus| *status == RunStatus::Paused;
-        self.turn(run, RunStatus::Running, "resumed", is_paused, "paused")
-    }
-
-    /// Ends a run for good because an operator wants that.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] when it has ended, or the file cannot be written.
-    pub fn stop_run(&self, run: RunId, why: &str) -> Result<(), StoreError> {
-        let has_not_ended = |status: &RunStatus| matches!(status, RunStatus::Running | RunStatus::Paused);
-        self.turn(run, RunStatus::Failed(reason(why)), "stopped", has_not_ended, "going on or paused")
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherStatus`] as [`RunEntry::turned`] says, or the file cannot be
+    /// written.
+    pub fn turn_run(&self, run: RunId, turn: &Turn) -> Result<RunEntry, StoreError> {
+        self.change_run(run, |entry| {
+            *entry = entry.turned(turn)?;
+            Ok(entry.clone())
+        })
     }
 
     /// All runs, the oldest first.
@@ -240,15 +235,41 @@ impl State {
         config.map_err(|error| self.error(error))?.ok_or(StoreError::UnknownRun(run))
     }
 
+    /// The run that was started with this key.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn started(&self, key: &StartKey) -> Result<Option<RunId>, StoreError> {
+        let run = self.read(|transaction| {
+            Ok(transaction.open_table(STARTS)?.get(key.as_str())?.map(|run| RunId(run.value())))
+        });
+        run.map_err(|error| self.error(error))
+    }
+
     /// Every attempt at a round of a run, the oldest first.
     ///
     /// # Errors
     ///
     /// The file cannot be read, or is damaged.
     pub fn rounds(&self, run: RunId) -> Result<Vec<RoundRecord>, StoreError> {
+        self.records(run, RoundId(0)..=RoundId(u32::MAX))
+    }
+
+    /// Every attempt at one round of a run, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is damaged.
+    pub fn attempts(&self, run: RunId, round: RoundId) -> Result<Vec<RoundRecord>, StoreError> {
+        self.records(run, round..=round)
+    }
+
+    fn records(&self, run: RunId, wanted: RangeInclusive<RoundId>) -> Result<Vec<RoundRecord>, StoreError> {
+        let (first, last) = (wanted.start().0, wanted.end().0);
         let rows = self.read(|transaction| {
             let rounds = transaction.open_table(ROUNDS)?;
-            let rows = rounds.range((run.0, 0, 0)..=(run.0, u32::MAX, u64::MAX))?;
+            let rows = rounds.range((run.0, first, 0)..=(run.0, last, u64::MAX))?;
             let rows = rows.map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())));
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         });
@@ -265,24 +286,6 @@ impl State {
     fn epochs_end(&self) -> Result<EpochId, StoreError> {
         let ends = self.runs()?.into_iter().map(|entry| entry.epochs_end);
         Ok(ends.fold(EpochId(1), EpochId::max))
-    }
-
-    /// Gives a run another status, if it stands so that this can be done with it.
-    fn turn(
-        &self,
-        run: RunId,
-        to: RunStatus,
-        done: &'static str,
-        can_be: impl FnOnce(&RunStatus) -> bool,
-        wanted: &'static str,
-    ) -> Result<(), StoreError> {
-        self.change_run(run, |entry| {
-            if !can_be(&entry.status) {
-                return Err(StoreError::OtherStatus { run, status: entry.status.clone(), wanted, done });
-            }
-            entry.status = to;
-            Ok(())
-        })
     }
 
     fn change_run<T>(
@@ -322,7 +325,7 @@ impl State {
     }
 
     /// One durable transaction; nothing of it remains when `change` refuses or the disk does.
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
@@ -334,14 +337,18 @@ impl State {
         Ok(value)
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
         look(&self.database.begin_read()?)
     }
 
-    fn decode<T: Wire>(&self, bytes: &[u8], key: impl FnOnce() -> String) -> Result<T, StoreError> {
+    pub(super) fn decode<T: Wire>(
+        &self,
+        bytes: &[u8],
+        key: impl FnOnce() -> String,
+    ) -> Result<T, StoreError> {
         let damaged = |error: wire::WireError| StoreError::EntryDamaged {
             path: self.path.clone(),
             key: key(),
@@ -350,7 +357,7 @@ impl State {
         wire::decode(bytes).map_err(damaged)
     }
 
-    fn error(&self, error: redb::Error) -> StoreError {
+    pub(super) fn error(&self, error: redb::Error) -> StoreError {
         let path = self.path.clone();
         match error {
             redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },

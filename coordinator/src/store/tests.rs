@@ -1,5 +1,6 @@
 //! The state, and what is left of it when power fails between any two of its writes.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use common::id::{EpochId, ModelHash, NodeId};
@@ -26,6 +27,7 @@ fn new_run() -> NewRun {
         rounds: 2,
         model: hash(0),
         created: Timestamp(5),
+        key: None,
     }
 }
 
@@ -46,6 +48,7 @@ fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
         closed: Timestamp(9),
         members: members.try_into().unwrap(),
         outcome,
+        code: "0.1.0".try_into().unwrap(),
     }
 }
 
@@ -108,6 +111,24 @@ fn no_two_runs_share_an_epoch() {
 }
 
 #[test]
+fn a_run_is_found_by_the_key_of_its_start_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |text: &str| StartKey::try_from(text).unwrap();
+    {
+        let store = open(&dir);
+        assert_eq!(store.state().started(&key("a")).unwrap(), None);
+        store.state().create_run(NewRun { key: Some(key("a")), ..new_run() }).unwrap();
+    }
+    let store = open(&dir);
+    assert_eq!(store.state().started(&key("a")).unwrap(), Some(RUN));
+    assert_eq!(store.state().started(&key("b")).unwrap(), None);
+    // A run that is not stored has no key either.
+    let again = store.state().create_run(NewRun { key: Some(key("b")), ..new_run() });
+    assert!(matches!(again, Err(StoreError::RunExists(RUN))));
+    assert_eq!(store.state().started(&key("b")).unwrap(), None);
+}
+
+#[test]
 fn the_last_round_finishes_the_run_in_the_same_transaction() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
@@ -147,23 +168,49 @@ fn a_paused_run_stays_so_until_it_is_resumed_and_a_stopped_one_for_good() {
     let store = open(&dir);
     let state = store.state();
     state.create_run(new_run()).unwrap();
-    let wrong = state.unpause_run(RUN).unwrap_err().to_string();
+    let wrong = state.turn_run(RUN, &Turn::Resume).unwrap_err().to_string();
     assert_eq!(wrong, format!("run {RUN} is going on; only one that is paused can be resumed"));
-    state.pause_run(RUN).unwrap();
-    assert!(matches!(state.pause_run(RUN), Err(StoreError::OtherStatus { .. })));
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    assert!(matches!(state.turn_run(RUN, &Turn::Pause), Err(StoreError::OtherStatus { .. })));
     assert!(matches!(state.commit(&committed(1, 1), end_after(1)), Err(StoreError::OutOfOrder { .. })));
     drop(store);
     let store = open(&dir);
     let state = store.state();
     assert_eq!(state.runs().unwrap()[0].status, RunStatus::Paused);
-    state.unpause_run(RUN).unwrap();
+    state.turn_run(RUN, &Turn::Resume).unwrap();
     state.commit(&committed(1, 1), end_after(1)).unwrap();
-    state.pause_run(RUN).unwrap();
-    state.stop_run(RUN, "stopped").unwrap();
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    state.turn_run(RUN, &Turn::Stop(reason("stopped"))).unwrap();
     assert_eq!(state.runs().unwrap()[0].status, RunStatus::Failed(reason("stopped")));
-    for change in [state.stop_run(RUN, "again"), state.unpause_run(RUN), state.pause_run(RUN)] {
+    for change in [
+        state.turn_run(RUN, &Turn::Stop(reason("again"))),
+        state.turn_run(RUN, &Turn::Resume),
+        state.turn_run(RUN, &Turn::Pause),
+    ] {
         assert!(matches!(change, Err(StoreError::OtherStatus { .. })));
     }
+}
+
+#[test]
+fn an_extended_run_has_more_rounds_and_one_that_is_finished_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let state = store.state();
+    state.create_run(new_run()).unwrap();
+    let extend = || {
+        state.turn_run(RUN, &Turn::Extend(NonZeroU32::MIN)).map(|entry| (entry.status, entry.rounds)).unwrap()
+    };
+    assert_eq!(extend(), (RunStatus::Running, 3));
+    state.turn_run(RUN, &Turn::Pause).unwrap();
+    assert_eq!(extend(), (RunStatus::Paused, 4));
+    state.turn_run(RUN, &Turn::Resume).unwrap();
+    for round in 1..=4 {
+        state.commit(&committed(round, u64::from(round)), end_after(u64::from(round))).unwrap();
+    }
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
+    assert_eq!(extend(), (RunStatus::Running, 5));
+    state.commit(&committed(5, 5), end_after(5)).unwrap();
+    assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
 }
 
 #[test]

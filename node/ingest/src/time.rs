@@ -4,7 +4,7 @@ mod written;
 
 pub(super) use self::written::parse_written;
 
-use common::units::Timestamp;
+use common::units::{DateTime, Timestamp};
 
 /// The time that a cell gives.
 ///
@@ -82,19 +82,10 @@ pub(super) fn rfc5322(at: Timestamp) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = at.0 / 1_000_000;
-    let (day, second) = (seconds / 86_400, seconds % 86_400);
-    // Eras of 400 years that begin on a 1 March, so that a leap day is the last of its year.
-    let from_era = day + 719_468;
-    let (era, in_era) = (from_era / 146_097, from_era % 146_097);
-    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * in_year + 2) / 153;
-    let day_of_month = in_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year + u64::from(month >= 10);
-    let (name, month) = (DAYS[(day % 7) as usize], MONTHS[((month + 2) % 12) as usize]);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{name}, {day_of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    let DateTime { year, month, day, hour, minute, second } = at.utc();
+    let name = DAYS[(at.0 / 86_400_000_000 % 7) as usize];
+    let month = MONTHS[month as usize - 1];
+    format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
 /// The minute that a time is in.

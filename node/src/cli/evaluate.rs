@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use common::id::TenantId;
-use edge::{Format, print_lines};
+use edge::{Format, print_one};
 use serde::Serialize;
 
 use super::progress_bar;
@@ -95,39 +95,40 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     };
     let evaluation = evaluate(&plan, &labelled, detector.parameters(), &mut progress)?;
     bar.finish_and_clear();
-    print_lines(&show(&config.name, &evaluation, options.format)?);
-    Ok(())
+    let line = line(&config.name, &evaluation);
+    print_one(options.format, &line, || table(&config.name, &evaluation))
 }
 
-fn show(node: &str, evaluation: &Evaluation, format: Format) -> Result<Vec<String>> {
+fn line(node: &str, evaluation: &Evaluation) -> Line {
     let Evaluation { train_records, local, federated, tuned } = *evaluation;
-    if format == Format::Json {
-        let line = Line {
-            node: node.to_owned(),
-            train_records,
-            vus_pr_local: local.vus_pr,
-            vus_pr_federated: federated.vus_pr,
-            vus_pr_tuned: tuned.vus_pr,
-            auc_pr_local: local.auc_pr,
-            auc_pr_federated: federated.auc_pr,
-            auc_pr_tuned: tuned.auc_pr,
-            auc_roc_local: local.auc_roc,
-            auc_roc_federated: federated.auc_roc,
-            auc_roc_tuned: tuned.auc_roc,
-        };
-        return Ok(vec![serde_json::to_string(&line)?]);
+    Line {
+        node: node.to_owned(),
+        train_records,
+        vus_pr_local: local.vus_pr,
+        vus_pr_federated: federated.vus_pr,
+        vus_pr_tuned: tuned.vus_pr,
+        auc_pr_local: local.auc_pr,
+        auc_pr_federated: federated.auc_pr,
+        auc_pr_tuned: tuned.auc_pr,
+        auc_roc_local: local.auc_roc,
+        auc_roc_federated: federated.auc_roc,
+        auc_roc_tuned: tuned.auc_roc,
     }
+}
+
+fn table(node: &str, evaluation: &Evaluation) -> Vec<String> {
+    let Evaluation { train_records, local, federated, tuned } = *evaluation;
     let row = |name: &str, quality: Quality| {
         let Quality { vus_pr, auc_pr, auc_roc } = quality;
         format!("{name:<12} {vus_pr:>8.3} {auc_pr:>8.3} {auc_roc:>8.3}")
     };
-    Ok(vec![
+    vec![
         format!("{node}: {train_records} records to train on"),
         format!("{:<12} {:>8} {:>8} {:>8}", "model", "VUS-PR", "AUC-PR", "AUC-ROC"),
         row("local", local),
         row("federated", federated),
         row("tuned", tuned),
-    ])
+    ]
 }
 
 /// The test records after the stages. Labels are matched by place, so stages may change values here, never which

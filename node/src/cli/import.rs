@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use common::id::TenantId;
 use edge::file::write_replacing;
-use edge::{Format, json_line, print_lines};
+use edge::{Format, print_one};
 use ingest::import::{self, Batch, Exceptions, State, Summary};
 use ingest::spool::{Entry, Position, Refusal, Spool};
 use serde::{Deserialize, Serialize};
@@ -78,10 +78,7 @@ pub(super) fn execute(dir: &Path, options: &Import) -> Result<()> {
     bar.finish_and_clear();
 
     let summary = Summary::new(&options.file, &state, seconds());
-    print_lines(&[match options.format {
-        Format::Text => summary.to_string(),
-        Format::Json => json_line(&summary)?,
-    }]);
+    print_one(options.format, &summary, || vec![summary.to_string()])?;
     if summary.rejected_count() > 0 {
         eprintln!("node: the rows that were left out are in {}", exceptions_path.display());
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use common::id::TenantId;
 use common::model::{Forecaster, MetricName};
-use edge::{Format, json_line, print_lines};
+use edge::{Format, Listing};
 use ingest::record::TelemetryRecord;
 use pipeline::{Pipeline, Stage, Step, clean};
 use serde::Serialize;
@@ -48,7 +48,7 @@ struct Run {
     /// Records, and reasons to leave some out, that are shown of each stage.
     #[arg(long, default_value_t = 3, value_name = "COUNT")]
     limit: usize,
-    /// `text` is for people; `json` has one object a stage and one for the table.
+    /// `json` and `jsonl` have one object a stage and one for the table.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -116,21 +116,17 @@ pub(super) fn staged(stages: &Pipeline, records: Vec<TelemetryRecord>) -> Vec<Te
 
 fn check(config: &NodeConfig, format: Format) -> Result<()> {
     let stages = config.stages.stages();
-    let mut lines = Vec::new();
+    let mut list = Listing::begin(format);
     for (number, stage) in (1..).zip(stages) {
-        lines.push(match format {
-            Format::Json => json_line(stage)?,
-            Format::Text => format!("stage {number} ({}): {}", stage.kind(), parameters(stage)?),
-        });
+        let keys = parameters(stage)?;
+        list.item(stage, || vec![format!("stage {number} ({}): {keys}", stage.kind())])?;
     }
-    if format == Format::Text {
-        if stages.is_empty() {
-            lines.push("no [[stage]]: records stay as they are".to_owned());
-        }
-        let preparation = parameters(&config.preparation)?;
-        lines.push(format!("then clean, split, scale and window: {preparation}"));
+    if stages.is_empty() {
+        list.remark(|| vec!["no [[stage]]: records stay as they are".to_owned()]);
     }
-    print_lines(&lines);
+    let preparation = parameters(&config.preparation)?;
+    list.remark(|| vec![format!("then clean, split, scale and window: {preparation}")]);
+    list.end();
     Ok(())
 }
 
@@ -148,40 +144,40 @@ fn show(dir: &Path, config: &NodeConfig, run: &Run) -> Result<()> {
     let records = super::read(&run.file, tenant, &run.times)?;
     let first = |records: &[TelemetryRecord]| records.iter().take(run.limit).cloned().collect::<Vec<_>>();
     let mut before = first(&records);
-    let mut lines = Vec::new();
-    if run.format == Format::Text {
-        lines.push(format!("{}: {} records", run.file.display(), records.len()));
-        lines.extend(before.iter().map(|record| format!("  {}", text(record))));
-    }
-    let mut steps = Vec::new();
+    let mut list = Listing::begin(run.format);
+    list.remark(|| {
+        let heading = format!("{}: {} records", run.file.display(), records.len());
+        [heading].into_iter().chain(before.iter().map(|record| format!("  {}", text(record)))).collect()
+    });
+    let mut printed = Ok(());
     let records = config.stages.run_with(records, |step| {
         let after = first(&step.applied.records);
         let before = std::mem::replace(&mut before, after.clone());
-        steps.push(match run.format {
-            Format::Json => step_json(&step, &before, &after, run.limit),
-            Format::Text => Ok(step_text(&step, &before, &after, run.limit)),
-        });
+        let shown = list
+            .item(&line(&step, &before, &after, run.limit), || step_text(&step, &before, &after, run.limit));
+        printed = std::mem::replace(&mut printed, Ok(())).and(shown);
     });
-    lines.extend(steps.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten());
-    lines.push(match (prepared(dir, config, &records), run.format) {
-        (Ok(prepared), Format::Json) => json_line(&prepared)?,
-        (Ok(prepared), Format::Text) => prepared_text(&prepared),
+    printed?;
+    match prepared(dir, config, &records) {
+        Ok(prepared) => list.item(&prepared, || vec![prepared_text(&prepared)])?,
         // Without a model this is no fault of the file: a run may learn fewer metrics.
-        (Err(error), Format::Json) => json_line(&serde_json::json!({ "no_table": format!("{error:#}") }))?,
-        (Err(error), Format::Text) => format!("no table: {error:#}"),
-    });
-    print_lines(&lines);
+        Err(error) => {
+            let why = format!("{error:#}");
+            list.item(&serde_json::json!({ "no_table": why }), || vec![format!("no table: {why}")])?;
+        }
+    }
+    list.end();
     Ok(())
 }
 
-fn step_json(
-    step: &Step<'_>,
+fn line<'s>(
+    step: &Step<'s>,
     before: &[TelemetryRecord],
     after: &[TelemetryRecord],
     limit: usize,
-) -> Result<Vec<String>> {
+) -> Line<'s> {
     let applied = step.applied;
-    let line = Line {
+    Line {
         number: step.number,
         stage: step.stage,
         records_in: step.records_in,
@@ -192,8 +188,7 @@ fn step_json(
         left_out: applied.left_out.iter().take(limit).map(ToString::to_string).collect(),
         before: before.iter().map(shown).collect(),
         after: after.iter().map(shown).collect(),
-    };
-    Ok(vec![json_line(&line)?])
+    }
 }
 
 fn step_text(

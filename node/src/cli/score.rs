@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use common::id::TenantId;
-use edge::{Format, print_lines};
+use edge::{Format, Listing};
 use serde::Serialize;
 
 use super::progress_bar;
@@ -24,7 +24,7 @@ pub(super) struct Score {
     files: Vec<PathBuf>,
     #[command(flatten)]
     times: super::RowTimes,
-    /// `text` prints alarms and a summary, `json` every record.
+    /// `text` prints alarms and a summary, `json` and `jsonl` every record.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -43,6 +43,7 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
     let (detector, _) = kept::read(dir)?;
     let config = Folder::config(dir)?;
     let tenant = TenantId::of_name(&config.tenant);
+    let mut list = Listing::begin(options.format);
     for file in &options.files {
         let records = super::pipeline::staged(&config.stages, super::read(file, tenant, &options.times)?);
         let bar = progress_bar(records.len() as u64, "scoring");
@@ -54,35 +55,35 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
             let before = from.saturating_sub(run_up);
             let verdicts = detector.score(&records[before..to])?;
             let new = records[from..to].iter().zip(&verdicts[from - before..]);
-            let lines: Result<Vec<Option<String>>> =
-                new.map(|(record, verdict)| line(record, *verdict, options.format)).collect();
-            let lines: Vec<String> = lines?.into_iter().flatten().collect();
+            new.into_iter().try_for_each(|(record, verdict)| show(record, *verdict, &mut list))?;
+            list.flush();
             scored += verdicts[from - before..].iter().flatten().count();
             alarms += verdicts[from - before..].iter().flatten().filter(|verdict| verdict.alarm).count();
-            print_lines(&lines);
             bar.inc((to - from) as u64);
             from = to;
         }
         bar.finish_and_clear();
-        if options.format == Format::Text {
-            let threshold = detector.threshold().0;
-            print_lines(&[format!(
+        let threshold = detector.threshold().0;
+        list.remark(|| {
+            vec![format!(
                 "{}: {} records, {scored} scored, {alarms} above the threshold of {threshold:.3}",
                 file.display(),
                 records.len()
-            )]);
-        }
+            )]
+        });
     }
+    list.end();
     Ok(())
 }
 
-fn line(record: &TelemetryRecord, verdict: Option<Scored>, format: Format) -> Result<Option<String>> {
+fn show(record: &TelemetryRecord, verdict: Option<Scored>, list: &mut Listing) -> Result<()> {
     let score = verdict.map(|verdict| verdict.score);
     let alarm = verdict.is_some_and(|verdict| verdict.alarm);
     let line = Line { source: record.source(), at_ms: record.at.millis(), score, alarm };
-    Ok(match format {
-        Format::Json => Some(serde_json::to_string(&line)?),
-        Format::Text => alarm
-            .then(|| format!("{} at {} ms: score {:.3}", line.source, line.at_ms, score.unwrap_or(f64::NAN))),
+    list.item(&line, || match score {
+        Some(score) if alarm => {
+            vec![format!("{} at {} ms: score {score:.3}", line.source, line.at_ms)]
+        }
+        _ => Vec::new(),
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use common::id::TenantId;
 use common::units::Timestamp;
-use edge::{Format, json_line, print_lines};
+use edge::{Format, Listing};
 use ingest::adapt::Pins;
 use ingest::limits::ENTRY_IDS_KEPT;
 use ingest::record::TelemetryRecord;
@@ -72,18 +72,21 @@ pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
     let (own, pins) = (&config.tenant, intake::pins(&config)?);
     let spool = spool_dir(dir);
     let tenants = if spool.is_dir() { spool::tenants(&spool)? } else { Vec::new() };
+    let (Command::Records { format } | Command::Status { format }) = options.command;
+    let mut list = Listing::begin(format);
     for tenant in tenants {
         // An id cannot be turned into a name, but for the one name that we know.
         let name = if tenant == TenantId::of_name(own) { own.clone() } else { tenant.to_string() };
         match options.command {
-            Command::Records { format } => records(dir, tenant, &name, &pins, format)?,
-            Command::Status { format } => status(&spool, tenant, &name, format)?,
+            Command::Records { .. } => records(dir, tenant, &name, &pins, &mut list)?,
+            Command::Status { .. } => status(&spool, tenant, &name, &mut list)?,
         }
     }
+    list.end();
     Ok(())
 }
 
-fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, format: Format) -> Result<()> {
+fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, list: &mut Listing) -> Result<()> {
     let key = SpoolKey { key: spool_key(dir, &mut edge::entropy()?)?, tenant };
     let mut reader = Reader::offline(&tenant_dir(&spool_dir(dir), tenant), key, Position::default());
     let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
@@ -101,13 +104,11 @@ fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, format: Format
         }
         let read = ingest::intake::read(&entry, pins);
         read.rejects.iter().for_each(|reject| eprintln!("node: {reject}"));
-        let lines: Result<Vec<String>> =
-            read.records.iter().map(|record| line(name, record, format)).collect();
-        print_lines(&lines?);
+        read.records.iter().try_for_each(|record| show(name, record, list))?;
     }
 }
 
-fn status(spool: &Path, tenant: TenantId, name: &str, format: Format) -> Result<()> {
+fn status(spool: &Path, tenant: TenantId, name: &str, list: &mut Listing) -> Result<()> {
     let Standing { bytes, segments, newest, lags } = spool::standing(spool, tenant)?;
     let behind = |(consumer, lag): (&String, &Lag)| Lagging {
         consumer: consumer.clone(),
@@ -116,33 +117,24 @@ fn status(spool: &Path, tenant: TenantId, name: &str, format: Format) -> Result<
     };
     let consumers: Vec<Lagging> = lags.iter().map(behind).collect();
     let stands = Stands { tenant: name, bytes, files: segments, newest_ms: newest.millis(), consumers };
-    if format == Format::Json {
-        print_lines(&[json_line(&stands)?]);
-        return Ok(());
-    }
-    let mut lines = vec![format!("{name}: {bytes} bytes in {segments} files")];
-    for Lagging { consumer, bytes, behind_ms } in &stands.consumers {
-        let behind =
-            behind_ms.map_or("nothing read yet".to_owned(), |behind_ms| format!("{behind_ms} ms behind"));
-        lines.push(format!("  {consumer}: {bytes} bytes to read, {behind}"));
-    }
-    print_lines(&lines);
-    Ok(())
+    list.item(&stands, || {
+        let mut lines = vec![format!("{name}: {bytes} bytes in {segments} files")];
+        for Lagging { consumer, bytes, behind_ms } in &stands.consumers {
+            let behind =
+                behind_ms.map_or("nothing read yet".to_owned(), |behind_ms| format!("{behind_ms} ms behind"));
+            lines.push(format!("  {consumer}: {bytes} bytes to read, {behind}"));
+        }
+        lines
+    })
 }
 
-fn line(tenant: &str, record: &TelemetryRecord, format: Format) -> Result<String> {
+fn show(tenant: &str, record: &TelemetryRecord, list: &mut Listing) -> Result<()> {
     let Timestamp(at_us) = record.at;
     let pairs = || record.metrics.iter().zip(&record.values);
-    Ok(match format {
-        Format::Json => {
-            let values =
-                pairs().map(|(metric, value)| (metric.as_str().to_owned(), (*value).into())).collect();
-            json_line(&Shown { tenant, source: record.source(), at_ms: at_us / 1000, values })?
-        }
-        Format::Text => {
-            let values: Vec<String> =
-                pairs().map(|(metric, value)| format!("{}={value}", metric.as_str())).collect();
-            format!("{} {} {}", at_us / 1000, record.source(), values.join(" "))
-        }
+    let values = pairs().map(|(metric, value)| (metric.as_str().to_owned(), (*value).into())).collect();
+    list.item(&Shown { tenant, source: record.source(), at_ms: at_us / 1000, values }, || {
+        let values: Vec<String> =
+            pairs().map(|(metric, value)| format!("{}={value}", metric.as_str())).collect();
+        vec![format!("{} {} {}", at_us / 1000, record.source(), values.join(" "))]
     })
 }

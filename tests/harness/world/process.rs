@@ -10,7 +10,7 @@ use coordinator::config::RunConfig;
 use coordinator::engine::{End, Engine, Output, Start};
 use coordinator::round::{Checkpoint, RoundRecord};
 use coordinator::served::Served;
-use coordinator::store::{RunStatus, Store};
+use coordinator::store::{RunStatus, Store, Turn};
 
 use super::Bug;
 use super::disk::Disk;
@@ -44,7 +44,7 @@ impl Process {
         let mut process = Self { engine, store, served: None };
         if process.store.state().runs()?.is_empty() {
             let parsed = RunConfig::parse(config)?;
-            let (_, start) = archive::create(&process.store, (config.to_owned(), parsed), RUN, now)?;
+            let (_, start) = archive::create(&process.store, (config.to_owned(), parsed), (RUN, None), now)?;
             process.start(start, now, out);
         } else if let Some(run) = archive::to_serve(&process.store)? {
             let (_, mut start) = archive::resume(&process.store, run)?;
@@ -63,7 +63,7 @@ impl Process {
 
     /// Pauses the run, as an operator does it, if it is going on.
     pub(super) fn pause(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        if self.engine.is_busy() && self.store.state().pause_run(RUN).is_ok() {
+        if self.engine.is_busy() && self.store.state().turn_run(RUN, &Turn::Pause).is_ok() {
             self.engine.leave(End::Paused, now, out);
         }
     }
@@ -73,7 +73,7 @@ impl Process {
     pub(super) fn resume(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Option<()> {
         let entry = self.store.state().runs().ok()?.into_iter().find(|entry| entry.run == RUN)?;
         if entry.status == RunStatus::Paused {
-            self.store.state().unpause_run(RUN).ok()?;
+            self.store.state().turn_run(RUN, &Turn::Resume).ok()?;
             let (_, start) = archive::resume(&self.store, RUN).ok()?;
             self.start(start, now, out);
         }

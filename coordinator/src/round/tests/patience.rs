@@ -1,4 +1,4 @@
-//! How long a round waits: for stragglers, and before it is tried again.
+//! How long a round waits: for stragglers, and before it is tried again; and a run for its last round.
 
 use super::*;
 
@@ -41,4 +41,23 @@ fn each_further_attempt_waits_twice_as_long_for_what_ended_the_last_one_to_pass(
         let progress = world.run.progress().unwrap();
         assert_eq!((progress.phase, progress.attempt), (PhaseName::Configuration, attempt));
     }
+}
+
+#[test]
+fn a_run_that_is_extended_in_its_last_round_goes_on_after_it() {
+    let last_round = |more: u32| {
+        let mut world = World::new(plan(1, 1, 1.0, 1));
+        world.say(Input::NodeReady(node(0)));
+        world.say(Input::ModelReceived { node: node(0), epoch: world.epoch() });
+        world.update(0);
+        world.say(Input::Aggregated(model(1).into()));
+        world.run.extend(more);
+        world.say(Input::Committed);
+        world
+    };
+    let finished = Output::RunFinished { model: model(1) };
+    assert!(last_round(0).reached(|output| *output == finished));
+    let extended = last_round(1);
+    assert!(!extended.reached(|output| *output == finished));
+    assert_eq!(extended.run.progress().unwrap().round, RoundId(2));
 }

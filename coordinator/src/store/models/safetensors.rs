@@ -25,6 +25,17 @@ pub struct About<'t> {
     pub task: &'t Task,
 }
 
+/// What a model file says of its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The round that made it; 0 for the first model of a run.
+    pub round: RoundId,
+    /// What it was trained for, in JSON, with the keys that it has in a run's configuration.
+    pub task: String,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+}
+
 /// The bytes before the values.
 pub(super) fn header(about: &About<'_>, schema: &Schema) -> Vec<u8> {
     let task = json(&task(about.task));
@@ -44,6 +55,18 @@ pub(super) fn header(about: &About<'_>, schema: &Schema) -> Vec<u8> {
     bytes.extend_from_slice(text.as_bytes());
     bytes.resize(8 + padded, b' ');
     bytes
+}
+
+/// What a header says, of a file of this size.
+pub(super) fn describe(header: &[u8], bytes: u64) -> Result<Described, String> {
+    let metadata: Metadata =
+        serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
+    let said = |key: &str| {
+        let text = metadata.metadata().as_ref().and_then(|texts| texts.get(key)).cloned();
+        text.ok_or_else(|| format!("its metadata has no `{key}`"))
+    };
+    let round = said("round")?.parse().map_err(|_| "its `round` is no number".to_owned())?;
+    Ok(Described { round: RoundId(round), task: said("task")?, bytes })
 }
 
 /// The task in JSON, with the keys that it has in a run's configuration.

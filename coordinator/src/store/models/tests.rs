@@ -1,3 +1,4 @@
+use ::safetensors::Dtype;
 use common::id::RoundId;
 use common::model::{Forecaster, Task};
 use proptest::prelude::*;
@@ -137,7 +138,7 @@ fn a_model_that_cannot_be_written_leaves_nothing_and_names_the_file() {
     fs::remove_dir(folder.dir.path().join("models")).unwrap();
     let about = About { round: RoundId(1), task: &task() };
     let error = folder.models.save(&about, &folder.schema, &folder.values).unwrap_err().to_string();
-    assert!(error.starts_with("cannot make ") && error.contains("models/.unfinished-0"), "{error}");
+    assert!(error.starts_with("cannot make ") && error.contains("models/.unfinished-"), "{error}");
 }
 
 #[test]
@@ -160,16 +161,21 @@ fn an_exported_model_is_a_checked_copy() {
     let folder = folder();
     let model = folder.save(1);
     let output = folder.dir.path().join("out.safetensors");
-    export(folder.dir.path(), model, &output).unwrap();
+    folder.models.export(model, &output).unwrap();
     assert_eq!(fs::read(&output).unwrap(), fs::read(folder.models.path(model)).unwrap());
 
     fs::remove_file(&output).unwrap();
     fs::write(folder.models.path(model), "not a model").unwrap();
-    assert!(matches!(export(folder.dir.path(), model, &output), Err(StoreError::ModelDamaged { .. })));
+    assert!(matches!(folder.models.export(model, &output), Err(StoreError::ModelDamaged { .. })));
     assert!(!output.exists() && fs::read_dir(folder.dir.path()).unwrap().count() == 1);
 }
 
 proptest! {
+    #[test]
+    fn no_bytes_make_an_import_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(foreign(&bytes).is_err());
+    }
+
     #[test]
     fn no_bytes_in_place_of_a_model_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let folder = folder();
@@ -177,4 +183,84 @@ proptest! {
         fs::write(folder.models.path(model), &bytes).unwrap();
         prop_assert!(folder.load(model).is_err());
     }
+}
+
+fn foreign(bytes: &[u8]) -> Result<(Described, Vec<f32>), StoreError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let foreign = Foreign::read(file.path())?;
+    Ok((foreign.described()?, foreign.values(&task().schema().unwrap())?))
+}
+
+#[test]
+fn a_model_of_another_coordinator_is_read_and_has_the_same_hash() {
+    let folder = folder();
+    let model = folder.save(3);
+    let (described, values) = foreign(&fs::read(folder.models.path(model)).unwrap()).unwrap();
+    assert_eq!(described, folder.models.describe(model).unwrap());
+    assert_eq!((described.round, &values), (RoundId(3), &folder.values));
+    assert_eq!(hash_of(&About { round: RoundId(3), task: &task() }, &folder.schema, &values), model);
+    assert_eq!(folder.models.check(model).unwrap(), described.bytes);
+}
+
+/// As other software writes it: tensors in the order of their names.
+fn sorted(values: &[f32], skip: &str) -> Vec<u8> {
+    use ::safetensors::tensor::TensorView;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let schema = task().schema().unwrap();
+    let views: Vec<(String, TensorView<'_>)> = schema
+        .ranges()
+        .filter(|(tensor, _)| tensor.name.as_str() != skip)
+        .map(|(tensor, range)| {
+            let shape = tensor.shape.iter().map(|&side| side as usize).collect();
+            let view = TensorView::new(Dtype::F32, shape, &bytes[range.start * 4..range.end * 4]).unwrap();
+            (tensor.name.to_string(), view)
+        })
+        .collect();
+    let header = safetensors::header(&About { round: RoundId(3), task: &task() }, &schema);
+    let metadata: serde_json::Value = serde_json::from_slice(&header[8..]).unwrap();
+    let said = |key: &str| (key.to_owned(), metadata["__metadata__"][key].as_str().unwrap().to_owned());
+    ::safetensors::serialize(views, Some([said("round"), said("task")].into())).unwrap()
+}
+
+#[test]
+fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
+    let folder = folder();
+    let (described, values) = foreign(&sorted(&folder.values, "")).unwrap();
+    assert_eq!((described.round, &values), (RoundId(3), &folder.values));
+    let refused = |bytes: &[u8]| foreign(bytes).unwrap_err().to_string();
+    let task = described.task;
+    let mut infinite = folder.values.clone();
+    infinite[31] = f32::INFINITY;
+    assert!(refused(&sorted(&infinite, "")).ends_with("value 1 of its tensor `layer0.bias` is inf"));
+    assert!(refused(&sorted(&folder.values, "layer1.bias")).ends_with("it has no tensor `layer1.bias`"));
+    let whole = fs::read(folder.models.path(folder.save(3))).unwrap();
+    for length in 0..whole.len() {
+        assert!(refused(&whole[..length]).contains("cannot be imported: "), "{length} bytes");
+        let mut bytes = whole.clone();
+        bytes[length] ^= 0x10;
+        // What is changed may still be a model, but another one.
+        if let Ok((described, values)) = foreign(&bytes) {
+            let found = (described.round.0, described.task.as_str(), &values);
+            let other = found != (3, task.as_str(), &folder.values);
+            assert!(other, "byte {length}");
+        }
+    }
+    let bare = ::safetensors::serialize(Vec::<(String, ::safetensors::tensor::TensorView<'_>)>::new(), None);
+    assert!(refused(&bare.unwrap()).contains("its metadata has no `round`; "));
+}
+
+#[test]
+fn a_step_is_measured_between_two_files_and_a_missing_one_is_named() {
+    let mut folder = folder();
+    let before = folder.save(1);
+    let norm = folder.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    folder.values[0] += 3.0;
+    folder.values[1] -= 4.0;
+    let after = folder.save(2);
+    let step = Step::between(&folder.models, before, after).unwrap();
+    assert!((step.norm - 5.0).abs() < 1e-6 && (step.model_norm - norm).abs() < 1e-9, "{step:?}");
+    fs::remove_file(folder.models.path(before)).unwrap();
+    let error = Step::between(&folder.models, before, after).unwrap_err().to_string();
+    assert!(error.contains(&before.to_string()) && error.contains("is missing"), "{error}");
 }

@@ -1,0 +1,131 @@
+//! `coordinator doctor`: reads the folder and looks around it; changes nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use common::crypto::Identity;
+use common::id::ModelHash;
+use common::units::{Millis, Timestamp};
+use edge::{Format, Listing, file, now};
+
+use super::asked::{self, Absent};
+use super::exit::Exit;
+use crate::config::CoordinatorConfig;
+use crate::control::{ModelAnswer, ModelOrder};
+use crate::doctor::{Finding, Place, Seen, Verdict, examine};
+use crate::folder::{self, REMEDY};
+use crate::store::Models;
+
+/// How often a long check says how far it is.
+const PROGRESS: Millis = Millis(1000);
+
+pub(super) async fn execute(dir: &Path, format: Format) -> Result<ExitCode> {
+    let findings = examine(&look(dir).await);
+    let mut list = Listing::begin(format);
+    for finding in &findings {
+        list.item(finding, || vec![line(finding)])?;
+    }
+    list.end();
+    let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    Ok(if fails { Exit::Failed } else { Exit::Done }.into())
+}
+
+fn line(finding: &Finding) -> String {
+    let Finding { check, verdict, found, remedy } = finding;
+    let verdict = match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "fail",
+    };
+    let remedy = remedy.as_ref().map_or(String::new(), |remedy| format!(" > {remedy}"));
+    format!("{verdict:<4}  {check:<15} {found}{remedy}")
+}
+
+async fn look(dir: &Path) -> Seen {
+    let served = match asked::serving_view(dir).await {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.downcast_ref(), Some(Absent::NotServing(_))) => Ok(false),
+        Err(error) => Err(words(error)),
+    };
+    let listed = match served {
+        Err(_) => Err("not known while the coordinator does not answer".to_owned()),
+        _ => listed(dir).await.map_err(words),
+    };
+    let named = listed.as_ref().ok().and_then(Option::as_ref).map(|(models, _)| models.clone());
+    Seen {
+        config: config(dir).map_err(words),
+        identity: identity(dir).map_err(words),
+        allowed: folder::allowed(dir).map(|allowed| allowed.len()).map_err(words),
+        served,
+        state: listed.map(|listed| listed.map(|(models, newest)| (models.len(), newest))),
+        models: checked(dir, &named.unwrap_or_default()),
+        free: free(dir).map_err(words),
+        receive_buffer_max: fs::read_to_string("/proc/sys/net/core/rmem_max")
+            .ok()
+            .and_then(|bytes| bytes.trim().parse().ok()),
+        now: now(),
+    }
+}
+
+fn words(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+fn config(dir: &Path) -> Result<Place> {
+    let path = dir.join("coordinator.toml");
+    let config =
+        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
+    let usable = |address: &IpAddr| match address {
+        IpAddr::V4(_) => UdpSocket::bind((*address, 0)).err().map(|error| error.to_string()),
+        IpAddr::V6(_) => Some("only IPv4 is supported".to_owned()),
+    };
+    let interfaces = config.dds.interfaces.iter();
+    Ok(Place {
+        domain: config.dds.domain,
+        participant: dds::next_participant(config.dds.domain),
+        interfaces: interfaces.map(|address| (address.to_string(), usable(address))).collect(),
+    })
+}
+
+fn identity(dir: &Path) -> Result<u32> {
+    let path = dir.join("identity.pem");
+    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
+    Ok(fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode())
+}
+
+/// All models that are named, and when the newest came; none without a state.
+async fn listed(dir: &Path) -> Result<Option<(BTreeSet<ModelHash>, Timestamp)>> {
+    if !dir.join("state.redb").exists() {
+        return Ok(None);
+    }
+    let ModelAnswer::Listed { models } = asked::models(dir, ModelOrder::List).await? else {
+        bail!(asked::OTHER_ANSWER)
+    };
+    let newest = models.iter().map(|model| model.at_ms).max().unwrap_or(0);
+    let hashes: Result<BTreeSet<ModelHash>, _> = models.iter().map(|model| model.model.parse()).collect();
+    Ok(Some((hashes?, Timestamp::from_millis(newest))))
+}
+
+/// Reads every one of these files whole.
+fn checked(dir: &Path, models: &BTreeSet<ModelHash>) -> Vec<Result<u64, String>> {
+    let files = Models::of_folder(dir);
+    let mut told = now();
+    let check = |(index, model): (usize, &ModelHash)| {
+        if now() >= told + PROGRESS {
+            told = now();
+            eprintln!("coordinator: {index} of {} models are checked", models.len());
+        }
+        files.check(*model).map_err(words)
+    };
+    models.iter().enumerate().map(check).collect()
+}
+
+fn free(dir: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(dir).with_context(|| dir.display().to_string())?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}

@@ -1,0 +1,101 @@
+//! Following a run: its view as often as it changes, and waiting for its end.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::cli::asked::{self, Absent};
+use crate::cli::exit::Exit;
+use crate::control::{Client, Reply, Request};
+use crate::view::{NodeView, RunStatus, RunView};
+
+/// A run that is followed: the same one, whatever else is started.
+pub(super) struct Followed {
+    client: Client,
+    /// As it was named, then its id.
+    run: Option<String>,
+}
+
+impl Followed {
+    /// Follows the run that is named, or the newest.
+    pub(super) async fn begin(dir: &Path, run: Option<&str>) -> Result<Self> {
+        let client = asked::ask(dir, &Request::Watch).await?;
+        Ok(Self { client, run: run.map(str::to_owned) })
+    }
+
+    /// The run and all nodes, at once, and then each time something changed. May be given up at any time.
+    pub(super) async fn next(&mut self) -> Result<(RunView, Vec<NodeView>)> {
+        let Some(Reply::View(view)) = self.client.next().await? else { bail!(Absent::Ended) };
+        let run = asked::pick(&view, self.run.as_deref())?.clone();
+        self.run = Some(run.run.clone());
+        Ok((run, view.nodes))
+    }
+}
+
+/// How a command ends that follows a run, when the run is over.
+pub(super) fn ending(status: RunStatus) -> Option<Exit> {
+    match status {
+        RunStatus::Running | RunStatus::Paused => None,
+        RunStatus::Finished => Some(Exit::Done),
+        RunStatus::Failed => Some(Exit::RunFailed),
+    }
+}
+
+/// Waits until a run is over, or paused, or the time is up.
+pub(super) async fn wait(dir: &Path, run: Option<&str>, timeout: Option<Duration>) -> Result<ExitCode> {
+    let over = over(dir, run);
+    let exit = match timeout {
+        None => over.await?,
+        Some(limit) => tokio::time::timeout(limit, over).await.unwrap_or(Ok(Exit::TimedOut))?,
+    };
+    Ok(exit.into())
+}
+
+async fn over(dir: &Path, run: Option<&str>) -> Result<Exit> {
+    if Client::ask(dir, &Request::View).await?.is_none() {
+        // What is over stays so; anything else has to be served first.
+        let over = asked::pick(&asked::view(dir).await?, run).ok().and_then(|run| ending(run.status));
+        return Ok(over.ok_or_else(|| Absent::at(dir))?);
+    }
+    let mut followed = Followed::begin(dir, run).await?;
+    loop {
+        let (run, _) = followed.next().await?;
+        let exit = if run.status == RunStatus::Paused { Some(Exit::Paused) } else { ending(run.status) };
+        if let Some(exit) = exit {
+            return Ok(exit);
+        }
+    }
+}
+
+/// A length of time as it is written: `90s`, `10m`, `2h`; a bare number counts seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+    let unit_s = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    let seconds = digits.parse().ok().and_then(|count: u64| count.checked_mul(unit_s));
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a time is a whole number over 0 and one of s, m, h and d: 90s, 10m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_has_one_unit_and_is_not_zero() {
+        let seconds = ["90", "90s", "10m", "2h", "1d"].map(|text| duration(text).unwrap().as_secs());
+        assert_eq!(seconds, [90, 90, 600, 7200, 86_400]);
+        for wrong in ["", "m", "0", "0s", "1.5h", "10 m", "-3s", "9w", "99999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a folder says that no coordinator is serving.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use common::id::NodeId;
+use common::known::{self, Known, Peer};
+
+use crate::control::{ModelAnswer, ModelOrder, Reply, Stored};
+use crate::store::Store;
+use crate::view::{NodeView, View};
+use crate::{archive, folder, registry};
+
+/// The view of a folder that no coordinator is serving.
+///
+/// # Errors
+///
+/// When the folder's store cannot be read.
+pub fn stored_view(dir: &Path) -> Result<View> {
+    let allowed = allowed(dir);
+    let view = match Store::open_existing(dir)? {
+        Some(store) => archive::view(&store, |node| known::name(&allowed, node))?,
+        None => View::default(),
+    };
+    // Nobody hears what they do.
+    let node = |(node, peer): (&NodeId, &Peer)| NodeView {
+        name: peer.name.clone(),
+        node: node.to_string(),
+        present: false,
+        activity: "unknown".to_owned(),
+        labels: peer.labels.clone(),
+    };
+    Ok(View { nodes: allowed.iter().map(node).collect(), ..view })
+}
+
+/// What is stored of a run in a folder that no coordinator is serving.
+///
+/// # Errors
+///
+/// When the folder has no such run, or its store cannot be read.
+pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
+    let store = Store::open_existing(dir)?.with_context(|| format!("{} has no runs", dir.display()))?;
+    let allowed = allowed(dir);
+    archive::answer(&store, asked, |node| known::name(&allowed, node))
+}
+
+/// What is asked of models, of a folder that no coordinator is serving; done if it is an order.
+///
+/// # Errors
+///
+/// As [`registry::answer`], or the folder has no models.
+pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
+    let store = match order {
+        ModelOrder::Import { .. } => Store::open(dir)?,
+        _ => match (Store::open_existing(dir)?, order) {
+            (Some(store), _) => store,
+            (None, ModelOrder::List) => return Ok(ModelAnswer::Listed { models: Vec::new() }),
+            (None, _) => bail!("{} has no models yet; `coordinator run start` makes some", dir.display()),
+        },
+    };
+    let allowed = allowed(dir);
+    registry::answer(&store, order, |node| known::name(&allowed, node), edge::now())
+}
+
+/// The names of nodes. Without a list that can be read they go by their ids; `coordinator serve` says what is wrong.
+fn allowed(dir: &Path) -> Known {
+    folder::allowed(dir).unwrap_or_default()
+}
