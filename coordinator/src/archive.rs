@@ -75,7 +75,12 @@ fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
     store.state().runs()?.into_iter().find(|entry| entry.run == run).context("the run is not in the state")
 }
 
-fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
+/// What a configuration says to nodes, to rounds and to their aggregation.
+///
+/// # Errors
+///
+/// A configuration that cannot be used.
+pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
     let crate::config::Cohort { minimum, goal, over_selection, close, .. } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {

@@ -5,6 +5,7 @@
 mod fleet;
 mod kill;
 mod orders;
+mod simulated;
 
 use std::fs;
 use std::net::UdpSocket;

@@ -138,6 +138,17 @@ impl Models {
     }
 }
 
+/// The hash of a model, and the name that [`Models::save`] gives it.
+///
+/// # Panics
+///
+/// When there are not as many values as the schema has.
+pub fn hash(about: &About<'_>, schema: &Schema, values: &[f32]) -> ModelHash {
+    assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
+    write_values(&mut io::sink(), &safetensors::header(about, schema), values)
+        .expect("a sink takes everything")
+}
+
 /// Copies a model of the coordinator's folder `dir` to `output`, and checks its hash on the way.
 /// `output` appears when it is whole, not before.
 ///

@@ -55,6 +55,8 @@ fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
     let (first, second) = (folder(), folder());
     let model = first.save(3);
     assert_eq!(model, second.save(3));
+    let about = About { round: RoundId(3), task: &task() };
+    assert_eq!(model, hash(&about, &first.schema, &first.values));
     let bytes = fs::read(first.models.path(model)).unwrap();
     assert_eq!(model.0, *blake3::hash(&bytes).as_bytes());
     assert_ne!(model, first.save(4));
