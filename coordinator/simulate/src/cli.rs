@@ -40,7 +40,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     #[command(flatten)]
-    nodes: nodes::Options,
+    nodes: nodes::Choice,
     /// How likely a selected node fails in a round.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     fail_rate: f64,

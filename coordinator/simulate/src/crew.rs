@@ -103,3 +103,6 @@ fn encode(head: &UpdateHead, trained: &[f32], base: &[f32], buffer: &mut Vec<u8>
     buffer.resize(plain.bytes(), 0);
     plain.write(0, buffer);
 }
+
+#[cfg(test)]
+mod tests;

@@ -252,6 +252,3 @@ impl Federation {
         self.run.on_input(Input::Aggregated(hash.into()), self.now)
     }
 }
-
-#[cfg(test)]
-mod tests;

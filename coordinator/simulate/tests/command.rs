@@ -13,7 +13,7 @@ const PAPER: &str = include_str!("../samples/mnist.toml");
 /// A small classifier for examples that are made up.
 fn small() -> String {
     let text = PAPER.replace("inputs = 784", "inputs = 6").replace("[200, 200]", "[8]");
-    text.replace("rounds = 200", "rounds = 12")
+    text.replace("rounds = 200", "rounds = 12").replace("over_selection = 1.0", "over_selection = 1.6")
 }
 
 struct Simulator {

@@ -21,8 +21,9 @@ use crate::{images, synthetic, telemetry};
 /// Examples that are made up to measure with.
 const TEST_EXAMPLES: usize = 1000;
 
+/// Who the nodes are and what they learn from.
 #[derive(Args)]
-pub(super) struct Options {
+pub(super) struct Choice {
     /// How many nodes there are.
     #[arg(long, value_name = "N", required_unless_present = "telemetry", conflicts_with = "telemetry")]
     nodes: Option<usize>,
@@ -70,7 +71,7 @@ enum Division {
 
 /// The nodes that a run selects from, and their ids. What is left out is handed to `tell`.
 pub(super) fn gather(
-    options: &Options,
+    options: &Choice,
     config: &RunConfig,
     tell: &mut dyn FnMut(String),
 ) -> Result<(Population, Vec<NodeId>)> {
@@ -107,7 +108,7 @@ struct List {
 }
 
 impl List {
-    fn read(options: &Options, config: &RunConfig) -> Result<Self> {
+    fn read(options: &Choice, config: &RunConfig) -> Result<Self> {
         let select = config.cohort.select.clone();
         let Some(file) = &options.allowed_nodes else {
             ensure!(select.is_empty(), "`cohort.select` needs --allowed-nodes, which has the labels");
@@ -142,7 +143,7 @@ fn id_of(name: &str) -> NodeId {
     NodeId(blake3::derive_key("starling 2026 id of a virtual node", name.as_bytes()))
 }
 
-fn reading(options: &Options) -> Result<Reading> {
+fn reading(options: &Choice) -> Result<Reading> {
     let interval_s = Interval::try_from(options.interval_s).context("--interval-s")?;
     let format = Format { timestamp_column: options.timestamp_column.clone(), interval_s };
     let Some(file) = &options.node_config else {
@@ -154,7 +155,7 @@ fn reading(options: &Options) -> Result<Reading> {
     Ok(Reading { format, stages, preparation })
 }
 
-fn partition(options: &Options) -> Partition {
+fn partition(options: &Choice) -> Partition {
     match options.partition {
         Division::Iid => Partition::Iid,
         Division::Shards => Partition::Shards,
@@ -164,7 +165,7 @@ fn partition(options: &Options) -> Partition {
 
 /// What the nodes share, and what none of them has.
 fn labelled(
-    options: &Options,
+    options: &Choice,
     task: &Classifier,
     images: Option<&Path>,
     nodes: usize,

@@ -1,9 +1,9 @@
-use common::message::update::UpdateHead;
+use common::id::{NodeId, RoundId};
+use coordinator::config::RunConfig;
 use coordinator::round::RoundOutcome;
+use coordinator::store::{About, models};
 
 use super::*;
-use crate::crew::Crew;
-use crate::population::Population;
 
 const FLAT: &str = "name = \"a\"\nseed = 3\nrounds = 5\n\
     [cohort]\nminimum = 2\ngoal = 4\nover_selection = 1.5\n\
@@ -25,7 +25,7 @@ fn run(text: &str, nodes: u8, fail_rate: f64) -> (Vec<RoundRecord>, Result<()>, 
     let mut records = Vec::new();
     let mut on_round = |record: &RoundRecord, _: &ParameterVector| {
         records.push(record.clone());
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
     };
     let population = Population::with_nothing(usize::from(nodes));
     let end = Crew::new(2).run(&mut federation, &population, &|_, _| (), &mut on_round);
@@ -86,7 +86,6 @@ fn an_update_that_is_none_costs_its_node_the_slot() {
     let Step::Train(wave) = federation.next_step() else { panic!("it begins with training") };
     assert_eq!(wave.nodes.len(), 4);
     let update = |values: &[f32]| {
-        use common::crypto::Plain;
         let base = vec![0.0; values.len()];
         let plain = update::plaintext(&UpdateHead { weight: 1, steps: 1, loss: 0.0 }, values, &base);
         let mut bytes = vec![0; plain.bytes()];
