@@ -50,6 +50,10 @@ pub mod docs {
         #![doc = include_str!("../docs/protocol.md")]
     }
 
+    pub mod simulation {
+        #![doc = include_str!("../docs/simulation.md")]
+    }
+
     pub mod threat_model {
         #![doc = include_str!("../docs/threat-model.md")]
     }

@@ -4,7 +4,7 @@ mod architecture;
 mod parameters;
 mod schema;
 
-pub use architecture::{Forecaster, MetricName, Task};
+pub use architecture::{Classifier, Forecaster, MetricName, Task};
 pub use parameters::{ParameterVector, ParametersError};
 pub(crate) use parameters::{take_values, write_values};
 pub use schema::{Schema, SchemaError, Tensor};

@@ -9,6 +9,7 @@ mod printing;
 mod relay;
 mod run;
 mod schema;
+mod simulate;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -63,6 +64,13 @@ enum Command {
     RelayInit(relay::RelayInit),
     /// Join this site to others until SIGTERM or Ctrl-C. A folder of its own: see `relay-init`.
     Relay,
+    /// Try a run out with virtual nodes, in one process: the program `coordinator-simulate`.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// What it is told; `--help` lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+        options: Vec<OsString>,
+    },
 }
 
 #[derive(Args)]
@@ -111,6 +119,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::Doctor { printing } => runtime.block_on(doctor::execute(dir, printing.format)),
         Command::RelayInit(options) => relay::init(dir, options),
+        Command::Simulate { options } => simulate::execute(options),
         Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| Exit::Done.into()),
     }
 }

@@ -11,7 +11,7 @@ pub use strategy::StrategyConfig;
 use common::known::Labels;
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
 use common::message::model::{Optimizer, Plan};
-use common::model::{Forecaster, MetricName, Task};
+use common::model::{Classifier, Forecaster, MetricName, Task};
 use common::units::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +131,15 @@ pub enum TaskConfig {
         past_steps: u32,
         /// Width of each hidden layer.
         hidden: Vec<u32>,
+    },
+    /// Tell of which class an example is. Telemetry has no classes yet: nodes decline it, and the simulator trains it.
+    Classifier {
+        /// Values of an example.
+        inputs: u32,
+        /// Width of each hidden layer.
+        hidden: Vec<u32>,
+        /// Classes, counted from 0.
+        classes: u32,
     },
     /// A vector without meaning, for measuring rounds.
     Flat {
@@ -256,19 +265,27 @@ impl TaskConfig {
     pub fn parse(&self) -> Result<Task, ConfigError> {
         let wrong =
             |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
+        let layers = |hidden: &[u32]| {
+            require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
+            hidden.to_vec().try_into().map_err(|error| wrong("task.hidden", &error))
+        };
         let task = match self {
             Self::Flat { parameters } => Task::Flat { parameters: *parameters },
+            Self::Classifier { inputs, hidden, classes } => {
+                require(*inputs >= 1, "task.inputs", "is 0")?;
+                require(*classes >= 2, "task.classes", "must be 2 or more")?;
+                Task::Classifier(Classifier { inputs: *inputs, hidden: layers(hidden)?, classes: *classes })
+            }
             Self::Forecaster { metrics, past_steps, hidden } => {
                 require(!metrics.is_empty(), "task.metrics", "is empty")?;
                 require(*past_steps >= 1, "task.past_steps", "is 0")?;
-                require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
                 let names: Result<Vec<MetricName>, _> =
                     metrics.iter().map(|name| name.as_str().try_into()).collect();
                 let names = names.map_err(|error| wrong("task.metrics", &error))?;
                 Task::Forecaster(Forecaster {
                     metrics: names.try_into().map_err(|error| wrong("task.metrics", &error))?,
                     past_steps: *past_steps,
-                    hidden: hidden.clone().try_into().map_err(|error| wrong("task.hidden", &error))?,
+                    hidden: layers(hidden)?,
                 })
             }
         };
@@ -308,6 +325,23 @@ mod tests {
     fn an_unknown_key_is_refused_by_name_and_line() {
         let error = RunConfig::parse(&format!("surprise = 1\n{RUN}")).unwrap_err().to_string();
         assert!(error.contains("surprise") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_run_can_train_a_classifier() {
+        let (before, _) = RUN.split_once("[task]").unwrap();
+        let parse = |task: &str| RunConfig::parse(&format!("{before}[task]\nkind = \"classifier\"\n{task}"));
+        let config = parse("inputs = 784\nhidden = [200, 200]\nclasses = 10").unwrap();
+        assert_eq!(config.plan().unwrap().task.schema().unwrap().parameters(), 199_210);
+        let cases = [
+            ("inputs = 0\nhidden = [2]\nclasses = 10", "`task.inputs` is 0"),
+            ("inputs = 3\nhidden = [0]\nclasses = 10", "`task.hidden` has a layer without a unit"),
+            ("inputs = 3\nhidden = []\nclasses = 1", "`task.classes` must be 2 or more"),
+            ("inputs = 300_000_000\nhidden = []\nclasses = 2", "`task` more than 200000000 parameters"),
+        ];
+        for (task, message) in cases {
+            assert_eq!(parse(task).unwrap_err().to_string(), message);
+        }
     }
 
     #[test]

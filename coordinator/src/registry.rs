@@ -86,8 +86,22 @@ fn difference(model: &Task, run: &Task) -> Option<String> {
         (Task::Flat { parameters: model }, Task::Flat { parameters: run }) => {
             differ("parameters", model.to_string(), run.to_string())
         }
-        (Task::Forecaster(_), Task::Flat { .. }) => Some("it is a forecaster, the run's is flat".to_owned()),
-        (Task::Flat { .. }, Task::Forecaster(_)) => Some("it is flat, the run's is a forecaster".to_owned()),
+        (Task::Classifier(model), Task::Classifier(run)) => {
+            differ("inputs", model.inputs.to_string(), run.inputs.to_string())
+                .or_else(|| differ("classes", model.classes.to_string(), run.classes.to_string()))
+                .or_else(|| {
+                    differ("hidden layers", format!("{:?}", &*model.hidden), format!("{:?}", &*run.hidden))
+                })
+        }
+        (model, run) => Some(format!("it is {}, the run's is {}", kind(model), kind(run))),
+    }
+}
+
+fn kind(task: &Task) -> &'static str {
+    match task {
+        Task::Forecaster(_) => "a forecaster",
+        Task::Classifier(_) => "a classifier",
+        Task::Flat { .. } => "flat",
     }
 }
 

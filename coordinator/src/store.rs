@@ -84,6 +84,9 @@ pub enum StoreError {
     /// Another process has the state open.
     #[error("{} is in use by another process; stop that coordinator first", .0.display())]
     InUse(PathBuf),
+    /// The disk refused the state before; what it holds must be read anew.
+    #[error("{} could not be read or written before; start the coordinator again", .0.display())]
+    Refused(PathBuf),
     /// The state cannot be read or written.
     #[error("{}: {source}", path.display())]
     State {

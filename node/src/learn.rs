@@ -1,19 +1,20 @@
-//! Learning: the forecaster in burn, its training on one node, and its flat parameters.
+//! Learning: perceptrons in burn, their training on one node, and what they say.
 //!
-//! Single-threaded and seeded: the same task, start, windows and settings give the same bits on the
+//! Single-threaded and seeded: the same task, start, examples and settings give the same bits on the
 //! same kind of processor.
 
-pub mod forecast;
-mod model;
-pub mod parameters;
+mod examples;
+pub mod labelled;
+mod perceptron;
+pub mod predict;
 pub mod train;
 
-pub use forecast::{forecast, mean_loss};
+pub use examples::Examples;
+pub use labelled::{LabelledSet, Share};
+pub use predict::{Quality, mean_loss, predict, quality};
 pub use train::{Progress, Trained, Training, train};
 
-use burn::tensor::Device;
-use common::model::{Forecaster, ParameterVector, Schema, SchemaError, Task};
-use pipeline::Windows;
+use common::model::{Forecaster, ParameterVector, Schema, SchemaError};
 
 /// Why a model was not trained or used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -35,9 +36,20 @@ pub enum LearnError {
         /// Metrics in a row.
         columns: usize,
     },
+    /// The labelled examples are those of another task.
+    #[error("examples of {inputs} values and {classes} classes do not fit the task")]
+    OtherExamples {
+        /// Values of an example.
+        inputs: u32,
+        /// Classes.
+        classes: u32,
+    },
+    /// Labels that do not go with their values.
+    #[error("{0}")]
+    Labels(String),
     /// There is nothing to learn from.
-    #[error("no window to learn from: too few records without a gap in time")]
-    NoWindows,
+    #[error("no example to learn from; a window of telemetry needs enough records without a gap in time")]
+    NoExamples,
     /// The loss became NaN or infinite.
     #[error("the loss is not finite in epoch {epoch}, step {step}")]
     NotFinite {
@@ -54,29 +66,23 @@ pub enum LearnError {
     Backend(String),
 }
 
-/// The processor, without a graph of gradients.
-fn device() -> Device {
-    Device::flex()
-}
-
-/// Checks that task, parameters and windows belong together; none of them is taken on trust.
-fn check(task: &Forecaster, parameters: &ParameterVector, windows: &Windows) -> Result<(), LearnError> {
-    if **parameters.schema() != schema(task)? {
-        return Err(LearnError::OtherSchema);
-    }
-    let (past_steps, columns) = (windows.past_steps(), windows.columns());
-    if past_steps != task.past_steps as usize || columns != task.metrics.len() {
-        return Err(LearnError::OtherWindows { past_steps, columns });
-    }
-    Ok(())
+/// Checks that task, parameters and examples belong together; none of them is taken on trust. The widths of the layers.
+fn check<E: Examples>(
+    task: &E::Task,
+    parameters: &ParameterVector,
+    examples: &E,
+) -> Result<Vec<u32>, LearnError> {
+    let widths = examples.widths(task)?;
+    if **parameters.schema() == schema_of(&widths)? { Ok(widths) } else { Err(LearnError::OtherSchema) }
 }
 
 /// The schema of a task that has a model.
 pub(crate) fn schema(task: &Forecaster) -> Result<Schema, LearnError> {
-    if task.widths().contains(&0) {
-        return Err(LearnError::EmptyLayer);
-    }
-    Ok(Task::Forecaster(task.clone()).schema()?)
+    schema_of(&task.widths())
+}
+
+fn schema_of(widths: &[u32]) -> Result<Schema, LearnError> {
+    if widths.contains(&0) { Err(LearnError::EmptyLayer) } else { Ok(Schema::perceptron(widths)?) }
 }
 
 #[cfg(test)]
@@ -86,11 +92,11 @@ pub(crate) mod samples {
     use std::ops::ControlFlow;
     use std::sync::Arc;
 
-    use common::model::{Forecaster, MetricName};
+    use common::model::{Classifier, Forecaster, MetricName};
     use common::units::Timestamp;
     use pipeline::{Row, Table, Window, Windows, window};
 
-    use super::Progress;
+    use super::{LabelledSet, Progress, Share};
 
     /// One source, a row a second, these values.
     pub(crate) fn table(columns: usize, values: &[f32]) -> Table {
@@ -117,6 +123,23 @@ pub(crate) mod samples {
         let values: Vec<f32> =
             (0..rows).flat_map(|row| [(row as f32 * 0.3).sin(), (row as f32 * 0.3).cos()]).collect();
         window(table(2, &values), &Window { past_steps, stride: 1, gap_steps: 3 })
+    }
+
+    /// Two features, and three classes that lie around the corners of a triangle.
+    pub(crate) fn corners(count: usize) -> Share {
+        let spread = |index: usize| [(index as f32 * 1.3).sin() * 0.4, (index as f32 * 2.1).cos() * 0.4];
+        let corner = [[0.0, 1.0], [-1.0, -1.0], [1.0, -1.0]];
+        let example = |index: usize| {
+            let ([x, y], [dx, dy]) = (corner[index % 3], spread(index));
+            [x + dx, y + dy]
+        };
+        let labels = (0..count).map(|index| index as u32 % 3).collect();
+        let set = LabelledSet::new(2, 3, (0..count).flat_map(example).collect(), labels).unwrap();
+        Arc::new(set).whole()
+    }
+
+    pub(crate) fn classifier(inputs: u32, classes: u32, hidden: &[u32]) -> Classifier {
+        Classifier { inputs, hidden: hidden.to_vec().try_into().unwrap(), classes }
     }
 
     pub(crate) fn go_on(_: Progress) -> ControlFlow<()> {

@@ -2,6 +2,7 @@
 
 use common::crypto::{KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
+use common::limits::WEIGHT_MAX;
 use common::message::update::{self, UpdateHead};
 use common::model::ParameterVector;
 use rand_chacha::ChaCha20Rng;
@@ -12,6 +13,11 @@ pub fn subject(tenant: TenantId, run: RunId, round: RoundId, epoch: EpochId) -> 
     trace[..8].copy_from_slice(&run.0[..8]);
     trace[8..12].copy_from_slice(&round.0.to_be_bytes());
     Subject { kind: Kind::Update, tenant, run, round, epoch, seq: 1, trace }
+}
+
+/// What an update says of itself, within its limits.
+pub fn head(samples: u64, steps: u32, loss: f32) -> UpdateHead {
+    UpdateHead { weight: samples.clamp(1, WEIGHT_MAX), steps: steps.max(1), loss }
 }
 
 /// What training changed, sealed to the coordinator's key of this epoch.

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use common::id::RoundId;
+use common::message::model::Plan;
 use common::model::{Forecaster, Task};
 use common::units::Timestamp;
 
@@ -64,6 +66,9 @@ impl TelemetryTrainer {
 fn forecaster(assignment: &Assignment) -> Result<&Forecaster, String> {
     match &assignment.plan.task {
         Task::Forecaster(forecaster) => Ok(forecaster),
+        Task::Classifier(_) => {
+            Err("the run has a classifier task, and telemetry has no classes to learn from".into())
+        }
         Task::Flat { .. } => Err("the run has a flat task: it measures rounds and learns nothing".into()),
     }
 }
@@ -77,6 +82,19 @@ pub fn node_seed(run_seed: u64, name: &str) -> u64 {
     u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
+/// How the node of this name trains in a round.
+pub fn settings(plan: &Plan, name: &str, round: RoundId) -> Training {
+    Training {
+        epochs: plan.epochs,
+        batch: plan.batch as usize,
+        optimizer: plan.optimizer,
+        learning_rate: f64::from(plan.learning_rate),
+        proximal: f64::from(plan.proximal),
+        seed: node_seed(plan.seed, name),
+        round: round.0,
+    }
+}
+
 impl Trainer for TelemetryTrainer {
     fn train(
         &mut self,
@@ -86,15 +104,7 @@ impl Trainer for TelemetryTrainer {
         let task = forecaster(assignment)?;
         let plan = &assignment.plan;
         let history = self.history(task, plan.stride)?;
-        let settings = Training {
-            epochs: plan.epochs,
-            batch: plan.batch as usize,
-            optimizer: plan.optimizer,
-            learning_rate: f64::from(plan.learning_rate),
-            proximal: f64::from(plan.proximal),
-            seed: node_seed(plan.seed, &self.name),
-            round: assignment.round.0,
-        };
+        let settings = settings(plan, &self.name, assignment.round);
         let mut tell = |step: learn::Progress| {
             let done = u64::from(step.epoch - 1) * u64::from(step.steps) + u64::from(step.step);
             let all = u64::from(step.epochs) * u64::from(step.steps);

@@ -8,6 +8,7 @@ mod kill;
 mod operator;
 mod orders;
 mod registry;
+mod simulated;
 
 use std::fs;
 use std::net::UdpSocket;

@@ -13,7 +13,7 @@ use common::units::Timestamp;
 use coordinator::store::{About, Models};
 use harness::others::{Need, are_here, script, succeeds};
 use harness::programs::{complaint, run};
-use node::learn::forecast;
+use node::learn::predict;
 use pipeline::{Row, Table, Window, Windows, window};
 use serde_json::Value;
 
@@ -125,7 +125,7 @@ fn pytorch_and_onnx_runtime_forecast_as_a_node_does_from_what_was_exported() {
             let found = floats(&said["tensors"][tensor.name.as_str()]);
             assert_eq!(bits(&found), bits(&parameters.values()[range]), "{}", tensor.name);
         }
-        let expected = forecast(&forecaster, &parameters, &windows).unwrap();
+        let expected = predict(&forecaster, &parameters, &windows).unwrap();
         assert_eq!(expected.len(), WINDOWS * 3);
         for (who, expected) in
             [("torch", &expected[..]), ("onnx", &expected[..]), ("onnx_of_one", &expected[..3])]

@@ -24,6 +24,7 @@ const COMMON: &str = "common/src";
 const DDS: &str = "common/dds/src";
 const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
+const SIMULATE: &str = "coordinator/simulate/src";
 const INGEST: &str = "node/ingest/src";
 const FORWARD: &str = "node/forward/src";
 const PIPELINE: &str = "node/pipeline/src";
@@ -75,6 +76,17 @@ const ROOMS: &[Row] = &[
         "cli",
         &["config", "control", "doctor", "driver", "folder", "onnx", "registry", "store", "view"],
     ),
+    pure(SIMULATE, "lib", &[]),
+    edge(SIMULATE, "main", &["cli"]),
+    pure(SIMULATE, "partition", &[]),
+    pure(SIMULATE, "idx", &[]),
+    pure(SIMULATE, "synthetic", &[]),
+    pure(SIMULATE, "population", &[]),
+    pure(SIMULATE, "federation", &[]),
+    edge(SIMULATE, "images", &["idx"]),
+    edge(SIMULATE, "telemetry", &["population"]),
+    edge(SIMULATE, "crew", &["federation", "population"]),
+    edge(SIMULATE, "cli", ALL),
     edge(INGEST, "lib", ALL),
     edge(INGEST, "tests", ALL),
     pure(INGEST, "record", &[]),
@@ -163,7 +175,10 @@ const HTTP: &[&str] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
     ("chacha20poly1305", &["common/src/crypto"]),
-    ("clap", &["common/edge/src/print", "coordinator/src/cli", "node/src/cli"]),
+    (
+        "clap",
+        &["common/edge/src/print", "coordinator/simulate/src/cli", "coordinator/src/cli", "node/src/cli"],
+    ),
     ("console", &["coordinator/src/cli"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
@@ -181,12 +196,15 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("getrandom", &["common/edge/src/entropy"]),
-    ("flate2", &["node/ingest/src/adapt/unpack", "node/ingest/src/content"]),
+    (
+        "flate2",
+        &["coordinator/simulate/src/images", "node/ingest/src/adapt/unpack", "node/ingest/src/content"],
+    ),
     ("hpke", &["common/src/crypto"]),
     ("http_body_util", HTTP),
     ("hyper", HTTP),
     ("hyper_util", HTTP),
-    ("indicatif", &["node/src/cli"]),
+    ("indicatif", &["coordinator/simulate/src/cli", "node/src/cli"]),
     ("lettre", &["node/ingest/src/report"]),
     ("mail_parser", &["node/ingest/src/adapt/mail", "node/ingest/src/import/summary"]),
     ("p256", &["common/src/crypto"]),

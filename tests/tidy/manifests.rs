@@ -3,11 +3,12 @@
 use super::Fault;
 
 /// A crate, and the crates of this workspace that it may link. Those not named here may link all.
-const MAY_LINK: [(&str, &[&str]); 8] = [
+const MAY_LINK: [(&str, &[&str]); 9] = [
     ("common/Cargo.toml", &[]),
     ("common/dds/Cargo.toml", &["common"]),
     ("common/edge/Cargo.toml", &["common"]),
     ("coordinator/Cargo.toml", &["common", "dds", "edge"]),
+    ("coordinator/simulate/Cargo.toml", &["common", "coordinator", "edge", "ingest", "node", "pipeline"]),
     ("node/forward/Cargo.toml", &["common", "dds", "edge", "ingest"]),
     ("node/Cargo.toml", &["common", "dds", "edge", "forward", "ingest", "pipeline"]),
     ("node/ingest/Cargo.toml", &["common"]),
@@ -15,8 +16,19 @@ const MAY_LINK: [(&str, &[&str]); 8] = [
 ];
 
 /// The crates of this workspace.
-const OURS: [&str; 10] =
-    ["common", "coordinator", "dds", "edge", "examples", "forward", "ingest", "node", "pipeline", "tests"];
+const OURS: [&str; 11] = [
+    "common",
+    "coordinator",
+    "coordinator-simulate",
+    "dds",
+    "edge",
+    "examples",
+    "forward",
+    "ingest",
+    "node",
+    "pipeline",
+    "tests",
+];
 
 /// The learning library, and the only crate whose manifest names it: the coordinator never links it.
 const BURN: (&str, &str) = ("burn", "node/Cargo.toml");

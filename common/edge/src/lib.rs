@@ -1,4 +1,4 @@
-//! What the edges of both programs share: clock, randomness, files, log, printing, tethers.
+//! What the edges of both programs share: clock, randomness, files, log, printing, tethers, and what a process has used.
 //!
 //! `common` decides and touches nothing; this crate touches and decides nothing.
 
@@ -8,8 +8,10 @@ pub mod file;
 mod log;
 mod print;
 pub mod tether;
+mod usage;
 
 pub use clock::now;
 pub use entropy::entropy;
 pub use log::log_to_stderr;
 pub use print::{Format, Listing, print_lines, print_one};
+pub use usage::cpu_s;

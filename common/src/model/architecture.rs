@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use super::{ParameterVector, Schema, SchemaError, Tensor};
+use super::{ParameterVector, Schema, SchemaError};
 use crate::limits::{METRICS_MAX, NAME_BYTES_MAX};
 use crate::wire::{Fault, Input, List, Text, Wire, WireError};
 
@@ -20,6 +20,8 @@ pub type MetricName = Text<NAME_BYTES_MAX>;
 pub enum Task {
     /// The next values of all metrics from the past ones: a multi-layer perceptron.
     Forecaster(Forecaster),
+    /// Which of some classes an example is of: a multi-layer perceptron.
+    Classifier(Classifier),
     /// A flat vector without meaning: for measuring rounds, not for learning.
     Flat {
         /// Its length.
@@ -47,19 +49,38 @@ impl Forecaster {
         let input = metrics.saturating_mul(self.past_steps);
         std::iter::once(input).chain(self.hidden.iter().copied()).chain([metrics]).collect()
     }
+}
 
-    /// Layer `i` has `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
-    fn schema(&self) -> Result<Schema, SchemaError> {
-        let mut tensors = Vec::new();
-        for (layer, sides) in self.widths().windows(2).enumerate() {
-            tensors.push(Tensor::new(&format!("layer{layer}.weight"), sides)?);
-            tensors.push(Tensor::new(&format!("layer{layer}.bias"), &sides[1..])?);
-        }
-        Schema::new(tensors)
+/// Inputs -> hidden layers (`ReLU`) -> a score for each class, whose softmax are probabilities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classifier {
+    /// Values of an example.
+    pub inputs: u32,
+    /// Width of each hidden layer.
+    pub hidden: List<u32, 8>,
+    /// Classes, counted from 0.
+    pub classes: u32,
+}
+
+crate::wire_fields!(Classifier { inputs, hidden, classes });
+
+impl Classifier {
+    /// Width of each layer from the input to the output.
+    pub fn widths(&self) -> Vec<u32> {
+        std::iter::once(self.inputs).chain(self.hidden.iter().copied()).chain([self.classes]).collect()
     }
 }
 
 impl Task {
+    /// Width of each layer from the input to the output; none for a vector without meaning.
+    fn widths(&self) -> Vec<u32> {
+        match self {
+            Self::Forecaster(forecaster) => forecaster.widths(),
+            Self::Classifier(classifier) => classifier.widths(),
+            Self::Flat { .. } => Vec::new(),
+        }
+    }
+
     /// Names and shapes of the model's tensors.
     ///
     /// # Errors
@@ -67,7 +88,7 @@ impl Task {
     /// [`SchemaError`] when the model would be over a limit.
     pub fn schema(&self) -> Result<Schema, SchemaError> {
         match self {
-            Self::Forecaster(forecaster) => forecaster.schema(),
+            Self::Forecaster(_) | Self::Classifier(_) => Schema::perceptron(&self.widths()),
             Self::Flat { parameters } => Schema::flat(*parameters),
         }
     }
@@ -81,13 +102,11 @@ impl Task {
     pub fn initial(&self, seed: u64) -> Result<ParameterVector, SchemaError> {
         let schema = Arc::new(self.schema()?);
         let mut parameters = ParameterVector::zeros(Arc::clone(&schema));
-        let Self::Forecaster(forecaster) = self else {
-            return Ok(parameters);
-        };
         let mut random = ChaCha20Rng::seed_from_u64(seed);
-        let fan_in = forecaster.widths();
-        for (index, (_, range)) in schema.ranges().enumerate() {
-            let bound = 1.0 / f64::from(fan_in[index / 2]).sqrt();
+        // Each layer has a weight and a bias.
+        let fan_in = self.widths().into_iter().flat_map(|width| [width; 2]);
+        for (inputs, (_, range)) in fan_in.zip(schema.ranges()) {
+            let bound = 1.0 / f64::from(inputs).sqrt();
             for value in &mut parameters.values_mut()[range] {
                 *value = random.random_range(-bound..=bound) as f32;
             }
@@ -107,6 +126,10 @@ impl Wire for Task {
                 out.push(2);
                 parameters.put(out);
             }
+            Self::Classifier(classifier) => {
+                out.push(3);
+                classifier.put(out);
+            }
         }
     }
 
@@ -114,6 +137,7 @@ impl Wire for Task {
         match u8::take(input)? {
             1 => Forecaster::take(input).map(Self::Forecaster),
             2 => Ok(Self::Flat { parameters: Wire::take(input)? }),
+            3 => Classifier::take(input).map(Self::Classifier),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }
@@ -134,6 +158,10 @@ mod tests {
         })
     }
 
+    fn classifier(inputs: u32, classes: u32) -> Task {
+        Task::Classifier(Classifier { inputs, hidden: vec![200, 200].try_into().unwrap(), classes })
+    }
+
     #[test]
     fn the_forecaster_has_a_weight_and_a_bias_a_layer() {
         let schema = forecaster().schema().unwrap();
@@ -152,8 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn the_classifier_is_laid_out_and_begun_as_the_forecaster_is() {
+        let task = classifier(784, 10);
+        let schema = task.schema().unwrap();
+        assert_eq!(schema.parameters(), 784 * 200 + 200 + 200 * 200 + 200 + 200 * 10 + 10);
+        let last = schema.tensors().last().unwrap();
+        assert_eq!((last.name.as_str(), &*last.shape), ("layer2.bias", &[10][..]));
+        let first = task.initial(7).unwrap();
+        let largest = |values: &[f32]| values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        assert!((0.035..=1.0 / 28.0).contains(&largest(&first.values()[..784 * 200])));
+        let bound = 1.0 / 200_f32.sqrt();
+        assert!((0.9 * bound..=bound).contains(&largest(&first.values()[784 * 200 + 200..])));
+    }
+
+    #[test]
+    fn a_classifier_over_a_limit_or_with_an_empty_layer_has_no_model() {
+        assert_eq!(classifier(4_000_000, 2).schema(), Err(SchemaError::TooManyParameters));
+        assert_eq!(classifier(0, 2).schema(), Err(SchemaError::Empty("layer0.weight".into())));
+        assert_eq!(classifier(4, 0).schema(), Err(SchemaError::Empty("layer2.weight".into())));
+    }
+
+    #[test]
     fn a_task_is_read_back_from_its_bytes() {
-        for task in [forecaster(), Task::Flat { parameters: 10 }] {
+        for task in [forecaster(), classifier(784, 10), Task::Flat { parameters: 10 }] {
             assert_eq!(decode(&encode(&task)), Ok(task));
         }
     }

@@ -85,6 +85,21 @@ impl Schema {
         Self::new(vec![Tensor::new("weights", &[parameters])?])
     }
 
+    /// A multi-layer perceptron with layers of these widths, from the input to the output: layer `i` has
+    /// `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] when it would be over a limit, or has an empty layer.
+    pub fn perceptron(widths: &[u32]) -> Result<Self, SchemaError> {
+        let mut tensors = Vec::new();
+        for (layer, sides) in widths.windows(2).enumerate() {
+            tensors.push(Tensor::new(&format!("layer{layer}.weight"), sides)?);
+            tensors.push(Tensor::new(&format!("layer{layer}.bias"), &sides[1..])?);
+        }
+        Self::new(tensors)
+    }
+
     /// The tensors in the order of their values.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors

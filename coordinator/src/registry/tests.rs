@@ -186,7 +186,7 @@ fn an_imported_model_is_known_and_one_that_was_known_keeps_its_origin() {
         let order = ModelOrder::Import { model: model.to_string(), round: 7, file: "from-afar".to_owned() };
         shelf.ask(&order)
     };
-    let hash = crate::store::models::hash_of(&about, &schema, &values);
+    let hash = crate::store::models::hash(&about, &schema, &values);
     assert!(import(hash).unwrap_err().to_string().contains("is missing"));
     assert_eq!(shelf.store.models().save(&about, &schema, &values).unwrap(), hash);
     assert_eq!(import(hash).unwrap(), ModelAnswer::Imported { known: false });

@@ -206,10 +206,15 @@ impl Models {
     }
 }
 
-/// The hash that [`Models::save`] would give a model.
-pub fn hash_of(about: &About<'_>, schema: &Schema, values: &[f32]) -> ModelHash {
+/// The hash of a model, and the name that [`Models::save`] gives it.
+///
+/// # Panics
+///
+/// When there are not as many values as the schema has.
+pub fn hash(about: &About<'_>, schema: &Schema, values: &[f32]) -> ModelHash {
+    assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
     write_values(&mut io::sink(), &safetensors::header(about, schema), values)
-        .unwrap_or_else(|_| unreachable!("a sink takes everything"))
+        .expect("a sink takes everything")
 }
 
 fn copy(reader: &mut Reader, unfinished: &Path, model: ModelHash) -> Result<(), StoreError> {

@@ -361,6 +361,7 @@ impl State {
         let path = self.path.clone();
         match error {
             redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },
+            redb::Error::PreviousIo => StoreError::Refused(path),
             other => StoreError::State { path, source: Box::new(other) },
         }
     }

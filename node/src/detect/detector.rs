@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::score::error_moments;
 use super::{Calibrate, Calibration, Threshold};
-use crate::learn::{LearnError, forecast};
+use crate::learn::{LearnError, predict};
 use ingest::record::TelemetryRecord;
 use pipeline::{Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window};
 
@@ -149,16 +149,16 @@ impl Detector {
     ) -> Result<Self, DetectorError> {
         let seen = history.training.every();
         if seen.count() == 0 {
-            return Err(LearnError::NoWindows.into());
+            return Err(LearnError::NoExamples.into());
         }
-        let forecasts = forecast(task, &parameters, &seen)?;
+        let forecasts = predict(task, &parameters, &seen)?;
         let moments = error_moments(&seen, &forecasts);
         let calibration = Calibration::from_moments(&moments, &history.preparation.calibrate);
         let Preparation { quantile, .. } = history.preparation;
         let unseen = &history.validation;
         let mut healthy = Vec::new();
         if unseen.count() > 0 {
-            healthy = calibration.scores(unseen, &forecast(task, &parameters, unseen)?);
+            healthy = calibration.scores(unseen, &predict(task, &parameters, unseen)?);
         }
         // A newcomer's validation part is a short night or noon with no such quantile: all it has is taken.
         if (unseen.count() as f64) * (1.0 - quantile) < 1.0 {
@@ -172,7 +172,7 @@ impl Detector {
             gap_steps: history.preparation.gap_steps,
             scaler: history.scaler.clone(),
             calibration,
-            threshold: threshold.ok_or(LearnError::NoWindows)?,
+            threshold: threshold.ok_or(LearnError::NoExamples)?,
         })
     }
 
@@ -186,7 +186,7 @@ impl Detector {
         let table = clean(records, &self.task.metrics, &self.clean)?.table;
         let params = Window { past_steps: self.task.past_steps, stride: 1, gap_steps: self.gap_steps };
         let windows = window(self.scaler.scale(table)?, &params);
-        let forecasts = forecast(&self.task, &self.parameters, &windows)?;
+        let forecasts = predict(&self.task, &self.parameters, &windows)?;
         let mut verdicts = vec![None; records.len()];
         for (row, score) in windows.table().rows.iter().zip(self.calibration.scores(&windows, &forecasts)) {
             verdicts[row.record] = score.map(|score| Scored { score, alarm: self.threshold.alarms(score) });

@@ -1,29 +1,25 @@
-//! Training on one node: some epochs of an optimiser over its windows.
+//! Training on one node: some epochs of an optimiser over its examples.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use burn::module::{Module, Param};
-use burn::nn::loss::{MseLoss, Reduction};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig};
+use burn::tensor::Tensor;
 use common::message::model::Optimizer;
-use common::model::{Forecaster, ParameterVector};
+use common::model::ParameterVector;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 
-use super::model::Mlp;
-use super::parameters::{from_module, to_module};
-use super::{LearnError, check, device};
-use pipeline::Windows;
+use super::perceptron::{Perceptron, flat, floats, rows};
+use super::{Examples, LearnError, check};
 
 /// How a node trains in one round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
-    /// Passes over the windows.
+    /// Passes over the examples.
     pub epochs: u32,
-    /// Windows in one step.
+    /// Examples in one step.
     pub batch: usize,
     /// How the parameters step along a gradient; the other settings of Adam are its paper's.
     pub optimizer: Optimizer,
@@ -31,7 +27,7 @@ pub struct Training {
     pub learning_rate: f64,
     /// `μ` of the proximal term `μ/2 ‖w - w_t‖²`, whose gradient `μ (w - w_t)` is added to that of the loss.
     pub proximal: f64,
-    /// With `round`, decides the order of the windows.
+    /// With `round`, decides the order of the examples.
     pub seed: u64,
     /// The round: each has its own order.
     pub round: u32,
@@ -55,7 +51,7 @@ pub struct Progress {
     pub step: u32,
     /// All steps of an epoch.
     pub steps: u32,
-    /// Loss of the step: mean squared error over windows and metrics.
+    /// Loss of the step: mean squared error over windows and metrics, or mean cross-entropy.
     pub loss: f32,
 }
 
@@ -64,7 +60,7 @@ pub struct Progress {
 pub struct Trained {
     /// The model.
     pub parameters: ParameterVector,
-    /// How many windows it learned from: its weight in the average (`McMahan` et al. 2017, `n_k`).
+    /// How many examples it learned from: its weight in the average (`McMahan` et al. 2017, `n_k`).
     pub samples: u64,
     /// Steps that the optimiser took.
     pub steps: u32,
@@ -77,23 +73,22 @@ pub struct Trained {
 ///
 /// # Errors
 ///
-/// [`LearnError`]: parts that do not belong together, no windows, a loss that is not finite, or
+/// [`LearnError`]: parts that do not belong together, no examples, a loss that is not finite, or
 /// [`LearnError::Cancelled`] when `progress` broke it off.
-pub fn train(
-    task: &Forecaster,
+pub fn train<E: Examples>(
+    task: &E::Task,
     start: &ParameterVector,
-    windows: &Windows,
+    examples: &E,
     settings: &Training,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, LearnError> {
-    check(task, start, windows)?;
-    if windows.count() == 0 {
-        return Err(LearnError::NoWindows);
-    }
-    let mut learner = Learner::new(to_module(task, start, &device().autodiff()), settings);
+    let mut learner = Learner::new(check(task, start, examples)?, start, settings);
     let mut random = ChaCha20Rng::seed_from_u64(settings.seed);
     random.set_stream(u64::from(settings.round));
-    let mut order: Vec<usize> = (0..windows.count()).collect();
+    let mut order: Vec<usize> = (0..examples.count()).collect();
+    if order.is_empty() {
+        return Err(LearnError::NoExamples);
+    }
     let batch = settings.batch.clamp(1, order.len());
     let steps = order.len().div_ceil(batch) as u32;
     let mut loss = 0.0;
@@ -101,7 +96,7 @@ pub fn train(
         order.shuffle(&mut random);
         let mut sum = 0.0;
         for (step, chosen) in (1..).zip(order.chunks(batch)) {
-            let loss = learner.step(windows, chosen)?;
+            let loss = learner.step(examples, chosen)?;
             if !loss.is_finite() {
                 return Err(LearnError::NotFinite { epoch, step });
             }
@@ -112,80 +107,63 @@ pub fn train(
         }
         loss = (sum / order.len() as f64) as f32;
     }
-    let parameters = from_module(&learner.module.valid(), &Arc::clone(start.schema()))?;
+    let parameters = ParameterVector::new(Arc::clone(start.schema()), floats(learner.parameters)?)
+        .map_err(|_| LearnError::OtherSchema)?;
     let all_steps = settings.epochs.saturating_mul(steps);
-    Ok(Trained { parameters, samples: windows.count() as u64, steps: all_steps, loss })
+    Ok(Trained { parameters, samples: order.len() as u64, steps: all_steps, loss })
 }
 
 struct Learner {
-    module: Mlp,
-    optimizer: ModuleOptimizer,
+    widths: Vec<u32>,
+    parameters: Tensor<1>,
+    stepper: Stepper,
     learning_rate: f64,
-    /// The factor of the proximal term and the model that it holds to, when there is one.
-    anchor: Option<(f64, Mlp)>,
-    device: Device,
+    /// The factor of the proximal term and the parameters that it holds to, when there is one.
+    anchor: Option<(f64, Tensor<1>)>,
+}
+
+/// An optimiser, and what it remembers.
+enum Stepper {
+    Adam(Adam, Box<Option<AdamState<1>>>),
+    Sgd(Sgd),
 }
 
 impl Learner {
-    fn new(module: Mlp, settings: &Training) -> Self {
-        let optimizer = match settings.optimizer {
-            Optimizer::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
-            Optimizer::Sgd => SgdConfig::new().init(),
+    fn new(widths: Vec<u32>, start: &ParameterVector, settings: &Training) -> Self {
+        let parameters = flat(start);
+        let stepper = match settings.optimizer {
+            Optimizer::Adam => Stepper::Adam(AdamConfig::new().with_epsilon(1e-8).build(), Box::default()),
+            Optimizer::Sgd => Stepper::Sgd(SgdConfig::new().build()),
         };
-        let anchor = (settings.proximal > 0.0).then(|| (settings.proximal, module.valid()));
-        let learning_rate = settings.learning_rate;
-        Self { module, optimizer, learning_rate, anchor, device: device().autodiff() }
+        let anchor = (settings.proximal > 0.0).then(|| (settings.proximal, parameters.clone()));
+        Self { widths, parameters, stepper, learning_rate: settings.learning_rate, anchor }
     }
 
-    /// One step on the windows chosen; the loss before it.
-    fn step(&mut self, windows: &Windows, chosen: &[usize]) -> Result<f32, LearnError> {
-        let (input, target) = batch(windows, chosen.iter().copied(), &self.device);
-        let loss = MseLoss::new().forward(self.module.forward(input), target, Reduction::Mean);
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.module);
-        if let Some((proximal, anchor)) = &self.anchor {
-            for (layer, held) in self.module.layers.iter().zip(&anchor.layers) {
-                pull(&mut gradients, &layer.weight, &held.weight, *proximal);
-                if let (Some(bias), Some(held)) = (&layer.bias, &held.bias) {
-                    pull(&mut gradients, bias, held, *proximal);
-                }
-            }
+    /// One step on the examples chosen; the loss before it.
+    fn step<E: Examples>(&mut self, examples: &E, chosen: &[usize]) -> Result<f32, LearnError> {
+        let input = rows(chosen.iter().map(|index| examples.input(*index)), self.widths[0] as usize);
+        let perceptron = Perceptron::new(&self.widths, &self.parameters);
+        let (loss, mut gradient) = perceptron.gradient(input, |output| examples.loss(output, chosen));
+        drop(perceptron);
+        if let Some((proximal, held)) = &self.anchor {
+            gradient = gradient + (self.parameters.clone() - held.clone()) * *proximal;
         }
-        self.module = self.optimizer.step(self.learning_rate, self.module.clone(), gradients);
+        self.parameters = self.stepper.step(self.learning_rate, self.parameters.clone(), gradient);
         loss.try_into_scalar().map_err(|error| LearnError::Backend(error.to_string()))
     }
 }
 
-/// Adds the gradient of the proximal term to that of a parameter.
-fn pull<const D: usize>(
-    gradients: &mut GradientsParams,
-    parameter: &Param<Tensor<D>>,
-    held: &Param<Tensor<D>>,
-    proximal: f64,
-) {
-    let term = (parameter.val().inner() - held.val()) * proximal;
-    let gradient = match gradients.remove::<D>(parameter.id) {
-        Some(gradient) => gradient + term,
-        None => term,
-    };
-    gradients.register(parameter.id, gradient);
-}
-
-/// Windows as tensors: [windows, past steps x metrics] and [windows, metrics].
-pub(super) fn batch(
-    windows: &Windows,
-    chosen: impl ExactSizeIterator<Item = usize> + Clone,
-    device: &Device,
-) -> (Tensor<2>, Tensor<2>) {
-    let (count, columns) = (chosen.len(), windows.columns());
-    let width = columns * windows.past_steps();
-    let mut past = Vec::with_capacity(count * width);
-    let mut next = Vec::with_capacity(count * columns);
-    for index in chosen {
-        past.extend_from_slice(windows.past(index));
-        next.extend_from_slice(windows.next(index));
+impl Stepper {
+    fn step(&mut self, learning_rate: f64, parameters: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
+        match self {
+            Self::Adam(adam, remembered) => {
+                let (parameters, state) = adam.step(learning_rate, parameters, gradient, remembered.take());
+                **remembered = state;
+                parameters
+            }
+            Self::Sgd(sgd) => sgd.step(learning_rate, parameters, gradient, None).0,
+        }
     }
-    let tensor = |values, width| Tensor::from_data(TensorData::new(values, [count, width]), device);
-    (tensor(past, width), tensor(next, columns))
 }
 
 #[cfg(test)]

@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use common::crypto::{Identity, Keyring, Label, PublicIdentity, Sealer};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
-use common::limits::WEIGHT_MAX;
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
     Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
 };
 use common::message::receipt::Status;
-use common::message::update::UpdateHead;
 use common::message::{Signed, SignedError};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
@@ -337,7 +335,7 @@ impl Participant {
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
         let Trained { samples, steps, loss, .. } = *trained;
-        let head = UpdateHead { weight: samples.clamp(1, WEIGHT_MAX), steps: steps.max(1), loss };
+        let head = outgoing::head(samples, steps, loss);
         let buffer = std::mem::take(&mut self.buffer);
         let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
         let (to, random) = (&work.coordinator, &mut self.setup.random);

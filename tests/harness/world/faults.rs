@@ -301,6 +301,10 @@ impl World {
         };
         if is_paused {
             self.at(self.now + AGAIN, Arrival::Happens(Event::Resumed));
+            // A database that the disk has refused once wants to be opened again.
+            if self.now >= self.troubles.disk_full_until {
+                self.kill_coordinator(1);
+            }
         } else if matches!(self.end, Some(End::Paused)) {
             self.end = None;
         }

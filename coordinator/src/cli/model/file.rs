@@ -68,7 +68,7 @@ pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: H
     let values = foreign.values(&schema)?;
     drop(foreign);
     let about = About { round: described.round, task: &task };
-    let model = models::hash_of(&about, &schema, &values);
+    let model = models::hash(&about, &schema, &values);
     let known = if dry_run {
         Models::of_folder(dir).path(model).exists()
     } else {

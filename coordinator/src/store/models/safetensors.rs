@@ -9,7 +9,7 @@ use std::fmt::Write;
 use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 use common::id::RoundId;
-use common::model::{Schema, Task};
+use common::model::{Classifier, Schema, Task};
 
 /// Bytes of JSON in a header: over 4096 tensors and 1024 metrics with the longest names.
 pub(super) const HEADER_BYTES_MAX: u64 = 8 << 20;
@@ -73,6 +73,12 @@ pub(super) fn describe(header: &[u8], bytes: u64) -> Result<Described, String> {
 fn task(task: &Task) -> String {
     match task {
         Task::Flat { parameters } => format!("{{\"kind\":\"flat\",\"parameters\":{parameters}}}"),
+        Task::Classifier(Classifier { inputs, hidden, classes }) => {
+            let hidden = &**hidden;
+            format!(
+                "{{\"kind\":\"classifier\",\"inputs\":{inputs},\"hidden\":{hidden:?},\"classes\":{classes}}}"
+            )
+        }
         Task::Forecaster(forecaster) => {
             let metrics: Vec<String> =
                 forecaster.metrics.iter().map(|metric| json(metric.as_str())).collect();

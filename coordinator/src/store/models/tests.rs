@@ -56,6 +56,8 @@ fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
     let (first, second) = (folder(), folder());
     let model = first.save(3);
     assert_eq!(model, second.save(3));
+    let about = About { round: RoundId(3), task: &task() };
+    assert_eq!(model, hash(&about, &first.schema, &first.values));
     let bytes = fs::read(first.models.path(model)).unwrap();
     assert_eq!(model.0, *blake3::hash(&bytes).as_bytes());
     assert_ne!(model, first.save(4));
@@ -199,7 +201,7 @@ fn a_model_of_another_coordinator_is_read_and_has_the_same_hash() {
     let (described, values) = foreign(&fs::read(folder.models.path(model)).unwrap()).unwrap();
     assert_eq!(described, folder.models.describe(model).unwrap());
     assert_eq!((described.round, &values), (RoundId(3), &folder.values));
-    assert_eq!(hash_of(&About { round: RoundId(3), task: &task() }, &folder.schema, &values), model);
+    assert_eq!(hash(&About { round: RoundId(3), task: &task() }, &folder.schema, &values), model);
     assert_eq!(folder.models.check(model).unwrap(), described.bytes);
 }
 

@@ -121,7 +121,7 @@ fn a_history_shorter_than_a_window_fits_no_detector() {
     let history = History::prepare(&task(), &records(0, 6, false), &Preparation::default()).unwrap();
     let parameters = Task::Forecaster(task()).initial(1).unwrap();
     let error = Detector::fit(&task(), parameters, &history).unwrap_err();
-    assert_eq!(error, DetectorError::Learn(LearnError::NoWindows));
+    assert_eq!(error, DetectorError::Learn(LearnError::NoExamples));
 }
 
 fn plan(usual_records: u64) -> Plan {

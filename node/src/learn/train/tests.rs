@@ -1,8 +1,9 @@
-use common::model::Task;
+use common::model::{Forecaster, Task};
+use pipeline::Windows;
 use proptest::prelude::*;
 
-use super::super::samples::{forecaster, go_on, swinging, table};
-use super::super::{forecast, mean_loss};
+use super::super::samples::{classifier, corners, forecaster, go_on, swinging, table};
+use super::super::{mean_loss, predict, quality};
 use super::*;
 
 fn start(task: &Forecaster, seed: u64) -> ParameterVector {
@@ -20,8 +21,57 @@ fn training_learns_a_swing_that_can_be_foreseen() {
     let before = mean_loss(&task, &first, &windows).unwrap();
     let after = mean_loss(&task, &trained.parameters, &windows).unwrap();
     assert!(after < before / 20.0, "loss went from {before} to {after}");
-    let forecasts = forecast(&task, &trained.parameters, &windows).unwrap();
+    let forecasts = predict(&task, &trained.parameters, &windows).unwrap();
     assert_eq!(forecasts.len(), 396 * 2);
+}
+
+#[test]
+fn training_learns_classes_that_can_be_told_apart() {
+    let task = classifier(2, 3, &[8]);
+    let (examples, unseen) = (corners(300), corners(999));
+    let first = Task::Classifier(task.clone()).initial(1).unwrap();
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+        let settings =
+            Training { epochs: 20, batch: 10, optimizer, learning_rate: 0.05, ..Training::default() };
+        let trained = train(&task, &first, &examples, &settings, &mut go_on).unwrap();
+        assert_eq!((trained.samples, trained.steps), (300, 600));
+        let (before, after) = (quality(&task, &first, &unseen), quality(&task, &trained.parameters, &unseen));
+        let (before, after) = (before.unwrap(), after.unwrap());
+        assert!(before.accuracy < 0.7 && after.accuracy > 0.99, "{before:?} {after:?}");
+        assert!(after.loss < 0.1, "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn one_step_of_a_classifier_moves_the_scores_by_what_their_probabilities_lack() {
+    // Without a hidden layer and with all scores 0 each of three classes has a probability of a third: the gradient of a
+    // bias is that, less 1 for the class of the example; of a weight it is that times the input.
+    let task = classifier(2, 3, &[]);
+    let first = ParameterVector::zeros(Arc::new(Task::Classifier(task.clone()).schema().unwrap()));
+    let optimizer = Optimizer::Sgd;
+    let settings = Training { optimizer, learning_rate: 3.0, ..Training::default() };
+    let examples = corners(1);
+    let trained = train(&task, &first, &examples, &settings, &mut go_on).unwrap();
+    assert!((trained.loss - 3_f32.ln()).abs() < 1e-6, "{}", trained.loss);
+    let (x, y) = (examples.input(0)[0], examples.input(0)[1]);
+    let expected = [2.0 * x, -x, -x, 2.0 * y, -y, -y, 2.0, -1.0, -1.0];
+    for (value, expected) in trained.parameters.values().iter().zip(expected) {
+        assert!((value - expected).abs() < 1e-5, "{:?}", trained.parameters.values());
+    }
+}
+
+#[test]
+fn the_quality_of_a_classifier_counts_the_likeliest_class_and_the_first_of_equals() {
+    let task = classifier(2, 3, &[]);
+    let zeros = ParameterVector::zeros(Arc::new(Task::Classifier(task.clone()).schema().unwrap()));
+    let quality = |examples| quality(&task, &zeros, &examples);
+    let of_zeros = quality(corners(5)).unwrap();
+    assert!((of_zeros.accuracy - 0.4).abs() < 1e-9 && (of_zeros.loss - 3_f64.ln()).abs() < 1e-6);
+    assert_eq!(quality(corners(0)), Err(LearnError::NoExamples));
+    let other = classifier(2, 4, &[]);
+    let zeros = ParameterVector::zeros(Arc::new(Task::Classifier(other.clone()).schema().unwrap()));
+    let error = mean_loss(&other, &zeros, &corners(3)).unwrap_err();
+    assert_eq!(error, LearnError::OtherExamples { inputs: 2, classes: 3 });
 }
 
 #[test]
@@ -110,7 +160,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert_eq!(run(&start(&other, 1), &swinging(100, 4)), LearnError::OtherSchema);
     let windows = LearnError::OtherWindows { past_steps: 5, columns: 2 };
     assert_eq!(run(&start(&task, 1), &swinging(100, 5)), windows);
-    assert_eq!(run(&start(&task, 1), &swinging(3, 4)), LearnError::NoWindows);
+    assert_eq!(run(&start(&task, 1), &swinging(3, 4)), LearnError::NoExamples);
 }
 
 #[test]

@@ -1,0 +1,109 @@
+//! What a model says, and how wrong it is.
+
+use burn::tensor::Tensor;
+use common::model::{Classifier, ParameterVector};
+
+use super::labelled::Share;
+use super::perceptron::{Perceptron, flat, floats, rows};
+use super::{Examples, LearnError, check};
+
+/// Examples in one pass: bounds the memory, and is large enough for the matrix product.
+const BATCH: usize = 1024;
+
+/// How good a classifier is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quality {
+    /// The share of examples whose likeliest class is theirs.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+}
+
+/// What the model says of every example: [examples, outputs], row-major. Of windows that is the forecast, in scaled
+/// values; of inputs it is a score for each class.
+///
+/// # Errors
+///
+/// [`LearnError`] when task, parameters and examples do not belong together.
+pub fn predict<E: Examples>(
+    task: &E::Task,
+    parameters: &ParameterVector,
+    examples: &E,
+) -> Result<Vec<f32>, LearnError> {
+    let mut all = Vec::new();
+    in_batches(task, parameters, examples, |output, _| {
+        all.extend(floats(output)?);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The mean loss over all examples, as in training; for those kept for validation.
+///
+/// # Errors
+///
+/// As [`predict`], and [`LearnError::NoExamples`].
+pub fn mean_loss<E: Examples>(
+    task: &E::Task,
+    parameters: &ParameterVector,
+    examples: &E,
+) -> Result<f64, LearnError> {
+    let mut sum = 0.0;
+    in_batches(task, parameters, examples, |output, chosen| {
+        sum += loss_sum(examples, output, chosen)?;
+        Ok(())
+    })?;
+    mean(sum, examples)
+}
+
+/// How good a classifier is on these examples.
+///
+/// # Errors
+///
+/// As [`mean_loss`].
+pub fn quality(
+    task: &Classifier,
+    parameters: &ParameterVector,
+    examples: &Share,
+) -> Result<Quality, LearnError> {
+    let (mut loss, mut right) = (0.0, 0);
+    in_batches(task, parameters, examples, |output, chosen| {
+        loss += loss_sum(examples, output.clone(), chosen)?;
+        let scores = floats(output)?;
+        let told = scores.chunks_exact(examples.set().classes() as usize).map(likeliest);
+        right += told.zip(chosen).filter(|(told, index)| *told == examples.class(**index) as usize).count();
+        Ok(())
+    })?;
+    Ok(Quality { accuracy: mean(right as f64, examples)?, loss: mean(loss, examples)? })
+}
+
+fn mean<E: Examples>(sum: f64, examples: &E) -> Result<f64, LearnError> {
+    if examples.count() == 0 { Err(LearnError::NoExamples) } else { Ok(sum / examples.count() as f64) }
+}
+
+fn loss_sum<E: Examples>(examples: &E, output: Tensor<2>, chosen: &[usize]) -> Result<f64, LearnError> {
+    let (loss, _) = examples.loss(output, chosen);
+    Ok(floats(loss)?.iter().map(|loss| f64::from(*loss)).sum::<f64>() * chosen.len() as f64)
+}
+
+/// The place of the largest score; of equal ones the first.
+fn likeliest(scores: &[f32]) -> usize {
+    let best = scores.iter().enumerate().rev().max_by(|one, other| one.1.total_cmp(other.1));
+    best.map_or(0, |(place, _)| place)
+}
+
+/// Hands on what the model says of all examples, one batch after the other.
+fn in_batches<E: Examples>(
+    task: &E::Task,
+    parameters: &ParameterVector,
+    examples: &E,
+    mut take: impl FnMut(Tensor<2>, &[usize]) -> Result<(), LearnError>,
+) -> Result<(), LearnError> {
+    let widths = check(task, parameters, examples)?;
+    let perceptron = Perceptron::new(&widths, &flat(parameters));
+    let all: Vec<usize> = (0..examples.count()).collect();
+    all.chunks(BATCH).try_for_each(|chosen| {
+        let input = rows(chosen.iter().map(|index| examples.input(*index)), widths[0] as usize);
+        take(perceptron.forward(input), chosen)
+    })
+}

@@ -1,0 +1,74 @@
+//! The simulator beside a real fleet: the same seed, telemetry and nodes make the same model, bit for bit.
+
+use std::fs;
+use std::path::Path;
+
+use coordinator::view::{RunStatus, RunView};
+use harness::programs::{edit, program, run};
+
+use crate::fleet::Fleet;
+
+/// A server that remembers, and a cohort of one that is drawn anew in each round.
+const CHANGES: [(&str, &str); 4] = [
+    ("first-run", "second-run"),
+    ("minimum = 2", "minimum = 1"),
+    ("goal = 2", "goal = 1"),
+    (
+        "\n[task]",
+        "\n[strategy]\nserver = { kind = \"momentum\", learning_rate = 0.5, momentum = 0.9 }\n\n[task]",
+    ),
+];
+
+/// How the run of a configuration ends on the fleet.
+fn distributed(fleet: &Fleet, config: &Path, runs_before: usize) -> RunView {
+    let config = config.display().to_string();
+    let started = run("coordinator", &["--dir", &fleet.folder(), "run", "start", "--config", &config]);
+    assert!(started.status.success(), "{}\n{}", String::from_utf8_lossy(&started.stderr), fleet.logs());
+    let is_over =
+        || fleet.runs().len() > runs_before && fleet.runs()[runs_before].status == RunStatus::Finished;
+    fleet.until(is_over);
+    fleet.runs().swap_remove(runs_before)
+}
+
+/// The hash of the model that the simulator makes of it.
+fn simulated(fleet: &Fleet, config: &Path, threads: &str) -> String {
+    let [config, telemetry, allowed] =
+        [config.to_owned(), fleet.at("telemetry"), fleet.at("coordinator/allowed-nodes")]
+            .map(|path| path.display().to_string());
+    let options =
+        ["--config", &config, "--telemetry", &telemetry, "--allowed-nodes", &allowed, "--threads", threads];
+    let done = run("coordinator", &[&["simulate", "--format", "json"][..], &options].concat());
+    let said = String::from_utf8(done.stdout).expect("JSON is text");
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    let last: serde_json::Value =
+        serde_json::from_str(said.lines().last().expect("it ends with a line")).expect("JSON");
+    last["model_hash"].as_str().expect("the hash is text").to_owned()
+}
+
+#[test]
+fn a_run_that_is_simulated_ends_in_the_model_of_the_real_fleet() {
+    if program("coordinator-simulate").is_none() {
+        println!("skipped: coordinator-simulate is not built; `cargo test` of the whole workspace builds it");
+        return;
+    }
+    let Some(fleet) = Fleet::new(4, 3) else { return };
+    fs::create_dir(fleet.at("telemetry")).expect("a folder can be made");
+    for name in ["node-1", "node-2"] {
+        let (from, to) = (fleet.at(name).join("train.csv"), fleet.at(&format!("telemetry/{name}.csv")));
+        fs::copy(from, to).expect("telemetry can be copied");
+    }
+    let second = fleet.at("second.toml");
+    fs::copy(&fleet.config, &second).expect("the configuration can be copied");
+    edit(&second, |text| {
+        CHANGES.iter().fold(text.to_owned(), |text, (before, after)| text.replacen(before, after, 1))
+    });
+    let _coordinator = fleet.serve(&[]);
+    // Both nodes have taken part in the first run before the second one draws among them.
+    for (runs_before, config) in [&fleet.config, &second].into_iter().enumerate() {
+        let run = distributed(&fleet, config, runs_before);
+        let model = run.model.expect("it has a model");
+        for threads in ["1", "4"] {
+            assert_eq!(simulated(&fleet, config, threads), model, "{}: {}", run.name, fleet.logs());
+        }
+    }
+}
