@@ -200,7 +200,7 @@ impl World {
         }
         // A microsecond passes at least, so that a wake in the past cannot stop time.
         self.now = Timestamp(self.now.0 + 1).max(Timestamp(wake.map_or(self.now.0, |wake| wake.0) + LATE));
-        self.coordinator(|engine, now, out| engine.on_tick(now, out));
+        self.coordinator(Engine::on_tick);
         for index in 0..self.nodes.len() {
             let stepped = self.stepped[index];
             self.node(index, |node, now, out| {
@@ -327,7 +327,7 @@ impl World {
                 Said::Commit { record, epochs_end }
                     if self.troubles.bug == Some(Bug::PublishBeforeCommit) =>
                 {
-                    self.commit_late(record, epochs_end);
+                    self.commit_late(&record, epochs_end);
                     continue;
                 }
                 output => output,

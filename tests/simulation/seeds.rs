@@ -33,7 +33,7 @@ fn first_broken(worlds: u64, bug: Option<Bug>) -> Option<Box<Found>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let found: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
-        running.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        running.into_iter().filter_map(|thread| thread.join().expect("no thread panics")).collect()
     });
     found.into_iter().min_by_key(|found| found.seed)
 }
@@ -50,8 +50,8 @@ fn assert_found(bug: Bug, words: &[&str]) {
     let found = first_broken(WORLDS_WITH_A_BUG, Some(bug));
     let found = found.unwrap_or_else(|| panic!("{bug:?} was not found in {WORLDS_WITH_A_BUG} worlds"));
     assert!(words.iter().any(|word| found.why.contains(word)), "{found}");
-    assert_eq!(prove(found.scene, &found.ops, Some(bug)).unwrap_err(), found.why);
-    prove(found.scene, &found.ops, None).unwrap();
+    assert_eq!(prove(found.scene, &found.ops, Some(bug)).expect_err("it is shown again"), found.why);
+    prove(found.scene, &found.ops, None).expect("nothing is wrong without it");
 }
 
 #[test]

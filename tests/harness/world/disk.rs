@@ -187,7 +187,9 @@ impl Platter {
         }
         let (here, elsewhere): (Vec<_>, Vec<_>) =
             self.renamings.drain(..).partition(|renaming| renaming.path().parent() == Some(dir));
-        here.iter().for_each(|renaming| renaming.apply(&mut self.durable_names));
+        for renaming in here {
+            renaming.apply(&mut self.durable_names);
+        }
         self.renamings = elsewhere;
     }
 
