@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use crate::world::{Bug, Fault, Network, STRATEGIES, Scene, World};
 
 /// Virtual time in which a run ends, once everything that was to go wrong has: longer than all deadlines of its rounds.
-const LIMIT: Millis = Millis(600_000);
+const LIMIT: Millis = Millis(240_000);
 
 /// What goes wrong, and when.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ pub fn prove(scene: Scene, ops: &[Op], bug: Option<Bug>) -> Result<Tally, String
         at += u64::from(op.after);
         world.plan(at, op.fault);
     }
-    world.prove(LIMIT)?;
+    world.prove(Millis(at / 1_000 + LIMIT.0))?;
     Ok(Tally {
         worlds: 1,
         faults: ops.len() as u64,

@@ -13,7 +13,7 @@ const WORLDS: u64 = 2_000;
 const WORLDS_WITH_A_BUG: u64 = 400;
 
 /// Worlds that are tried to make a found one smaller; few, since who meets one has `cargo sim`.
-const SHRINKS: u32 = 40;
+const SHRINKS: u32 = 10;
 
 /// The first world of these that breaks a promise.
 fn first_broken(worlds: u64, bug: Option<Bug>) -> Option<Box<Found>> {
