@@ -104,7 +104,7 @@ pub fn entry(store: &Store, run: RunId) -> Result<RunEntry> {
 ///
 /// A configuration that cannot be used.
 pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
-    let crate::config::Cohort { minimum, goal, over_selection, close, .. } = config.cohort;
+    let crate::config::Cohort { minimum, goal, over_selection, close, staleness_max, .. } = config.cohort;
     let from = config.deadlines;
     let deadlines = Deadlines {
         selection: Millis(from.selection_ms),
@@ -113,7 +113,7 @@ pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
         committing: Millis(from.committing_ms),
         rejoin: REJOIN,
     };
-    let size = CohortSize { minimum, goal, over_selection, close };
+    let size = CohortSize { minimum, goal, over_selection, close, staleness_max };
     let rounds = RoundPlan::new(size, deadlines, config.rounds, from.attempts, config.seed)?;
     Ok((config.plan()?, rounds, config.strategy.parse(minimum)?))
 }

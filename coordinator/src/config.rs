@@ -78,6 +78,9 @@ pub struct Cohort {
     /// Whether stragglers are waited for.
     #[serde(default)]
     pub close: Close,
+    /// Rounds after its own in which a straggler's update still counts.
+    #[serde(default)]
+    pub staleness_max: u32,
     /// Only nodes with these labels.
     #[serde(default)]
     pub select: Labels,

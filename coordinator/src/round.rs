@@ -29,7 +29,7 @@ mod run;
 
 pub use abort::Abort;
 pub use checkpoint::Checkpoint;
-pub use cohort::{Cohort, Slot};
+pub use cohort::{Base, Cohort, Slot};
 pub use input::{Arrival, Input};
 pub use output::{Announce, Halt, HaltCause, Output, RunFailure};
 pub use plan::{Close, CohortSize, Deadlines, EPOCHS_AHEAD, PlanError, ReservedEpochs, RoundPlan};
@@ -82,6 +82,11 @@ enum Settled {
 }
 
 impl Log {
+    /// What its cohort trains from.
+    fn base(&self) -> Base {
+        Base { epoch: self.epoch, round: self.round }
+    }
+
     fn enter(&mut self, phase: PhaseName, deadline: Timestamp, now: Timestamp, out: &mut Vec<Output>) {
         self.phases.push(PhaseBegan { phase, at: now });
         out.push(Output::PhaseBegan { phase, deadline });
@@ -103,7 +108,7 @@ impl Log {
     }
 
     fn aborted(&self, abort: Abort, cohort: Option<&Cohort>, now: Timestamp) -> Settled {
-        let members = cohort.map_or_else(Vec::new, Cohort::members);
+        let members = cohort.map_or_else(Vec::new, |cohort| cohort.members(&Cohort::default()));
         let outcome = RoundOutcome::Aborted(reason(&abort.to_string()));
         Settled::Aborted(self.record(members, outcome, now), abort)
     }
@@ -118,15 +123,16 @@ impl Log {
             round: self.round,
             epoch: self.epoch,
             model: self.model,
-            cohort: configuration.cohort.nodes(),
+            cohort: configuration.cohort.asked(self.epoch),
+            taken_from: configuration.cohort.oldest().unwrap_or(self.epoch),
             deadline: configuration.reporting_deadline,
         })
     }
 }
 
 impl Round {
-    fn begin(mut log: Log, plan: &RoundPlan, now: Timestamp, out: &mut Vec<Output>) -> Self {
-        let selection = Selection::begin(plan, log.round, log.attempt, now);
+    fn begin(mut log: Log, plan: &RoundPlan, carried: Cohort, now: Timestamp, out: &mut Vec<Output>) -> Self {
+        let selection = Selection::begin(plan, (log.base(), log.attempt), carried, now);
         log.enter(PhaseName::Selection, selection.deadline, now, out);
         Self { log, phase: Phase::Selection(selection) }
     }
@@ -172,7 +178,8 @@ impl Round {
                     }
                     reporting::Transition::Aggregate(cohort) => {
                         let (updates, weight_total) = (cohort.reported(), cohort.weight_total());
-                        let next = Aggregation::begin(cohort, plan.deadlines.committing, now);
+                        let carried = cohort.carried(RoundId(log.round.0 + 1), plan.cohort.staleness_max);
+                        let next = Aggregation::begin(cohort, carried, plan.deadlines.committing, now);
                         log.enter(PhaseName::Aggregation, next.deadline, now, out);
                         out.push(Output::Aggregate { updates, weight_total });
                         Phase::Aggregation(next)
@@ -199,7 +206,8 @@ impl Round {
         let Phase::Aggregation(phase) = self.phase else { return self };
         let (next, cohort) = phase.on_aggregated(made.clone());
         self.log.enter(PhaseName::Committing, next.deadline, now, out);
-        let record = self.log.record(cohort.members(), RoundOutcome::Committed(made), now);
+        let members = cohort.members(&next.carried);
+        let record = self.log.record(members, RoundOutcome::Committed(made), now);
         out.push(Output::Commit { record, epochs_end: ReservedEpochs::end_after(self.log.epoch) });
         self.phase = Phase::Committing(next);
         self

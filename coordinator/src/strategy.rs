@@ -17,7 +17,8 @@
 //! | Bulyan (El Mhamdi et al. 2018) | bulyan | sgd |
 //! | RFA (Pillutla et al. 2022) | geometric median | sgd |
 //!
-//! FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
+//! An update that is late for its own round may count in a later one, for less (FedBuff, Nguyen et al. 2022): see
+//! [`Staleness`]. FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
 //!
 //! The result has the same bits in any order of arrival, and on every machine.
 
@@ -25,11 +26,13 @@ mod aggregator;
 mod mean;
 pub mod robust;
 mod server;
+mod staleness;
 mod update;
 
 pub use aggregator::{Aggregator, Folded};
 pub use robust::Robust;
 pub use server::{MOMENTS_MAX, Moments, SecondMoment, Server};
+pub use staleness::Staleness;
 pub use update::{DELTA_MAX, Effort, STEPS_MAX, UpdateFault};
 
 /// How updates become the next model.
@@ -39,6 +42,8 @@ pub struct Strategy {
     pub weight_cap: u64,
     /// A longer delta is scaled down to this Euclidean norm.
     pub clip_norm: Option<f64>,
+    /// What becomes of the delta of a node that began with an older model.
+    pub staleness: Staleness,
     /// How deltas become one.
     pub combine: Combine,
     /// How that moves the model.
@@ -61,6 +66,7 @@ impl Strategy {
     pub const FEDAVG: Self = Self {
         weight_cap: common::limits::WEIGHT_MAX,
         clip_norm: None,
+        staleness: Staleness::InverseRoot,
         combine: Combine::Mean,
         server: Server::Sgd { learning_rate: 1.0 },
     };

@@ -54,7 +54,8 @@ fn plan() -> RoundPlan {
         committing: Millis(10),
         rejoin: Millis(10),
     };
-    let cohort = CohortSize { minimum: 3, goal: 3, over_selection: 1.0, close: Close::AtGoal };
+    let cohort =
+        CohortSize { minimum: 3, goal: 3, over_selection: 1.0, close: Close::AtGoal, staleness_max: 0 };
     RoundPlan::new(cohort, deadlines, ROUNDS, 2, 11).unwrap()
 }
 
@@ -126,13 +127,12 @@ impl Process {
                         for node in announce.cohort {
                             step(steps)?;
                             let delta = trained(node, announce.round, &model);
-                            let effort = Effort { weight: u64::from(node.0[0]), steps: 1 };
+                            let effort = Effort { weight: u64::from(node.0[0]), steps: 1, staleness: 0 };
                             let head = Ok(UpdateHead { weight: effort.weight, steps: 1, loss: 0.5 });
                             let arrival = Arrival { node, epoch: announce.epoch, head };
                             let updates = &mut self.updates;
-                            self.todo.extend(
-                                self.run.on_update(arrival, self.now, || updates.fold(node, &delta, effort)),
-                            );
+                            let fold = |_| updates.fold(node, &delta, effort);
+                            self.todo.extend(self.run.on_update(arrival, self.now, fold));
                         }
                     }
                     Output::Aggregate { .. } => {

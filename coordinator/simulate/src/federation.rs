@@ -151,7 +151,7 @@ impl Federation {
     /// The nodes that the round still needs.
     fn wave(&mut self) -> Option<Wave> {
         let cohort = self.run.progress()?.cohort?;
-        let reported = cohort.slots().values().filter(|slot| matches!(slot, Slot::Reported(_))).count();
+        let reported = cohort.slots().filter(|(_, slot)| matches!(slot, Slot::Reported(_))).count();
         let needed = match self.close {
             Close::AtGoal => (self.run.updates_wanted().1 as usize).saturating_sub(reported),
             Close::AtDeadline => self.waiting.len(),
@@ -169,17 +169,18 @@ impl Federation {
     pub fn on_update(&mut self, wave: &Wave, node: usize, plain: &[u8]) {
         let (node, epoch) = (self.ids[node], wave.epoch);
         let decoded = update::decode(plain);
-        let nothing = (&[][..], Effort { weight: 0, steps: 0 });
-        let (values, effort) = decoded
-            .as_ref()
-            .map_or(nothing, |(head, values)| (*values, Effort { weight: head.weight, steps: head.steps }));
+        let nothing = (&[][..], Effort { weight: 0, steps: 0, staleness: 0 });
+        let (values, effort) = decoded.as_ref().map_or(nothing, |(head, values)| {
+            (*values, Effort { weight: head.weight, steps: head.steps, staleness: 0 })
+        });
         let arrival = Arrival {
             node,
             epoch,
             head: decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error),
         };
         let updates = &mut self.updates;
-        let outputs = self.run.on_update(arrival, self.now, || updates.fold(node, values, effort));
+        let fold = |staleness| updates.fold(node, values, Effort { staleness, ..effort });
+        let outputs = self.run.on_update(arrival, self.now, fold);
         self.obey(outputs);
     }
 

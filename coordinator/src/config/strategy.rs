@@ -4,7 +4,7 @@ use common::limits::WEIGHT_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, require};
-use crate::strategy::{Combine, Robust, SecondMoment, Server, Strategy};
+use crate::strategy::{Combine, Robust, SecondMoment, Server, Staleness, Strategy};
 
 /// How updates become the next model; what is not said is as in FedAvg.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -13,6 +13,9 @@ pub struct StrategyConfig {
     /// Samples that an update weighs at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_cap: Option<u64>,
+    /// What an update counts that comes a round or more after its own.
+    #[serde(default)]
+    staleness: Staleness,
     /// Euclidean norm to which longer updates are scaled down.
     #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
@@ -91,7 +94,8 @@ impl StrategyConfig {
             "strategy.combine",
             format!("needs {needs} updates, and `cohort.minimum` is {minimum}"),
         )?;
-        Ok(Strategy { weight_cap, clip_norm: self.clip_norm, combine, server: self.server.parse()? })
+        let Self { clip_norm, staleness, .. } = *self;
+        Ok(Strategy { weight_cap, clip_norm, staleness, combine, server: self.server.parse()? })
     }
 }
 

@@ -266,14 +266,15 @@ impl Active {
         let node = *node;
         let decoded = update::decode(plain);
         let head = decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error);
-        let nothing = (&[][..], Effort { weight: 0, steps: 0 });
-        let (values, effort) = decoded
-            .as_ref()
-            .map_or(nothing, |(head, values)| (*values, Effort { weight: head.weight, steps: head.steps }));
+        let nothing = (&[][..], Effort { weight: 0, steps: 0, staleness: 0 });
+        let (values, effort) = decoded.as_ref().map_or(nothing, |(head, values)| {
+            (*values, Effort { weight: head.weight, steps: head.steps, staleness: 0 })
+        });
         let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
         let arrival = Arrival { node, epoch: exchange.epoch.id, head };
         let updates = &mut self.updates;
-        let outputs = self.run.on_update(arrival, context.now, || updates.fold(node, values, effort));
+        let fold = |staleness| updates.fold(node, values, Effort { staleness, ..effort });
+        let outputs = self.run.on_update(arrival, context.now, fold);
         let taken =
             outputs.iter().any(|output| matches!(output, round::Output::Folded(folded) if *folded == node));
         if taken {
@@ -303,7 +304,7 @@ impl Active {
         let outputs = match refusal {
             Some(refusal) => {
                 let head = Ok(UpdateHead { weight: 1, steps: 1, loss: 0.0 });
-                self.run.on_update(Arrival { node, epoch, head }, context.now, || Err(refusal))
+                self.run.on_update(Arrival { node, epoch, head }, context.now, |_| Err(refusal))
             }
             // A second offer takes nothing from the first.
             None if matches!(fault, Inadmissible::Duplicate(_)) => Vec::new(),

@@ -1,14 +1,12 @@
 //! What the engine shows of itself.
 
-use std::collections::BTreeMap;
-
 use common::id::NodeId;
 use common::message::presence::Activity;
 use common::units::Timestamp;
 
 use super::Engine;
 use super::active::{Active, Exchange};
-use crate::round::Slot;
+use crate::round::{Cohort, Slot};
 use crate::view::{CurrentRound, MemberView, NodeView};
 
 impl Engine {
@@ -16,8 +14,7 @@ impl Engine {
     pub fn current_round(&self, now: Timestamp) -> Option<CurrentRound> {
         let active = self.active.as_ref()?;
         let progress = active.run.progress()?;
-        let cohort = progress.cohort.map(crate::round::Cohort::slots);
-        let slots = cohort.into_iter().flatten();
+        let slots = progress.cohort.into_iter().flat_map(Cohort::slots);
         let (minimum, goal) = active.run.updates_wanted();
         Some(CurrentRound {
             round: progress.round.0,
@@ -25,12 +22,12 @@ impl Engine {
             deadline_ms: progress.deadline.since(now).0,
             phase_ms: now.since(progress.phase_began).0,
             round_ms: now.since(progress.began).0,
-            updates: progress.cohort.map_or(0, |cohort| reported(cohort.slots())),
+            updates: progress.cohort.map_or(0, Cohort::reported),
             minimum,
             goal,
             bytes: active.bytes,
             cohort: slots
-                .map(|(node, slot)| (self.members().name(*node), self.member(active, *node, slot)))
+                .map(|(node, slot)| (self.members().name(node), self.member(active, node, slot)))
                 .collect(),
         })
     }
@@ -74,10 +71,6 @@ impl Engine {
     pub fn round_bytes(&self) -> u64 {
         self.active.as_ref().map_or(0, |active| active.bytes)
     }
-}
-
-fn reported(slots: &BTreeMap<NodeId, Slot>) -> u32 {
-    slots.values().filter(|slot| matches!(slot, Slot::Reported(_))).count() as u32
 }
 
 fn activity(activity: Activity) -> &'static str {

@@ -42,7 +42,7 @@ fn run(store: &Store, byte: u8, name: &str, [first, made]: [ModelHash; 2]) {
     let (name, created) = (name.try_into().unwrap(), Timestamp(u64::from(byte) * 1_000_000));
     let new = NewRun { run, name, config: CONFIG.into(), rounds: 2, model: first, created, key: None };
     let epochs = store.state().create_run(new).unwrap().epochs;
-    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, at: created };
+    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 0, at: created };
     let members = vec![
         MemberRecord { node: NodeId([1; 32]), outcome: MemberOutcome::Reported(report) },
         MemberRecord { node: NodeId([2; 32]), outcome: MemberOutcome::Rejected(reason("value 3 is NaN")) },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::id::NodeId;
+use common::id::{EpochId, NodeId, RoundId};
 use common::message::update::UpdateHead;
 use common::units::{Millis, Timestamp};
 use common::wire::WireError;
@@ -11,15 +11,38 @@ use super::record::{MemberOutcome, MemberRecord, Report};
 use super::{Abort, Arrival, Close, CohortSize, Fault, PhaseName};
 use crate::strategy::{Folded, UpdateFault};
 
-/// One slot per selected node, in the order of their ids: iteration is the same on replay.
-#[derive(Clone, Debug, PartialEq)]
+/// One seat per selected node, in the order of their ids: iteration is the same on replay.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cohort {
-    slots: BTreeMap<NodeId, Slot>,
+    seats: BTreeMap<NodeId, Seat>,
     pub(super) minimum: u32,
     /// Updates wanted: the plan's goal, or all when fewer nodes were selected.
     pub(super) goal: u32,
     close: Close,
     rejoin: Millis,
+}
+
+/// A selected node.
+#[derive(Clone, Debug, PartialEq)]
+struct Seat {
+    base: Base,
+    slot: Slot,
+}
+
+/// What a node trains from: the model that was announced for this round, under this epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The epoch.
+    pub epoch: EpochId,
+    /// The round.
+    pub round: RoundId,
+}
+
+impl Base {
+    /// How many rounds ago its model was the newest.
+    pub fn staleness(&self, round: RoundId) -> u32 {
+        round.0.saturating_sub(self.round.0)
+    }
 }
 
 /// What became of a selected node so far.
@@ -53,27 +76,58 @@ impl Slot {
 
 impl Cohort {
     /// A cohort of these nodes.
-    pub fn new(nodes: impl IntoIterator<Item = NodeId>, size: &CohortSize, rejoin: Millis) -> Self {
-        let slots: BTreeMap<_, _> = nodes.into_iter().map(|node| (node, Slot::Announced)).collect();
-        let goal = size.goal.min(slots.len() as u32);
-        Self { slots, minimum: size.minimum, goal, close: size.close, rejoin }
+    pub fn new(
+        nodes: impl IntoIterator<Item = NodeId>,
+        base: Base,
+        size: &CohortSize,
+        rejoin: Millis,
+    ) -> Self {
+        let seat = |node| (node, Seat { base, slot: Slot::Announced });
+        let seats: BTreeMap<_, _> = nodes.into_iter().map(seat).collect();
+        let goal = size.goal.min(seats.len() as u32);
+        Self { seats, minimum: size.minimum, goal, close: size.close, rejoin }
+    }
+
+    /// These nodes and those of an earlier round that still train, for this many updates.
+    pub(super) fn join(mut self, carried: Self, goal: u32) -> Self {
+        self.seats.extend(carried.seats.into_iter().filter(|(_, seat)| seat.slot.is_open()));
+        self.goal = goal.min(self.seats.len() as u32);
+        self
+    }
+
+    /// The nodes that still train when their round closes, and whose updates the `next` one takes.
+    pub(super) fn carried(&self, next: RoundId, staleness_max: u32) -> Self {
+        let mut carried = self.clone();
+        carried.seats.retain(|_, seat| seat.slot.is_open() && seat.base.staleness(next) <= staleness_max);
+        carried
     }
 
     /// Each selected node and its slot.
-    pub fn slots(&self) -> &BTreeMap<NodeId, Slot> {
-        &self.slots
+    pub fn slots(&self) -> impl Iterator<Item = (NodeId, &Slot)> {
+        self.seats.iter().map(|(node, seat)| (*node, &seat.slot))
     }
 
-    pub(super) fn nodes(&self) -> Vec<NodeId> {
-        self.slots.keys().copied().collect()
+    /// The nodes that were asked in this epoch.
+    pub(super) fn asked(&self, epoch: EpochId) -> Vec<NodeId> {
+        self.seats.iter().filter(|(_, seat)| seat.base.epoch == epoch).map(|(node, _)| *node).collect()
+    }
+
+    /// The oldest epoch of which an update may still come.
+    pub(super) fn oldest(&self) -> Option<EpochId> {
+        self.seats.values().filter(|seat| seat.slot.is_open()).map(|seat| seat.base.epoch).min()
+    }
+
+    /// Whether an update of this node may still come.
+    pub(super) fn awaits(&self, node: NodeId) -> bool {
+        self.seats.get(&node).is_some_and(|seat| seat.slot.is_open())
     }
 
     pub(super) fn size(&self) -> u32 {
-        self.slots.len() as u32
+        self.seats.len() as u32
     }
 
     fn count(&self, matches: impl Fn(&Slot) -> bool) -> u32 {
-        self.slots.values().filter(|slot| matches(slot)).count() as u32
+        self.seats.values().filter(|seat| matches(&seat.slot)).count() as u32
     }
 
     /// Nodes that may still report.
@@ -87,7 +141,7 @@ impl Cohort {
     }
 
     /// Nodes whose update is in the sum.
-    pub(super) fn reported(&self) -> u32 {
+    pub fn reported(&self) -> u32 {
         self.count(|slot| matches!(slot, Slot::Reported(_)))
     }
 
@@ -98,8 +152,8 @@ impl Cohort {
 
     /// Samples behind the updates in the sum.
     pub(super) fn weight_total(&self) -> u64 {
-        let weight = |slot: &Slot| if let Slot::Reported(report) = slot { report.weight } else { 0 };
-        self.slots.values().map(weight).sum()
+        let weight = |seat: &Seat| if let Slot::Reported(report) = &seat.slot { report.weight } else { 0 };
+        self.seats.values().map(weight).sum()
     }
 
     /// Why the minimum cannot be met any more, if it cannot.
@@ -118,70 +172,81 @@ impl Cohort {
     }
 
     pub(super) fn on_ready(&mut self, node: NodeId) {
-        if let Some(slot @ (Slot::Away(_) | Slot::Gone)) = self.slots.get_mut(&node) {
-            *slot = Slot::Announced;
-        }
+        self.change(node, None, |slot| matches!(slot, Slot::Away(_) | Slot::Gone), Slot::Announced);
     }
 
     pub(super) fn on_gone(&mut self, node: NodeId, now: Timestamp) {
-        if let Some(slot @ (Slot::Announced | Slot::HasModel)) = self.slots.get_mut(&node) {
-            *slot = Slot::Away(now);
-        }
+        let is_there = |slot: &Slot| matches!(slot, Slot::Announced | Slot::HasModel);
+        self.change(node, None, is_there, Slot::Away(now));
     }
 
-    pub(super) fn on_model_received(&mut self, node: NodeId) {
-        if let Some(slot @ (Slot::Announced | Slot::Away(_) | Slot::Gone)) = self.slots.get_mut(&node) {
-            *slot = Slot::HasModel;
-        }
+    pub(super) fn on_model_received(&mut self, node: NodeId, epoch: EpochId) {
+        let may_have = |slot: &Slot| matches!(slot, Slot::Announced | Slot::Away(_) | Slot::Gone);
+        self.change(node, Some(epoch), may_have, Slot::HasModel);
     }
 
-    pub(super) fn on_declined(&mut self, node: NodeId) {
-        if let Some(slot) = self.slots.get_mut(&node).filter(|slot| slot.is_open()) {
-            *slot = Slot::Declined;
+    pub(super) fn on_declined(&mut self, node: NodeId, epoch: EpochId) {
+        self.change(node, Some(epoch), Slot::is_open, Slot::Declined);
+    }
+
+    /// What is said of one epoch changes nothing for a node that was asked in another.
+    fn change(&mut self, node: NodeId, epoch: Option<EpochId>, from: impl Fn(&Slot) -> bool, to: Slot) {
+        if let Some(seat) = self.seats.get_mut(&node)
+            && epoch.is_none_or(|epoch| epoch == seat.base.epoch)
+            && from(&seat.slot)
+        {
+            seat.slot = to;
         }
     }
 
     /// Stops counting on nodes that were away for too long.
     pub(super) fn on_time(&mut self, now: Timestamp) {
-        for slot in self.slots.values_mut() {
-            if matches!(slot, Slot::Away(since) if *since + self.rejoin <= now) {
-                *slot = Slot::Gone;
+        for seat in self.seats.values_mut() {
+            if matches!(seat.slot, Slot::Away(since) if since + self.rejoin <= now) {
+                seat.slot = Slot::Gone;
             }
         }
     }
 
     /// When [`Self::on_time`] has something to do next.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let away = self.slots.values().filter_map(|slot| match slot {
-            Slot::Away(since) => Some(*since + self.rejoin),
+        let away = self.seats.values().filter_map(|seat| match seat.slot {
+            Slot::Away(since) => Some(since + self.rejoin),
             _ => None,
         });
         away.min()
     }
 
-    /// Takes one update. `fold` is called once, when the update is one that the round waits for.
+    /// Takes one update in this round. `fold` is called once with its staleness, when the update is one that the
+    /// round waits for.
     pub(super) fn on_update(
         &mut self,
         arrival: Arrival,
+        at: Base,
         now: Timestamp,
-        fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+        fold: impl FnOnce(u32) -> Result<Folded, UpdateFault>,
     ) -> Result<(), Fault> {
-        let Arrival { node, head, .. } = arrival;
-        let slot = self.slots.get_mut(&node).ok_or(Fault::NotSelected)?;
+        let Arrival { node, epoch, head } = arrival;
+        let missing = if epoch == at.epoch { Fault::NotSelected } else { Fault::Late(epoch) };
+        let Seat { base, slot } = self.seats.get_mut(&node).ok_or(missing)?;
+        if epoch != base.epoch {
+            return Err(Fault::Late(epoch));
+        }
         match slot {
             Slot::Reported(_) => return Err(Fault::Duplicate),
             Slot::Declined | Slot::Rejected(_) => return Err(Fault::SlotLost),
             Slot::Announced | Slot::HasModel | Slot::Away(_) | Slot::Gone => (),
         }
-        let report = report(head, now, fold);
+        let report = report(head, base.staleness(at.round), now, fold);
         *slot = report.map_or_else(Slot::Rejected, Slot::Reported);
         report.map(|_| ())
     }
 
-    /// What became of each, for the record.
-    pub(super) fn members(&self) -> Vec<MemberRecord> {
-        let member = |(node, slot): (&NodeId, &Slot)| {
-            let outcome = match slot {
+    /// What became of each, for the record; some train on for a later round.
+    pub(super) fn members(&self, carried: &Self) -> Vec<MemberRecord> {
+        let member = |(node, seat): (&NodeId, &Seat)| {
+            let outcome = match &seat.slot {
+                Slot::Announced | Slot::HasModel if carried.awaits(*node) => MemberOutcome::Training,
                 Slot::Announced => MemberOutcome::Silent,
                 Slot::HasModel => MemberOutcome::Straggler,
                 Slot::Away(_) | Slot::Gone => MemberOutcome::Gone,
@@ -191,20 +256,21 @@ impl Cohort {
             };
             MemberRecord { node: *node, outcome }
         };
-        self.slots.iter().map(member).collect()
+        self.seats.iter().map(member).collect()
     }
 }
 
 fn report(
     head: Result<UpdateHead, WireError>,
+    staleness: u32,
     now: Timestamp,
-    fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+    fold: impl FnOnce(u32) -> Result<Folded, UpdateFault>,
 ) -> Result<Report, Fault> {
     let head = head.map_err(Fault::Malformed)?;
     if !head.loss.is_finite() {
         return Err(Fault::NonFiniteLoss(head.loss));
     }
-    let folded = fold().map_err(Fault::Values)?;
+    let folded = fold(staleness).map_err(Fault::Values)?;
     let UpdateHead { weight, steps, loss } = head;
-    Ok(Report { weight, steps, loss, delta_norm: folded.delta_norm, at: now })
+    Ok(Report { weight, steps, loss, delta_norm: folded.delta_norm, staleness, at: now })
 }

@@ -71,6 +71,8 @@ pub struct Announce {
     pub model: ModelHash,
     /// Who is to train, in the order of their ids.
     pub cohort: Vec<NodeId>,
+    /// Updates of this epoch and later ones are taken: who still trains for one goes on.
+    pub taken_from: EpochId,
     /// Updates after this moment are late.
     pub deadline: Timestamp,
 }

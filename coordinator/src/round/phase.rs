@@ -64,6 +64,17 @@ impl Phase {
         }
     }
 
+    /// The nodes that may still report, in this round or in a later one.
+    pub(super) fn waited_for(&mut self) -> &mut Cohort {
+        match self {
+            Self::Configuration(phase) => &mut phase.cohort,
+            Self::Reporting(phase) => &mut phase.cohort,
+            Self::Selection(phase) => &mut phase.carried,
+            Self::Aggregation(phase) => &mut phase.carried,
+            Self::Committing(phase) => &mut phase.carried,
+        }
+    }
+
     /// When the phase has something to do without an input.
     pub(super) fn next_deadline(&self) -> Timestamp {
         let earlier = match self {

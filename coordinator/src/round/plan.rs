@@ -11,6 +11,9 @@ pub const EPOCHS_AHEAD: u64 = 1 << 32;
 /// Attempts at one round.
 const ATTEMPTS_MAX: u32 = 64;
 
+/// Rounds after its own in which an update may count.
+const STALENESS_MAX: u32 = 64;
+
 /// Bounds of every round of a run. One that exists can be carried out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoundPlan {
@@ -32,6 +35,9 @@ pub struct CohortSize {
     pub over_selection: f64,
     /// Whether stragglers are waited for.
     pub close: Close,
+    /// Rounds after its own in which an update still counts: 0 for rounds apart from each other; more for buffered
+    /// asynchronous aggregation (FedBuff, Nguyen et al. 2022), where the goal is the buffer's size.
+    pub staleness_max: u32,
 }
 
 /// When a round that has its goal closes.
@@ -95,6 +101,12 @@ pub enum PlanError {
     /// More attempts than make sense.
     #[error("{0} attempts at one round: at most {ATTEMPTS_MAX}")]
     Attempts(u32),
+    /// Keys are kept for each round of which updates may still come.
+    #[error("updates that are {0} rounds old: at most {STALENESS_MAX}")]
+    Staleness(u32),
+    /// A round that waits for its stragglers leaves none to the next.
+    #[error("a round that is closed at its deadline has no updates for a later one: close it at the goal")]
+    NothingStale,
 }
 
 impl RoundPlan {
@@ -110,7 +122,7 @@ impl RoundPlan {
         attempts: u32,
         seed: u64,
     ) -> Result<Self, PlanError> {
-        let CohortSize { minimum, goal, over_selection, .. } = cohort;
+        let CohortSize { minimum, goal, over_selection, close, staleness_max } = cohort;
         if minimum == 0 || minimum > goal {
             return Err(PlanError::Cohort { minimum, goal });
         }
@@ -131,6 +143,12 @@ impl RoundPlan {
         }
         if attempts > ATTEMPTS_MAX {
             return Err(PlanError::Attempts(attempts));
+        }
+        if staleness_max > STALENESS_MAX {
+            return Err(PlanError::Staleness(staleness_max));
+        }
+        if staleness_max > 0 && close == Close::AtDeadline {
+            return Err(PlanError::NothingStale);
         }
         Ok(Self { cohort, deadlines, rounds, attempts, seed })
     }
@@ -178,7 +196,7 @@ mod tests {
     };
 
     fn plan(minimum: u32, goal: u32, over_selection: f64, attempts: u32) -> Result<RoundPlan, PlanError> {
-        let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
+        let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal, staleness_max: 0 };
         RoundPlan::new(size, DEADLINES, 1, attempts, 0)
     }
 

@@ -105,6 +105,8 @@ pub enum MemberOutcome {
     Straggler,
     /// It never had the model, though it was there.
     Silent,
+    /// It still trains: its update is for a later round.
+    Training,
 }
 
 /// An update that is in the sum.
@@ -118,6 +120,8 @@ pub struct Report {
     pub loss: f32,
     /// Euclidean norm of its delta.
     pub delta_norm: f32,
+    /// How many rounds ago the model that it began with was the newest.
+    pub staleness: u32,
     /// When it was folded.
     pub at: Timestamp,
 }
@@ -193,6 +197,7 @@ impl fmt::Display for MemberOutcome {
             Self::Gone => f.write_str("gone"),
             Self::Straggler => f.write_str("too late"),
             Self::Silent => f.write_str("never had the model"),
+            Self::Training => f.write_str("still trains"),
         }
     }
 }
@@ -223,7 +228,7 @@ common::wire_fields!(RoundRecord {
 });
 common::wire_fields!(PhaseBegan { phase, at });
 common::wire_fields!(MemberRecord { node, outcome });
-common::wire_fields!(Report { weight, steps, loss, delta_norm, at });
+common::wire_fields!(Report { weight, steps, loss, delta_norm, staleness, at });
 common::wire_tags!(PhaseName {
     Selection = 1,
     Configuration = 2,
@@ -270,6 +275,7 @@ impl Wire for MemberOutcome {
             Self::Gone => out.push(4),
             Self::Straggler => out.push(5),
             Self::Silent => out.push(6),
+            Self::Training => out.push(7),
         }
     }
 
@@ -281,6 +287,7 @@ impl Wire for MemberOutcome {
             4 => Self::Gone,
             5 => Self::Straggler,
             6 => Self::Silent,
+            7 => Self::Training,
             tag => return Err(input.error(WireFault::Unknown(u64::from(tag)))),
         })
     }

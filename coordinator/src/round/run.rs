@@ -88,7 +88,7 @@ impl Run {
         let mut run =
             Self { plan, id: run, rounds_done, checkpoint, epochs, attempt: 0, present, state: State::Over };
         let mut out = Vec::new();
-        run.next_round(now, &mut out);
+        run.next_round(Cohort::default(), now, &mut out);
         run.settle(now, &mut out);
         (run, out)
     }
@@ -105,14 +105,14 @@ impl Run {
         out
     }
 
-    /// Takes one update. `fold` adds its values to the strategy's sum; it is called once if the
-    /// round waits for this update, and not at all otherwise. What it refuses costs the sender its
+    /// Takes one update. `fold` adds its values to the strategy's sum, and is told how many rounds ago the update's
+    /// model was the newest; it is called once if the round waits for this update, and not at all otherwise. What it refuses costs the sender its
     /// slot. Among the outputs is either [`Output::Folded`] or [`Output::Rejected`].
     pub fn on_update(
         &mut self,
         arrival: Arrival,
         now: Timestamp,
-        fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+        fold: impl FnOnce(u32) -> Result<Folded, UpdateFault>,
     ) -> Vec<Output> {
         let mut out = Vec::new();
         self.settle(now, &mut out);
@@ -211,16 +211,16 @@ impl Run {
             Input::Tick => (),
             Input::NodeReady(node) => {
                 self.present.insert(node);
-                self.in_cohort(None, |cohort| cohort.on_ready(node));
+                self.in_cohort(|cohort| cohort.on_ready(node));
             }
             Input::NodeGone(node) => {
                 self.present.remove(&node);
-                self.in_cohort(None, |cohort| cohort.on_gone(node, now));
+                self.in_cohort(|cohort| cohort.on_gone(node, now));
             }
             Input::ModelReceived { node, epoch } => {
-                self.in_cohort(Some(epoch), |cohort| cohort.on_model_received(node));
+                self.in_cohort(|cohort| cohort.on_model_received(node, epoch));
             }
-            Input::Declined { node, epoch } => self.in_cohort(Some(epoch), |cohort| cohort.on_declined(node)),
+            Input::Declined { node, epoch } => self.in_cohort(|cohort| cohort.on_declined(node, epoch)),
             Input::Aggregated(made) => {
                 self.state = match std::mem::replace(&mut self.state, State::Over) {
                     State::Round(round) => State::Round(round.on_aggregated(made, now, out)),
@@ -235,12 +235,13 @@ impl Run {
     fn on_committed(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Round(Round { log, phase: Phase::Committing(phase) }) => {
-                self.checkpoint = phase.on_committed();
+                let (checkpoint, carried) = phase.on_committed();
+                self.checkpoint = checkpoint;
                 self.rounds_done = log.round;
                 self.epochs.end = ReservedEpochs::end_after(log.epoch);
                 self.attempt = 0;
                 out.push(Output::Publish { round: log.round, model: self.model() });
-                self.next_round(now, out);
+                self.next_round(carried, now, out);
             }
             other => self.state = other,
         }
@@ -257,12 +258,9 @@ impl Run {
         }
     }
 
-    fn in_cohort(&mut self, epoch: Option<EpochId>, change: impl FnOnce(&mut Cohort)) {
-        if let State::Round(Round { log, phase }) = &mut self.state
-            && epoch.is_none_or(|epoch| epoch == log.epoch)
-            && let Some(cohort) = phase.open_cohort()
-        {
-            change(cohort);
+    fn in_cohort(&mut self, change: impl FnOnce(&mut Cohort)) {
+        if let State::Round(Round { phase, .. }) = &mut self.state {
+            change(phase.waited_for());
         }
     }
 
@@ -270,7 +268,7 @@ impl Run {
         &mut self,
         arrival: Arrival,
         now: Timestamp,
-        fold: impl FnOnce() -> Result<Folded, UpdateFault>,
+        fold: impl FnOnce(u32) -> Result<Folded, UpdateFault>,
     ) -> Result<(), Fault> {
         let found = arrival.epoch;
         let announced = match &self.state {
@@ -281,11 +279,11 @@ impl Run {
             return Err(Fault::WrongEpoch { announced, found });
         }
         match &mut self.state {
-            State::Round(Round { log, phase }) if found == log.epoch => match phase.open_cohort() {
-                Some(cohort) => cohort.on_update(arrival, now, fold),
+            State::Round(Round { log, phase }) => match phase.open_cohort() {
+                Some(cohort) => cohort.on_update(arrival, log.base(), now, fold),
                 None => Err(Fault::Late(found)),
             },
-            State::Round(_) | State::Over => Err(Fault::Late(found)),
+            State::Over => Err(Fault::Late(found)),
         }
     }
 
@@ -303,7 +301,7 @@ impl Run {
                     let (round, attempts) = (record.round, self.attempt);
                     out.push(Output::RoundAborted(record));
                     if attempts < self.plan.attempts {
-                        self.next_round(now, out);
+                        self.next_round(Cohort::default(), now, out);
                     } else {
                         out.push(Output::RunFailed(RunFailure { round, attempts, last }));
                     }
@@ -312,8 +310,8 @@ impl Run {
         }
     }
 
-    /// Begins the next attempt, under an epoch of its own, or ends the run.
-    fn next_round(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+    /// Begins the next attempt, under an epoch of its own, with who trains on from the last; or ends the run.
+    fn next_round(&mut self, carried: Cohort, now: Timestamp, out: &mut Vec<Output>) {
         if self.rounds_done.0 >= self.plan.rounds {
             out.push(Output::RunFinished { model: self.model() });
             return;
@@ -328,6 +326,6 @@ impl Run {
             model: self.model(),
             phases: Vec::new(),
         };
-        self.state = State::Round(Round::begin(log, &self.plan, now, out));
+        self.state = State::Round(Round::begin(log, &self.plan, carried, now, out));
     }
 }

@@ -2,6 +2,7 @@
 
 mod patience;
 mod random;
+mod stale;
 
 use std::fmt::Write;
 
@@ -34,7 +35,7 @@ fn plan(minimum: u32, goal: u32, over_selection: f64, rounds: u32) -> RoundPlan 
         committing: Millis(COMMITTING),
         rejoin: Millis(REJOIN),
     };
-    let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal };
+    let size = CohortSize { minimum, goal, over_selection, close: Close::AtGoal, staleness_max: 0 };
     RoundPlan::new(size, deadlines, rounds, 3, 9).unwrap()
 }
 
@@ -114,7 +115,7 @@ impl World {
     ) {
         let arrival = Arrival { node: node(index), epoch, head };
         let folds = &mut self.folds;
-        let outputs = self.run.on_update(arrival, self.now, || {
+        let outputs = self.run.on_update(arrival, self.now, |_| {
             folds.push(node(index));
             folded
         });

@@ -32,7 +32,7 @@ fn new_run() -> NewRun {
 }
 
 fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
-    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, at: Timestamp(8) };
+    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 0, at: Timestamp(8) };
     let members = vec![
         MemberRecord { node: NodeId([1; 32]), outcome: MemberOutcome::Reported(report) },
         MemberRecord { node: NodeId([2; 32]), outcome: MemberOutcome::Rejected(reason("value 3 is NaN")) },

@@ -57,7 +57,7 @@ impl Aggregator {
         *self = Self::new(self.strategy, self.parameters);
     }
 
-    /// Takes one node's delta: its parameters minus the round's model, as little-endian binary32, and what it took.
+    /// Takes one node's delta: its parameters minus the model that it began with, as little-endian binary32, and what it took.
     ///
     /// # Errors
     ///
@@ -69,7 +69,8 @@ impl Aggregator {
     pub fn fold(&mut self, node: NodeId, delta: &[u8], effort: Effort) -> Result<Folded, UpdateFault> {
         let values = update::check(delta, effort, self.parameters)?;
         let norm = update::norm(values);
-        let scale = self.strategy.clip_norm.map_or(1.0, |most| if norm > most { most / norm } else { 1.0 });
+        let clip = self.strategy.clip_norm.map_or(1.0, |most| if norm > most { most / norm } else { 1.0 });
+        let scale = clip * self.strategy.staleness.factor(effort.staleness);
         let effort = Effort { weight: effort.weight.min(self.strategy.weight_cap), ..effort };
         match &mut self.gathered {
             Gathered::Sum(mean) => mean.fold(values, scale, effort),

@@ -62,7 +62,7 @@ impl Mean {
     /// Adds one checked delta, each value times `scale`, which is at most 1.
     pub(super) fn fold(&mut self, values: &[[u8; 4]], scale: f64, effort: Effort) {
         assert!(self.folded < COHORT_MAX, "a round folds one update a member of its cohort");
-        let Effort { weight, steps } = effort;
+        let Effort { weight, steps, .. } = effort;
         let divisor = if self.steps_total.is_some() { f64::from(steps) } else { 1.0 };
         let factor = scale * weight as f64 / divisor * UNITS;
         let weighted = |value: &[u8; 4]| to_integer(f64::from(f32::from_le_bytes(*value)) * factor);

@@ -8,13 +8,15 @@ pub const DELTA_MAX: f32 = 64.0;
 /// The most steps that an update may claim.
 pub const STEPS_MAX: u32 = 1 << 20;
 
-/// What an update claims to stand for.
+/// What an update claims to stand for, and how old it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Samples trained on.
     pub weight: u64,
     /// Steps that the optimiser took.
     pub steps: u32,
+    /// How many rounds ago the model that it began with was the newest.
+    pub staleness: u32,
 }
 
 /// Partial sums of the norm.

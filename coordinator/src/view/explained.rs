@@ -6,7 +6,7 @@ use common::id::NodeId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::round::{MemberOutcome, MemberRecord, PhaseName, RoundOutcome, RoundRecord};
+use crate::round::{MemberOutcome, MemberRecord, PhaseName, Report, RoundOutcome, RoundRecord};
 
 /// A round, explained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +88,8 @@ pub enum ParticipationOutcome {
     Straggler,
     /// It never had the model, though it was there.
     Silent,
+    /// It still trains: its update is for a later round.
+    Training,
 }
 
 /// An update that is in the sum.
@@ -102,6 +104,8 @@ pub struct UpdateView {
     pub loss: f32,
     /// Euclidean norm of its delta.
     pub norm: f32,
+    /// How many rounds ago the model that it began with was the newest.
+    pub staleness: u32,
     /// Milliseconds from the announcement until it was in the sum.
     pub after_ms: f64,
 }
@@ -150,18 +154,19 @@ impl AttemptView {
 
 impl Participation {
     fn of(member: &MemberRecord, record: &RoundRecord) -> Self {
-        use ParticipationOutcome::{Declined, Gone, Rejected, Reported, Silent, Straggler};
+        use ParticipationOutcome::{Declined, Gone, Rejected, Reported, Silent, Straggler, Training};
         let (outcome, update) = match &member.outcome {
             MemberOutcome::Reported(report) => {
                 let after_ms = super::millis(report.at.micros_since(super::announced(record)));
-                let (weight, steps, loss) = (report.weight, report.steps, report.loss);
-                (Reported, Some(UpdateView { weight, steps, loss, norm: report.delta_norm, after_ms }))
+                let Report { weight, steps, loss, delta_norm: norm, staleness, .. } = *report;
+                (Reported, Some(UpdateView { weight, steps, loss, norm, staleness, after_ms }))
             }
             MemberOutcome::Rejected(_) => (Rejected, None),
             MemberOutcome::Declined => (Declined, None),
             MemberOutcome::Gone => (Gone, None),
             MemberOutcome::Straggler => (Straggler, None),
             MemberOutcome::Silent => (Silent, None),
+            MemberOutcome::Training => (Training, None),
         };
         let reason = update.is_none().then(|| member.outcome.to_string());
         Self { outcome, reason, update }
@@ -182,11 +187,12 @@ mod tests {
     use common::units::Timestamp;
 
     use super::*;
-    use crate::round::{PhaseBegan, PhaseName, Report};
+    use crate::round::PhaseBegan;
 
     #[test]
     fn an_attempt_tells_of_each_selected_node_what_became_of_it() {
-        let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, at: Timestamp(9_000) };
+        let report =
+            Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 2, at: Timestamp(9_000) };
         let outcomes = [MemberOutcome::Reported(report), MemberOutcome::Rejected(reason("value 3 is NaN"))];
         let members = (1..).zip(outcomes);
         let members = members.map(|(id, outcome)| MemberRecord { node: NodeId([id; 32]), outcome });

@@ -118,7 +118,7 @@ impl World {
             rejoin: Millis(1_000),
         };
         let plan = Plan::flat(PARAMETERS as u32, ROUNDS, 1);
-        let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal };
+        let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal, staleness_max: 0 };
         let rounds = RoundPlan::new(size, deadlines, ROUNDS, 2, 1).expect("a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), checkpoint: model.into(), epochs };

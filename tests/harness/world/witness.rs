@@ -135,7 +135,7 @@ impl Witness {
                 }
                 let delta: Vec<u8> =
                     model.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
-                let effort = Effort { weight: made.samples, steps: made.steps };
+                let effort = Effort { weight: made.samples, steps: made.steps, staleness: 0 };
                 let folded = updates.fold(node, &delta, effort);
                 folded.map_err(|fault| format!("round {round} has a wrong update: {fault}"))?;
             }

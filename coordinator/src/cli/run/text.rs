@@ -1,6 +1,6 @@
 //! Runs in words, a line for each thing.
 
-use crate::view::{AttemptView, Participation, RoundView, RunStatus, RunView};
+use crate::view::{AttemptView, Participation, RoundView, RunStatus, RunView, UpdateView};
 
 /// Hex digits of a model's hash that tell it apart.
 const HASH_DIGITS: usize = 12;
@@ -74,10 +74,17 @@ pub(in crate::cli) fn members(attempt: &AttemptView) -> Vec<String> {
 
 fn participant(name: &str, participation: &Participation) -> String {
     match &participation.update {
-        Some(update) => format!(
-            "  {name:<24} {} samples, {} steps, loss {:.5}, norm {:.5}, in after {:.0} ms",
-            update.weight, update.steps, update.loss, update.norm, update.after_ms
-        ),
+        Some(UpdateView { weight, steps, loss, norm, staleness, after_ms }) => {
+            let began = match staleness {
+                0 => String::new(),
+                1 => ", began a round before".to_owned(),
+                rounds => format!(", began {rounds} rounds before"),
+            };
+            format!(
+                "  {name:<24} {weight} samples, {steps} steps, loss {loss:.5}, norm {norm:.5}{began}, in after \
+                 {after_ms:.0} ms"
+            )
+        }
         None => format!("  {name:<24} {}", participation.reason.as_deref().unwrap_or("not in the model")),
     }
 }

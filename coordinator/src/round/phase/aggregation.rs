@@ -20,18 +20,20 @@ pub enum Transition {
 #[derive(Debug, PartialEq)]
 pub struct Aggregation {
     pub(in crate::round) cohort: Cohort,
+    pub(in crate::round) carried: Cohort,
     pub(in crate::round) deadline: Timestamp,
 }
 
 impl Aggregation {
-    /// Begins with a closed cohort. `committing` bounds this phase and the next together.
-    pub fn begin(cohort: Cohort, committing: Millis, now: Timestamp) -> Self {
-        Self { cohort, deadline: now + committing }
+    /// Begins with a closed cohort, and those of it that train on for a later round. `committing` bounds this phase
+    /// and the next together.
+    pub fn begin(cohort: Cohort, carried: Cohort, committing: Millis, now: Timestamp) -> Self {
+        Self { cohort, carried, deadline: now + committing }
     }
 
     /// The model is made and stored.
     pub fn on_aggregated(self, made: Checkpoint) -> (Committing, Cohort) {
-        (Committing { made, deadline: self.deadline }, self.cohort)
+        (Committing { made, carried: self.carried, deadline: self.deadline }, self.cohort)
     }
 
     /// Looks at the time.

@@ -5,10 +5,10 @@
 
 use common::units::Timestamp;
 
-use crate::round::{Checkpoint, HaltCause};
+use crate::round::{Checkpoint, Cohort, HaltCause};
 
 /// Where the round goes after an input.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Transition {
     /// Same phase; nothing more to do until the next input.
     Stay(Committing),
@@ -17,16 +17,17 @@ pub enum Transition {
 }
 
 /// Waits for the disk.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Committing {
     pub(in crate::round) made: Checkpoint,
+    pub(in crate::round) carried: Cohort,
     pub(in crate::round) deadline: Timestamp,
 }
 
 impl Committing {
-    /// The record is durable: its model may be published.
-    pub fn on_committed(self) -> Checkpoint {
-        self.made
+    /// The record is durable: its model may be published, and the next round begins with who trains on.
+    pub fn on_committed(self) -> (Checkpoint, Cohort) {
+        (self.made, self.carried)
     }
 
     /// Looks at the time.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::id::{NodeId, RoundId};
 use common::units::{Millis, Timestamp};
 
-use crate::round::{Abort, Cohort, CohortSize, RoundPlan};
+use crate::round::{Abort, Base, Cohort, CohortSize, RoundPlan};
 
 /// Where the round goes after an input.
 #[derive(Debug, PartialEq)]
@@ -31,6 +31,9 @@ const RETRY_MAX: Millis = Millis(30_000);
 pub struct Selection {
     size: CohortSize,
     rejoin: Millis,
+    base: Base,
+    /// Who trains on from the round before.
+    pub(in crate::round) carried: Cohort,
     began: Timestamp,
     /// Of the draw.
     key: [u8; 32],
@@ -41,14 +44,16 @@ pub struct Selection {
 
 impl Selection {
     /// Begins the selection of one attempt, counted from 1, at a round.
-    pub fn begin(plan: &RoundPlan, round: RoundId, attempt: u32, now: Timestamp) -> Self {
+    pub fn begin(plan: &RoundPlan, (base, attempt): (Base, u32), carried: Cohort, now: Timestamp) -> Self {
         let pause =
             |doublings: u32| Millis(RETRY.0 << doublings.min(7)).min(RETRY_MAX).min(plan.deadlines.selection);
         Self {
             size: plan.cohort,
             rejoin: plan.deadlines.rejoin,
+            base,
+            carried,
             began: now,
-            key: draw_key(plan.seed, round),
+            key: draw_key(plan.seed, base.round),
             pause_end: attempt.checked_sub(2).map(|doublings| now + pause(doublings)),
             deadline: now + plan.deadlines.selection,
         }
@@ -57,18 +62,24 @@ impl Selection {
     /// Looks at who is there.
     pub fn settle(mut self, present: &BTreeSet<NodeId>, now: Timestamp) -> Transition {
         self.pause_end = self.pause_end.filter(|end| now < *end);
-        let wanted = self.size.wanted();
-        if self.pause_end.is_some() || (present.len() < wanted && now < self.deadline) {
+        let Self { size, carried, .. } = &self;
+        let free: BTreeSet<NodeId> = present.iter().copied().filter(|node| !carried.awaits(*node)).collect();
+        let (there, wanted) = (carried.open() + free.len() as u32, size.wanted());
+        // While some train, the others need not wait until all are there.
+        let enough = if carried.open() == 0 { wanted as u32 } else { size.minimum };
+        if self.pause_end.is_some() || (there < enough && now < self.deadline) {
             return Transition::Stay(self);
         }
-        if present.len() < self.size.minimum as usize {
+        if there < size.minimum {
             return Transition::Abort(Abort::TooFewNodes {
-                present: present.len() as u32,
-                minimum: self.size.minimum,
+                present: there,
+                minimum: size.minimum,
                 waited: now.since(self.began),
             });
         }
-        Transition::Configure(Cohort::new(draw(&self.key, present, wanted), &self.size, self.rejoin))
+        let drawn = draw(&self.key, &free, wanted.saturating_sub(carried.open() as usize));
+        let asked = Cohort::new(drawn, self.base, size, self.rejoin);
+        Transition::Configure(asked.join(self.carried, self.size.goal))
     }
 }
 

@@ -39,8 +39,11 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 fn any_plan() -> impl Strategy<Value = RoundPlan> {
-    (1..=4_u32, 0..=2_u32, 1.0..2.0_f64, 1..=3_u32).prop_map(|(minimum, more, over_selection, rounds)| {
-        plan(minimum, minimum + more, over_selection, rounds)
+    let sizes = (1..=4_u32, 0..=2_u32, 1.0..2.0_f64, 1..=3_u32, 0..=2_u32);
+    sizes.prop_map(|(minimum, more, over_selection, rounds, staleness_max)| {
+        let mut plan = plan(minimum, minimum + more, over_selection, rounds);
+        plan.cohort.staleness_max = staleness_max;
+        plan
     })
 }
 

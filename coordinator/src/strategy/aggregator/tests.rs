@@ -15,7 +15,7 @@ fn node(number: usize) -> NodeId {
 }
 
 fn effort(weight: u64) -> Effort {
-    Effort { weight, steps: 3 }
+    Effort { weight, steps: 3, staleness: 0 }
 }
 
 type Updates = Vec<(NodeId, Vec<f32>, u64)>;
@@ -190,12 +190,12 @@ fn the_normalized_mean_is_the_rule_of_wang() {
     let mut aggregator =
         Aggregator::new(Strategy { combine: Combine::NormalizedMean, ..Strategy::FEDAVG }, 2);
     for (number, delta, weight, steps) in updates {
-        aggregator.fold(node(number), &bytes(&delta), Effort { weight, steps }).unwrap();
+        aggregator.fold(node(number), &bytes(&delta), Effort { weight, steps, staleness: 0 }).unwrap();
     }
     let mut model = [0.0; 2];
     aggregator.finish(&mut model, &mut Moments::new());
     assert_eq!(model.map(f32::to_bits), [-1.25_f32, 5.0].map(f32::to_bits));
-    let refused = aggregator.fold(node(3), &bytes(&[0.0; 2]), Effort { weight: 1, steps: 0 });
+    let refused = aggregator.fold(node(3), &bytes(&[0.0; 2]), Effort { weight: 1, steps: 0, staleness: 0 });
     assert_eq!(refused, Err(UpdateFault::WrongSteps(0)));
 }
 
@@ -230,7 +230,8 @@ proptest! {
     #[test]
     fn no_bytes_make_the_fold_panic(delta in proptest::collection::vec(any::<u8>(), 0..64), weight: u64, steps: u32) {
         for strategy in each_way() {
-            let _ = Aggregator::new(strategy, delta.len() / 4).fold(node(0), &delta, Effort { weight, steps });
+            let effort = Effort { weight, steps, staleness: 0 };
+            let _ = Aggregator::new(strategy, delta.len() / 4).fold(node(0), &delta, effort);
         }
     }
 }
