@@ -15,7 +15,7 @@ use common::crypto::{Identity, Label};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::message::presence::{Activity, Address, Mailbox, SILENCE};
+use common::message::presence::{Address, Mailbox, SILENCE};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
@@ -188,25 +188,18 @@ impl Engine {
             }
         };
         let node = match told {
-            Told::Stale => return None,
+            Told::Stale | Told::Hangs(_) => return None,
             Told::Left(node) => {
                 self.lose(node, "it was stopped", now, out);
-                return None;
-            }
-            Told::Hangs(node) => {
-                self.on_active(now, out, |active, context| active.on_hanging(node, context));
                 return None;
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
         };
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
-            self.on_active(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
         }
-        let member = self.members.present(node)?;
-        let mailbox = member.mailbox;
-        let declined = (member.activity == Activity::Declining).then_some(member.epoch);
-        self.on_active(now, out, |active, context| active.on_node(node, told, declined, context));
+        let mailbox = self.members.present(node)?.mailbox;
+        self.on_active(now, out, |active, context| active.on_presence(node, told, context));
         self.greet(now, out);
         Some(mailbox)
     }

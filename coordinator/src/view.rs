@@ -109,7 +109,7 @@ pub struct CurrentRound {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MemberView {
-    /// What it does: `fetching`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
+    /// What it does: `fetching`, `waiting`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
     pub state: String,
     /// How far, in percent.
     pub progress: u8,

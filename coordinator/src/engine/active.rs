@@ -5,12 +5,12 @@ mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId};
 use common::known::Labels;
 use common::message::announce::Request;
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
-use common::message::presence::HANG;
+use common::message::presence::{Activity, HANG};
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
@@ -59,7 +59,7 @@ pub enum End {
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) run: Run,
-    id: RunId,
+    pub(super) id: RunId,
     plan: Plan,
     select: Labels,
     parameters: usize,
@@ -132,16 +132,25 @@ impl Active {
     }
 
     /// A node was heard: for the first time, as a new process, or again.
-    pub(super) fn on_node(
-        &mut self,
-        node: NodeId,
-        told: Told,
-        declined: Option<EpochId>,
-        context: &mut Context<'_>,
-    ) {
+    pub(super) fn on_presence(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
+        let told = context.members.told_of(told, self.id);
+        match told {
+            Told::Stale | Told::Left(_) => (),
+            Told::Hangs(_) => self.on_hanging(node, context),
+            Told::Arrived(_) | Told::Returned(_) => {
+                self.tell(Fact::NodeBack { node }, context);
+                self.on_node(node, told, context);
+            }
+            Told::Goes(_) => self.on_node(node, told, context),
+        }
+    }
+
+    fn on_node(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
         if !self.wants(node, context) {
             return;
         }
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let declined = work.filter(|work| work.activity == Activity::Declining).map(|work| work.epoch);
         let (arrived, returned) = (told == Told::Arrived(node), told == Told::Returned(node));
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
@@ -175,7 +184,7 @@ impl Active {
     }
 
     /// A node's process lives, but its trainer does not go on. It is back as soon as it does.
-    pub(super) fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
+    fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
         let why = format!("its trainer took no step for {HANG}");
         context.out.push(Output::Note(format!("node {} is away: {why}", context.members.name(node))));
         self.tell(Fact::NodeAway { node, reason: reason(&why) }, context);
