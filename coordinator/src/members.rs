@@ -168,7 +168,9 @@ impl Members {
             return Ok(Told::Left(node));
         }
         let same = known.is_some_and(|(known, _)| known == session);
-        let before = self.present.remove(&node).filter(|_| same).map(|member| member.works);
+        let before = self.present.remove(&node).filter(|_| same);
+        let package = before.as_ref().map_or(package, |before| newer(before.package, package));
+        let before = before.map(|before| before.works);
         let told = match (same, &before) {
             (false, _) => Told::Arrived(node),
             (true, None) => Told::Returned(node),
@@ -211,7 +213,7 @@ impl Members {
     /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
     pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
         if let Some(member) = self.present.get_mut(&node) {
-            member.package = package;
+            member.package = newer(member.package, package);
             member.heard = now;
         }
     }
@@ -259,4 +261,10 @@ impl Members {
     pub fn next_wake(&self) -> Timestamp {
         self.hello_at.min(self.silent_at)
     }
+}
+
+/// The one that was made last. What names an older one may come later: an update that waited, while the node began to
+/// work for another run. Its key may be erased by then.
+fn newer(one: KeyPackage, other: KeyPackage) -> KeyPackage {
+    if one.expires > other.expires { one } else { other }
 }

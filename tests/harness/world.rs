@@ -303,7 +303,8 @@ impl World {
             self.stepped[index] = self.now + Millis(1);
             return;
         }
-        let trained = Trained { epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
+        let trained =
+            Trained { run: assignment.run, epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
         self.at(self.now + Millis(10), Arrival::Trained(index, self.lives[index], trained));
     }
 

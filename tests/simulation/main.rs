@@ -1,6 +1,7 @@
 //! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
 
 mod seeds;
+mod several;
 
 use common::message::event::Fact;
 use common::units::Millis;

@@ -203,8 +203,14 @@ impl World {
                     Done::Train(assignment) => {
                         let mut parameters = Arc::unwrap_or_clone(assignment.model);
                         parameters.values_mut().iter_mut().for_each(|value| *value += 1.0);
-                        let trained =
-                            Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
+                        let trained = Trained {
+                            run: assignment.run,
+                            epoch: assignment.epoch,
+                            parameters,
+                            samples: 1,
+                            steps: 1,
+                            loss: 0.5,
+                        };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
                     Done::Mark { .. } | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
