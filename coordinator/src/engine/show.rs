@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use common::id::NodeId;
+use common::id::{NodeId, RunId};
+use common::known::Peer;
 use common::message::presence::Activity;
 use common::units::Timestamp;
 
@@ -12,9 +13,9 @@ use crate::round::Slot;
 use crate::view::{CurrentRound, MemberView, NodeView};
 
 impl Engine {
-    /// The round going on, if one is.
-    pub fn current_round(&self, now: Timestamp) -> Option<CurrentRound> {
-        let active = self.active.as_ref()?;
+    /// The round of this run that goes on, if one does.
+    pub fn current_round(&self, run: RunId, now: Timestamp) -> Option<CurrentRound> {
+        let active = self.runs.get(&run)?;
         let progress = active.run.progress()?;
         let cohort = progress.cohort.map(crate::round::Cohort::slots);
         let slots = cohort.into_iter().flatten();
@@ -37,16 +38,14 @@ impl Engine {
 
     /// All allowed nodes.
     pub fn nodes(&self) -> Vec<NodeView> {
-        let view = |(node, allowed): (NodeId, &common::known::Peer)| {
+        let view = |(node, peer): (NodeId, &Peer)| {
             let member = self.members().present(node);
-            let activity = member.map_or("away", |member| activity(member.activity));
-            NodeView {
-                name: allowed.name.clone(),
-                node: node.to_string(),
-                present: member.is_some(),
-                activity: activity.to_owned(),
-                labels: allowed.labels.clone(),
-            }
+            NodeView::of(
+                node,
+                peer,
+                member.is_some(),
+                member.map_or("away", |member| activity(member.activity)),
+            )
         };
         self.members().allowed().map(view).collect()
     }
@@ -70,9 +69,9 @@ impl Engine {
         MemberView { state, progress, bytes, loss: active.losses.get(&node).copied(), norm }
     }
 
-    /// Bytes of models and updates in the round going on.
-    pub fn round_bytes(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| active.bytes)
+    /// Bytes of models and updates in the round of this run that goes on.
+    pub fn round_bytes(&self, run: RunId) -> u64 {
+        self.runs.get(&run).map_or(0, |active| active.bytes)
     }
 }
 
