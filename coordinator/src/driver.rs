@@ -142,7 +142,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
             (driver.link, readers) = driver.link.rejoin(readers, &config.dds)?;
-            driver.engine.on_moved(readers.mailbox(), &mut driver.fresh);
+            driver.engine.on_moved(readers.mailbox(), now(), &mut driver.fresh);
             driver.carry_out();
         }
     }

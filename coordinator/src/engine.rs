@@ -20,7 +20,7 @@ use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::message::presence::{Activity, Mailbox, SILENCE};
+use common::message::presence::{Mailbox, SILENCE};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
@@ -81,11 +81,9 @@ impl Engine {
 
     /// The process reads elsewhere now; the next hello says where. What was announced is said again: the writers are
     /// new ones.
-    pub fn on_moved(&mut self, mailbox: Mailbox, out: &mut Vec<Output>) {
+    pub fn on_moved(&mut self, mailbox: Mailbox, now: Timestamp, out: &mut Vec<Output>) {
         self.setup.mailbox = mailbox;
-        out.extend(self.runs.iter().filter_map(|(run, active)| {
-            Some(Output::Announce { run: *run, bytes: active.announced()?.to_vec() })
-        }));
+        self.on_all(now, out, Active::announce_again);
     }
 
     /// The nodes.
@@ -135,25 +133,18 @@ impl Engine {
             }
         };
         let node = match told {
-            Told::Stale => return None,
+            Told::Stale | Told::Hangs(_) => return None,
             Told::Left(node) => {
                 self.lose(node, "it was stopped", now, out);
-                return None;
-            }
-            Told::Hangs(node) => {
-                self.on_all(now, out, |active, context| active.on_hanging(node, context));
                 return None;
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
         };
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
-            self.on_all(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
         }
-        let member = self.members.present(node)?;
-        let mailbox = member.mailbox;
-        let declined = (member.activity == Activity::Declining).then_some(member.epoch);
-        self.on_all(now, out, |active, context| active.on_node(node, told, declined, context));
+        let mailbox = self.members.present(node)?.mailbox;
+        self.on_all(now, out, |active, context| active.on_presence(node, told, context));
         self.greet(now, out);
         Some(mailbox)
     }

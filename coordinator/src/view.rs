@@ -110,7 +110,7 @@ pub struct CurrentRound {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MemberView {
-    /// What it does: `fetching`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
+    /// What it does: `fetching`, `waiting`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
     pub state: String,
     /// How far, in percent.
     pub progress: u8,
@@ -162,13 +162,34 @@ pub struct NodeView {
     pub activity: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What it says it is doing for each run.
+    pub works: Vec<WorkView>,
+}
+
+/// What a node does for a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct WorkView {
+    /// The run's id.
+    pub run: String,
+    /// `fetching`, `waiting`, `training`, `uploading`, `declining`, `hanging`.
+    pub activity: String,
+    /// How far, in percent.
+    pub progress: u8,
 }
 
 impl NodeView {
-    /// An allowed node, and what is known of what it does.
+    /// An allowed node, and what it does in a word.
     pub fn of(node: NodeId, peer: &Peer, present: bool, activity: &str) -> Self {
         let (name, labels) = (peer.name.clone(), peer.labels.clone());
-        Self { name, node: node.to_string(), present, activity: activity.to_owned(), labels }
+        Self {
+            name,
+            node: node.to_string(),
+            present,
+            activity: activity.to_owned(),
+            labels,
+            works: Vec::new(),
+        }
     }
 }
 

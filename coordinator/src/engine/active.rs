@@ -5,12 +5,12 @@ mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId};
 use common::known::Labels;
-use common::message::announce::Request;
+use common::message::announce::{Announcement, Request};
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
-use common::message::presence::HANG;
+use common::message::presence::{Activity, HANG, HEARTBEAT};
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
@@ -24,6 +24,9 @@ use files::Awaiting;
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
 const LARGE: usize = 2_000_000;
+
+/// Nodes that were asked and say nothing of it are asked again so often: a node tells of itself once a heartbeat.
+const REMIND: Millis = Millis(HEARTBEAT.0 * 2);
 
 /// A run to be started, or gone on with.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ pub enum End {
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) run: Run,
-    id: RunId,
+    pub(super) id: RunId,
     plan: Plan,
     select: Labels,
     parameters: usize,
@@ -75,8 +78,8 @@ pub(super) struct Active {
     /// Old buffers of updates, to be used again.
     buffers: Vec<Vec<u8>>,
     sealed_buffer: Vec<u8>,
-    /// The newest announcement.
-    announced: Option<Vec<u8>>,
+    /// What was announced last.
+    announced: Option<Announcement>,
     /// Nodes that do not hold the run's result, once there is one.
     lacking: Option<BTreeSet<NodeId>>,
     ended: Option<Timestamp>,
@@ -135,11 +138,6 @@ impl Active {
         self.ended.filter(|_| self.lacking.is_some())
     }
 
-    /// The newest announcement, signed.
-    pub(super) fn announced(&self) -> Option<&[u8]> {
-        self.announced.as_deref()
-    }
-
     /// Whether this is the blob of the model that it sends.
     pub(super) fn sends(&self, blob: BlobId) -> bool {
         self.exchange.iter().filter_map(|exchange| exchange.downlink.as_ref()).any(|down| down.blob() == blob)
@@ -166,16 +164,25 @@ impl Active {
     }
 
     /// A node was heard: for the first time, as a new process, or again.
-    pub(super) fn on_node(
-        &mut self,
-        node: NodeId,
-        told: Told,
-        declined: Option<EpochId>,
-        context: &mut Context<'_>,
-    ) {
+    pub(super) fn on_presence(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
+        let told = context.members.told_of(told, self.id);
+        match told {
+            Told::Stale | Told::Left(_) => (),
+            Told::Hangs(_) => self.on_hanging(node, context),
+            Told::Arrived(_) | Told::Returned(_) => {
+                self.tell(Fact::NodeBack { node }, context);
+                self.on_node(node, told, context);
+            }
+            Told::Goes(_) => self.on_node(node, told, context),
+        }
+    }
+
+    fn on_node(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
         if !self.wants(node, context) {
             return;
         }
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let declined = work.filter(|work| work.activity == Activity::Declining).map(|work| work.epoch);
         let (arrived, returned) = (told == Told::Arrived(node), told == Told::Returned(node));
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
@@ -187,6 +194,9 @@ impl Active {
             self.on_input(Input::Declined { node, epoch }, context);
             self.drop_node(node, context);
         }
+        if selected && told == Told::Goes(node) {
+            self.remind(node, context);
+        }
         // What the process before it confirmed may not have reached its disk, and one that was away may have missed
         // the offer. Who is still fetching goes on.
         if let Some(lacking) = &mut self.lacking
@@ -194,6 +204,18 @@ impl Active {
         {
             lacking.insert(node);
             self.offer(context);
+        }
+    }
+
+    /// A node that says nothing of what it was asked a while ago has missed it: announcements of many runs may follow
+    /// one another faster than a node that comes late is given them.
+    fn remind(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let Some(Exchange { epoch, downlink: Some(downlink), .. }) = &self.exchange else { return };
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let knows = downlink.has_heard(node) || work.is_some_and(|work| work.epoch == epoch.id);
+        let is_due = |announced: &Announcement| context.now >= announced.issued + REMIND;
+        if !knows && self.announced.as_ref().is_some_and(is_due) {
+            self.announce_again(context);
         }
     }
 
@@ -209,7 +231,7 @@ impl Active {
     }
 
     /// A node's process lives, but its trainer does not go on. It is back as soon as it does.
-    pub(super) fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
+    fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
         let why = format!("its trainer took no step for {HANG}");
         context.out.push(Output::Note(format!("node {} is away: {why}", context.members.name(node))));
         self.tell(Fact::NodeAway { node, reason: reason(&why) }, context);

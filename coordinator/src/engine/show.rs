@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use common::id::{NodeId, RunId};
 use common::known::Peer;
-use common::message::presence::Activity;
+use common::message::presence::{Activity, Standing, Work};
 use common::units::Timestamp;
 
 use super::Engine;
 use super::active::{Active, Exchange};
+use crate::members::Member;
 use crate::round::Slot;
-use crate::view::{CurrentRound, MemberView, NodeView};
+use crate::view::{CurrentRound, MemberView, NodeView, WorkView};
 
 impl Engine {
     /// The round of this run that goes on, if one does.
@@ -40,12 +41,9 @@ impl Engine {
     pub fn nodes(&self) -> Vec<NodeView> {
         let view = |(node, peer): (NodeId, &Peer)| {
             let member = self.members().present(node);
-            NodeView::of(
-                node,
-                peer,
-                member.is_some(),
-                member.map_or("away", |member| activity(member.activity)),
-            )
+            let activity = member.map_or_else(|| "away".to_owned(), activity);
+            let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
+            NodeView { works, ..NodeView::of(node, peer, member.is_some(), &activity) }
         };
         self.members().allowed().map(view).collect()
     }
@@ -62,7 +60,10 @@ impl Engine {
             (Slot::Announced | Slot::HasModel, Some((0, _)), _) => ("queued".to_owned(), 0),
             (Slot::Announced | Slot::HasModel, Some(_), _) => ("uploading".to_owned(), percent(bytes, all)),
             (Slot::Announced, None, _) => ("fetching".to_owned(), 0),
-            (Slot::HasModel, None, Some(member)) => ("training".to_owned(), member.progress),
+            (Slot::HasModel, None, Some(member)) => match member.work(active.id) {
+                Some(work) if work.activity == Activity::Waiting => ("waiting".to_owned(), 0),
+                work => ("training".to_owned(), work.map_or(0, |work| work.progress)),
+            },
             (Slot::Away(_) | Slot::Gone, ..) | (Slot::HasModel, None, None) => ("away".to_owned(), 0),
         };
         let norm = if let Slot::Reported(report) = slot { Some(report.delta_norm) } else { None };
@@ -79,14 +80,36 @@ fn reported(slots: &BTreeMap<NodeId, Slot>) -> u32 {
     slots.values().filter(|slot| matches!(slot, Slot::Reported(_))).count() as u32
 }
 
-fn activity(activity: Activity) -> &'static str {
+/// What a node does, in words: `training`, or for several runs `fetching, training, 2 waiting`.
+fn activity(member: &Member) -> String {
+    let mut counts = BTreeMap::<Activity, u32>::new();
+    for work in member.works() {
+        *counts.entry(work.activity).or_default() += 1;
+    }
+    let words = counts.into_iter().map(|(activity, count)| match count {
+        1 => word(activity).to_owned(),
+        count => format!("{count} {}", word(activity)),
+    });
+    let words: Vec<String> = words.collect();
+    match (member.standing, words.is_empty()) {
+        (Standing::Ready, true) => "idle".to_owned(),
+        (Standing::Ready, false) => words.join(", "),
+        (Standing::Draining, _) => "draining".to_owned(),
+        (Standing::Leaving, _) => "leaving".to_owned(),
+    }
+}
+
+fn work(work: &Work) -> WorkView {
+    WorkView { run: work.run.to_string(), activity: word(work.activity).to_owned(), progress: work.progress }
+}
+
+fn word(activity: Activity) -> &'static str {
     match activity {
-        Activity::Idle => "idle",
         Activity::Fetching => "fetching",
+        Activity::Waiting => "waiting",
         Activity::Training => "training",
         Activity::Uploading => "uploading",
         Activity::Declining => "declining",
         Activity::Hanging => "hanging",
-        Activity::Leaving => "leaving",
     }
 }

@@ -9,7 +9,8 @@ use common::crypto::{Identity, Keyring, Label, PublicIdentity, Sealer};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
-    Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
+    self, Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, Standing,
+    VERSION,
 };
 use common::message::receipt::Status;
 use common::message::{Signed, SignedError};
@@ -87,9 +88,8 @@ struct Link {
 /// What presence says.
 #[derive(Debug, Default)]
 struct Told {
-    activity: Activity,
-    epoch: EpochId,
-    progress: u8,
+    standing: Standing,
+    doing: Option<presence::Work>,
     at: Timestamp,
 }
 
@@ -99,6 +99,12 @@ enum Stage {
     Fetching(Fetching),
     Training(Work, Arc<ParameterVector>),
     Uploading(Work, Upload),
+}
+
+impl Told {
+    fn is(&self, activity: Activity) -> bool {
+        self.doing.is_some_and(|work| work.activity == activity)
+    }
 }
 
 impl Participant {
@@ -210,7 +216,7 @@ impl Participant {
             Err(reason) => {
                 // It names this node, so it waits for it: it is told that it does so in vain.
                 out.push(ignored("announce", &reason));
-                return self.say(Activity::Declining, announcement.epoch, now, out);
+                return self.say(doing(announcement.run, announcement.epoch, Activity::Declining), now, out);
             }
         };
         let (opener, pair) = opened;
@@ -285,7 +291,7 @@ impl Participant {
     pub fn on_progress(&mut self, epoch: EpochId, percent: u8, now: Timestamp, out: &mut Vec<Output>) {
         let training = matches!(&self.stage, Stage::Training(work, _) if work.epoch == epoch);
         if training {
-            self.told.progress = percent;
+            self.told.doing.iter_mut().for_each(|work| work.progress = percent);
             if now >= self.told.at + PROGRESS {
                 self.tell(now, out);
             }
@@ -299,12 +305,12 @@ impl Participant {
             self.stepped = at;
         }
         let hangs = matches!(self.stage, Stage::Training(..)) && now >= self.stepped + HANG;
-        let told = match (self.told.activity, hangs) {
+        let Some(work) = &mut self.told.doing else { return };
+        work.activity = match (work.activity, hangs) {
             (Activity::Training, true) => Activity::Hanging,
             (Activity::Hanging, false) => Activity::Training,
             _ => return,
         };
-        self.told.activity = told;
         self.tell(now, out);
     }
 
@@ -318,7 +324,7 @@ impl Participant {
 
     /// The process ends.
     pub fn on_leave(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        self.told = Told { activity: Activity::Leaving, ..Told::default() };
+        self.told = Told { standing: Standing::Leaving, ..Told::default() };
         self.tell(now, out);
     }
 
@@ -343,8 +349,8 @@ impl Participant {
         match sealed {
             Ok(sealed) => {
                 let coordinator = self.setup.coordinator.node_id();
+                self.told.doing = doing(work.run, work.epoch, Activity::Uploading);
                 self.stage = Stage::Uploading(work, Upload::new(sealed, coordinator, now));
-                self.told.activity = Activity::Uploading;
                 self.on_tick(now, out);
             }
             Err(error) => self.decline(&work, &error.to_string(), now, out),
@@ -387,7 +393,7 @@ impl Participant {
         let stage = match &self.stage {
             Stage::Fetching(fetching) => Some(fetching.incoming.next_wake()),
             Stage::Uploading(_, upload) => upload.next_wake(),
-            Stage::Training(..) if self.told.activity != Activity::Hanging => Some(self.stepped + HANG),
+            Stage::Training(..) if !self.told.is(Activity::Hanging) => Some(self.stepped + HANG),
             Stage::Idle | Stage::Training(..) => None,
         };
         let deadline = self.work().map(|work| work.deadline);
@@ -425,14 +431,13 @@ impl Participant {
 
     fn rest(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         self.leave(out);
-        self.say(Activity::Idle, EpochId::default(), now, out);
+        self.say(None, now, out);
     }
 
     /// Tells a change that the coordinator waits for; one it can see for itself waits for the heartbeat.
-    fn say(&mut self, activity: Activity, epoch: EpochId, now: Timestamp, out: &mut Vec<Output>) {
-        let seen =
-            matches!((self.told.activity, activity), (Activity::Uploading | Activity::Idle, Activity::Idle));
-        self.told = Told { activity, epoch, progress: 0, at: self.told.at };
+    fn say(&mut self, doing: Option<presence::Work>, now: Timestamp, out: &mut Vec<Output>) {
+        let seen = doing.is_none() && (self.told.doing.is_none() || self.told.is(Activity::Uploading));
+        self.told.doing = doing;
         if !seen {
             self.tell(now, out);
         }
@@ -445,9 +450,8 @@ impl Participant {
             answers: self.link.seq,
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
-            activity: self.told.activity,
-            epoch: self.told.epoch,
-            progress: self.told.progress,
+            standing: self.told.standing,
+            works: Vec::from_iter(self.told.doing).try_into().expect("one is within the limit"),
             version: VERSION,
         };
         out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Presence, &presence)));
@@ -467,6 +471,10 @@ impl Participant {
     pub fn receipts_to(&self) -> Address {
         self.link.mailbox.receipts
     }
+}
+
+fn doing(run: RunId, epoch: EpochId, activity: Activity) -> Option<presence::Work> {
+    Some(presence::Work { run, epoch, activity, progress: 0 })
 }
 
 fn ignored(topic: &'static str, reason: &impl ToString) -> Output {

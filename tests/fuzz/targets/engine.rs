@@ -12,7 +12,7 @@ use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
 use common::message::model::Plan;
-use common::message::presence::{Activity, Mailbox, NodePresence, VERSION};
+use common::message::presence::{Activity, Mailbox, NodePresence, Standing, VERSION, Work};
 use common::units::{Millis, Timestamp};
 use common::wire::encode;
 use coordinator::config::Transfer;
@@ -262,15 +262,17 @@ impl World {
             2 => Datagram::Update(blob, [OFFER_INDEX, 0][which], ops.bytes().to_vec()),
             3 | 4 => {
                 let package = KeyPackage { node, ..self.package? };
+                let activity = if what < 128 { Activity::Declining } else { Activity::Hanging };
+                let (epoch, progress) = (EpochId(u64::from(ops.byte())), ops.byte());
+                let work = Work { run: [RUN, RunId([3; 16])][which], epoch, activity, progress };
                 let presence = NodePresence {
                     session: u64::from(ops.short()),
                     seq: self.now.0 + u64::from(ops.short()),
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     package,
                     mailbox: Mailbox::default(),
-                    activity: if what < 128 { Activity::Declining } else { Activity::Idle },
-                    epoch: EpochId(u64::from(ops.byte())),
-                    progress: ops.byte(),
+                    standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],
+                    works: vec![work; usize::from(progress % 4)].try_into().ok()?,
                     version: VERSION,
                 };
                 let body = ops.damaged(&encode(&presence));

@@ -72,8 +72,21 @@ impl Active {
     ) {
         let (tenant, issued) = (context.setup.tenant, context.now);
         let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
+        self.say(announcement, context);
+    }
+
+    /// Says again what was announced last, with the time that is left.
+    pub(in crate::engine) fn announce_again(&mut self, context: &mut Context<'_>) {
+        if let Some(announcement) = self.announced.take() {
+            let until = announcement.issued + announcement.deadline;
+            let (issued, deadline) = (context.now, Millis(until.since(context.now).0));
+            self.say(Announcement { issued, deadline, ..announcement }, context);
+        }
+    }
+
+    fn say(&mut self, announcement: Announcement, context: &mut Context<'_>) {
         let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
-        self.announced = Some(bytes.clone());
+        self.announced = Some(announcement);
         context.out.push(Output::Announce { run: self.id, bytes });
     }
 }

@@ -10,7 +10,7 @@ use common::message::presence::{Activity, HANG, PREPARATION};
 use common::message::receipt::Status;
 use common::units::Timestamp;
 
-use super::{Participant, Stage};
+use super::{Participant, Stage, doing};
 use crate::participant::fetching::{Fetching, Work};
 use crate::participant::{Assignment, Note, Output};
 
@@ -39,8 +39,7 @@ impl Participant {
     pub(super) fn fetch(&mut self, work: Work, opener: Opener, now: Timestamp, out: &mut Vec<Output>) {
         let (window, blob) = (self.setup.window, work.model);
         let incoming = Incoming::new(opener, std::mem::take(&mut self.buffer), window, now);
-        self.told.activity = Activity::Fetching;
-        self.told.epoch = work.epoch;
+        self.told.doing = doing(work.run, work.epoch, Activity::Fetching);
         self.stage = Stage::Fetching(Fetching { work, incoming });
         for (stashed, index, sealed) in std::mem::take(&mut self.stash) {
             if stashed == blob {
@@ -71,20 +70,19 @@ impl Participant {
         let (run, round, epoch) = (work.run, work.round, work.epoch);
         let assignment = Assignment { run, round, epoch, plan, model: Arc::clone(&model) };
         if work.train {
-            self.told.activity = Activity::Training;
-            self.told.progress = 0;
+            self.told.doing = doing(run, epoch, Activity::Training);
             (self.began, self.stepped) = (now, (now + PREPARATION) - HANG);
             self.stage = Stage::Training(work, model);
             out.push(Output::Train(assignment));
         } else {
             self.fetched = Some(work);
-            self.told.activity = Activity::Idle;
+            self.told.doing = None;
             out.push(Output::Keep(assignment));
         }
     }
 
     pub(super) fn decline(&mut self, work: &Work, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
         out.push(Output::Note(Note::Declined { round: work.round, reason: reason.to_owned() }));
-        self.say(Activity::Declining, work.epoch, now, out);
+        self.say(doing(work.run, work.epoch, Activity::Declining), now, out);
     }
 }
