@@ -210,7 +210,8 @@ impl Members {
         Some(signed.signer)
     }
 
-    /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
+    /// A node wants the next epoch's root wrapped to this key, unless it told of a newer one since: an update of one run
+    /// may come after an epoch of another has begun. It has also just been heard.
     pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
         if let Some(member) = self.present.get_mut(&node) {
             member.package = newer(member.package, package);

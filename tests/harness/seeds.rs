@@ -145,6 +145,8 @@ fn scene() -> impl Strategy<Value = Scene> {
                 drift: 0.015_625,
                 attempts: 64,
                 network,
+                runs: 1,
+                first: 0,
             }
         },
     )

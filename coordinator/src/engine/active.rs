@@ -1,4 +1,4 @@
-//! The run going on: its rounds, and the exchange of the epoch they are in.
+//! A run that goes on: its rounds, the exchange of the epoch they are in, and what it wants of the disk.
 
 mod files;
 mod opening;
@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BlobId, ModelHash, NodeId, RoundId, RunId};
 use common::known::Labels;
-use common::message::announce::Request;
+use common::message::announce::{Announcement, Request};
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
-use common::message::presence::{Activity, HANG};
+use common::message::presence::{Activity, HANG, HEARTBEAT};
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
-use super::{Context, Output};
+use super::{Context, Output, Wish};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
 use crate::members::Told;
 use crate::round::{self, Arrival, Input, RoundPlan, Run, RunPosition};
@@ -24,6 +24,9 @@ use files::Awaiting;
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
 const LARGE: usize = 2_000_000;
+
+/// Nodes that were asked and say nothing of it are asked again so often: a node tells of itself once a heartbeat.
+const REMIND: Millis = Millis(HEARTBEAT.0 * 2);
 
 /// A run to be started, or gone on with.
 #[derive(Debug)]
@@ -55,7 +58,8 @@ pub enum End {
     Paused,
 }
 
-/// The run going on, or the one that just ended and whose model is still offered.
+/// A run that goes on, or one that finished and whose model is still offered. It has everything of its own; what it
+/// shares with others comes in a [`Context`].
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) run: Run,
@@ -66,7 +70,7 @@ pub(super) struct Active {
     updates: Aggregator,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
-    /// What the files that are being read are for.
+    /// What the files that are being read are for. While there is one, no others are asked for.
     awaiting: Option<Awaiting>,
     pub(super) exchange: Option<Exchange>,
     pub(super) losses: BTreeMap<NodeId, f32>,
@@ -74,9 +78,11 @@ pub(super) struct Active {
     /// Old buffers of updates, to be used again.
     buffers: Vec<Vec<u8>>,
     sealed_buffer: Vec<u8>,
+    /// What was announced last.
+    announced: Option<Announcement>,
     /// Nodes that do not hold the run's result, once there is one.
     lacking: Option<BTreeSet<NodeId>>,
-    ended: bool,
+    ended: Option<Timestamp>,
     pub(super) bytes: u64,
 }
 
@@ -109,8 +115,9 @@ impl Active {
             rejected: BTreeMap::new(),
             buffers: Vec::new(),
             sealed_buffer: Vec::new(),
+            announced: None,
             lacking: None,
-            ended: false,
+            ended: None,
             bytes: 0,
         };
         active.obey(outputs, context);
@@ -123,7 +130,32 @@ impl Active {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.ended
+        self.ended.is_some()
+    }
+
+    /// When it came to its result, if it did.
+    pub(super) fn finished_at(&self) -> Option<Timestamp> {
+        self.ended.filter(|_| self.lacking.is_some())
+    }
+
+    /// Whether this is the blob of the model that it sends.
+    pub(super) fn sends(&self, blob: BlobId) -> bool {
+        self.exchange.iter().filter_map(|exchange| exchange.downlink.as_ref()).any(|down| down.blob() == blob)
+    }
+
+    /// Whether this is the blob of an update that was offered to it.
+    pub(super) fn receives(&self, blob: BlobId) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.uplink.knows(blob))
+    }
+
+    /// Whether a node still lacks a piece of its model.
+    pub(super) fn is_sending(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.downlink.is_some())
+    }
+
+    /// Whether an update is on its way to it.
+    pub(super) fn is_receiving(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.uplink.is_busy())
     }
 
     pub(super) fn on_input(&mut self, input: Input, context: &mut Context<'_>) {
@@ -156,10 +188,14 @@ impl Active {
         let selected =
             self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
         self.on_input(Input::NodeReady(node), context);
+        let declined = declined.filter(|declined| epoch == Some(*declined));
         if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
             // A new process has not the keys of the epoch going on: it takes part again in the next one.
             self.on_input(Input::Declined { node, epoch }, context);
             self.drop_node(node, context);
+        }
+        if selected && told == Told::Goes(node) {
+            self.remind(node, context);
         }
         // What the process before it confirmed may not have reached its disk, and one that was away may have missed
         // the offer. Who is still fetching goes on.
@@ -167,8 +203,19 @@ impl Active {
             && (arrived || returned && lacking.contains(&node))
         {
             lacking.insert(node);
-            let lacking = lacking.clone();
-            self.want(Awaiting::Keep(lacking), context);
+            self.offer(context);
+        }
+    }
+
+    /// A node that says nothing of what it was asked a while ago has missed it: announcements of many runs may follow
+    /// one another faster than a node that comes late is given them.
+    fn remind(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let Some(Exchange { epoch, downlink: Some(downlink), .. }) = &self.exchange else { return };
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let knows = downlink.has_heard(node) || work.is_some_and(|work| work.epoch == epoch.id);
+        let is_due = |announced: &Announcement| context.now >= announced.issued + REMIND;
+        if !knows && self.announced.as_ref().is_some_and(is_due) {
+            self.announce_again(context);
         }
     }
 
@@ -193,7 +240,7 @@ impl Active {
 
     /// Writes a fact about the round going on.
     pub(super) fn tell(&self, fact: Fact, context: &mut Context<'_>) {
-        if !self.ended {
+        if !self.is_over() {
             context.event(self.id, RoundId(self.run.rounds_done().0 + 1), fact);
         }
     }
@@ -208,18 +255,11 @@ impl Active {
         context.dispatch(sent);
     }
 
-    pub(super) fn on_model_receipt(
-        &mut self,
-        blob: BlobId,
-        node: NodeId,
-        bytes: &[u8],
-        context: &mut Context<'_>,
-    ) {
+    /// Takes a receipt for the model that it sends.
+    pub(super) fn on_model_receipt(&mut self, node: NodeId, bytes: &[u8], context: &mut Context<'_>) {
         let Some(exchange) = &mut self.exchange else { return };
-        let Some(downlink) = exchange.downlink.as_mut().filter(|downlink| downlink.blob() == blob) else {
-            return;
-        };
-        let window = context.setup.transfer.window_chunks;
+        let Some(downlink) = &mut exchange.downlink else { return };
+        let window = context.share.down_chunks;
         if downlink.on_receipt(&exchange.epoch, node, bytes, window, context.now) {
             self.has_model(node, context);
         }
@@ -240,6 +280,7 @@ impl Active {
     pub(super) fn on_update(&mut self, blob: BlobId, index: u32, bytes: &[u8], context: &mut Context<'_>) {
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.train) else { return };
         self.bytes += bytes.len() as u64;
+        exchange.uplink.limit(context.share.up.window_chunks, context.share.up.uploads_bytes);
         let mut sent = Vec::new();
         let members = &*context.members;
         let piece = (blob, index, bytes);
@@ -325,6 +366,7 @@ impl Active {
     pub(super) fn on_tick(&mut self, context: &mut Context<'_>) {
         if let Some(exchange) = &mut self.exchange {
             let mut sent = Vec::new();
+            exchange.uplink.limit(context.share.up.window_chunks, context.share.up.uploads_bytes);
             exchange.uplink.on_tick(&exchange.epoch, context.now, &mut sent);
             context.dispatch(sent);
         }
@@ -388,10 +430,10 @@ impl Active {
             }
             round::Output::Aggregate { .. } => {
                 self.close_exchange();
-                self.want(Awaiting::Aggregate, context);
+                self.combine(context);
             }
             round::Output::Commit { record, epochs_end } => {
-                context.out.push(Output::Commit { record, epochs_end });
+                self.wish(Wish::Commit { record, epochs_end }, context);
             }
             round::Output::RoundAborted(record) => {
                 if let round::RoundOutcome::Aborted(why) = &record.outcome {
@@ -401,13 +443,12 @@ impl Active {
                     context.event(self.id, record.round, Fact::RoundAborted { reason: why.clone() });
                 }
                 self.close_exchange();
-                context.out.push(Output::Aborted(record));
+                self.wish(Wish::Keep(record), context);
             }
             round::Output::RunFinished { model } => {
                 self.end(End::Finished(model), context);
-                let all: BTreeSet<NodeId> = context.members.labelled(&self.select).collect();
-                self.lacking = Some(all.clone());
-                self.want(Awaiting::Keep(all), context);
+                self.lacking = Some(context.members.labelled(&self.select).collect());
+                self.offer(context);
             }
             round::Output::RunFailed(failure) => self.end(End::Failed(failure.to_string()), context),
             round::Output::Halted(halt) => self.end(End::Halted(halt.to_string()), context),
@@ -415,9 +456,11 @@ impl Active {
     }
 
     pub(super) fn end(&mut self, end: End, context: &mut Context<'_>) {
-        self.ended = true;
+        self.ended = Some(context.now);
         self.run.leave();
         self.close_exchange();
+        self.updates.release();
+        self.buffers.clear();
         let round = self.run.rounds_done();
         let fact = match &end {
             End::Finished(_) => Fact::RunFinished,
@@ -429,6 +472,12 @@ impl Active {
         }
         context.out.push(Output::Ended { run: self.id, end });
         context.event(self.id, round, fact);
+    }
+
+    /// Its result is offered no more.
+    pub(super) fn withdraw(&mut self, context: &mut Context<'_>) {
+        let (round, epoch) = (self.run.rounds_done(), self.run.next_epoch());
+        self.announce(Request::Rest, round, epoch, Millis(0), context);
     }
 
     /// Erases the epoch's keys and keeps its buffers.

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use common::id::NodeId;
-use common::message::presence::{Activity, Standing};
+use common::id::{NodeId, RunId};
+use common::known::Peer;
+use common::message::presence::{Activity, Standing, Work};
 use common::units::Timestamp;
 
 use super::Engine;
 use super::active::{Active, Exchange};
 use crate::members::Member;
 use crate::round::Slot;
-use crate::view::{CurrentRound, MemberView, NodeView};
+use crate::view::{CurrentRound, MemberView, NodeView, WorkView};
 
 impl Engine {
-    /// The round going on, if one is.
-    pub fn current_round(&self, now: Timestamp) -> Option<CurrentRound> {
-        let active = self.active.as_ref()?;
+    /// The round of this run that goes on, if one does.
+    pub fn current_round(&self, run: RunId, now: Timestamp) -> Option<CurrentRound> {
+        let active = self.runs.get(&run)?;
         let progress = active.run.progress()?;
         let cohort = progress.cohort.map(crate::round::Cohort::slots);
         let slots = cohort.into_iter().flatten();
@@ -38,16 +39,11 @@ impl Engine {
 
     /// All allowed nodes.
     pub fn nodes(&self) -> Vec<NodeView> {
-        let view = |(node, allowed): (NodeId, &common::known::Peer)| {
+        let view = |(node, peer): (NodeId, &Peer)| {
             let member = self.members().present(node);
             let activity = member.map_or_else(|| "away".to_owned(), activity);
-            NodeView {
-                name: allowed.name.clone(),
-                node: node.to_string(),
-                present: member.is_some(),
-                activity,
-                labels: allowed.labels.clone(),
-            }
+            let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
+            NodeView { works, ..NodeView::of(node, peer, member.is_some(), &activity) }
         };
         self.members().allowed().map(view).collect()
     }
@@ -74,9 +70,9 @@ impl Engine {
         MemberView { state, progress, bytes, loss: active.losses.get(&node).copied(), norm }
     }
 
-    /// Bytes of models and updates in the round going on.
-    pub fn round_bytes(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| active.bytes)
+    /// Bytes of models and updates in the round of this run that goes on.
+    pub fn round_bytes(&self, run: RunId) -> u64 {
+        self.runs.get(&run).map_or(0, |active| active.bytes)
     }
 }
 
@@ -101,6 +97,10 @@ fn activity(member: &Member) -> String {
         (Standing::Draining, _) => "draining".to_owned(),
         (Standing::Leaving, _) => "leaving".to_owned(),
     }
+}
+
+fn work(work: &Work) -> WorkView {
+    WorkView { run: work.run.to_string(), activity: word(work.activity).to_owned(), progress: work.progress }
 }
 
 fn word(activity: Activity) -> &'static str {

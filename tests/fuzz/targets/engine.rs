@@ -16,9 +16,9 @@ use common::message::presence::{Activity, Mailbox, NodePresence, Standing, VERSI
 use common::units::{Millis, Timestamp};
 use common::wire::encode;
 use coordinator::config::Transfer;
-use coordinator::engine::{Engine, Output as Said, Setup, Start, Values};
+use coordinator::engine::{Answer, Combined, Engine, Output as Said, Setup, Start, Values, Wish};
 use coordinator::members::Members;
-use coordinator::round::{Close, CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::round::{Checkpoint, Close, CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
 use coordinator::strategy::Strategy;
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Output as Done, Participant, Setup as NodeSetup, Trained};
@@ -160,21 +160,33 @@ impl World {
                 Said::UpdateReceipt { blob, bytes, .. } => {
                     self.queue.push_back(Datagram::UpdateReceipt(blob, bytes));
                 }
-                Said::Load(checkpoint) => {
-                    let model = self.disk.get(&checkpoint.model).cloned().ok_or_else(|| "missing".to_owned());
-                    let values = model.map(|model| Values { model, moments: Vec::new() });
-                    self.engine.on_loaded(values, self.now, &mut out);
+                Said::Wish(run, wish) => {
+                    let answer = self.grant(wish);
+                    self.engine.on_answer(run, answer, self.now, &mut out);
                 }
-                Said::Store { values: Values { model, .. }, .. } => {
-                    assert!(model.iter().all(|value| value.is_finite()), "a model of numbers");
-                    let hash = self.keep(model.clone());
-                    self.engine.on_stored(Ok((hash.into(), model)), self.now, &mut out);
-                }
-                Said::Commit { .. } => self.engine.on_committed(Ok(()), self.now, &mut out),
                 Said::Ended { .. } => self.ended = true,
-                Said::Event(_) | Said::Aborted(_) | Said::Note(_) => (),
+                Said::Event(_) | Said::Note(_) => (),
             }
             said.extend(out);
+        }
+    }
+
+    fn load(&self, checkpoint: &Checkpoint) -> Result<Values, String> {
+        let model = self.disk.get(&checkpoint.model).cloned().ok_or_else(|| "missing".to_owned());
+        model.map(|model| Values { model, moments: Vec::new() })
+    }
+
+    fn grant(&mut self, wish: Wish) -> Answer {
+        match wish {
+            Wish::Load(checkpoint) => Answer::Loaded(self.load(&checkpoint)),
+            Wish::Combine(combination) => Answer::Combined(self.load(&combination.from).map(|mut values| {
+                combination.make(&mut values);
+                assert!(values.model.iter().all(|value| value.is_finite()), "a model of numbers");
+                let made = self.keep(values.model.clone()).into();
+                Combined { made, model: values.model, combination }
+            })),
+            Wish::Commit { record, .. } => Answer::Committed(record, Ok(())),
+            Wish::Keep(record) => Answer::Kept(record, Ok(())),
         }
     }
 

@@ -9,6 +9,7 @@ use common::message::{Signed, model, update};
 use common::units::Millis;
 
 use super::{Active, Exchange};
+use crate::engine::share::Share;
 use crate::engine::{Context, Output};
 use crate::exchange::{Downlink, Epoch, Uplink};
 
@@ -52,17 +53,17 @@ impl Active {
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         self.announce(request, round, id, wait, context);
-        let transfer = context.setup.transfer;
+        let Share { down_chunks, up } = context.share;
         let update_bytes = update::plain_bytes(self.parameters);
         let buffers = std::mem::take(&mut self.buffers);
-        let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
-        let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));
+        let uplink = Uplink::new(id, update_bytes, up.window_chunks, up.uploads_bytes, buffers);
+        let downlink = Some(Downlink::new(sealed, &epoch, down_chunks, now));
         self.exchange = Some(Exchange { epoch, downlink, uplink, train });
         self.send(context);
     }
 
     pub(super) fn announce(
-        &self,
+        &mut self,
         request: Request,
         round: RoundId,
         epoch: EpochId,
@@ -71,7 +72,21 @@ impl Active {
     ) {
         let (tenant, issued) = (context.setup.tenant, context.now);
         let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
+        self.say(announcement, context);
+    }
+
+    /// Says again what was announced last, with the time that is left.
+    pub(in crate::engine) fn announce_again(&mut self, context: &mut Context<'_>) {
+        if let Some(announcement) = self.announced.take() {
+            let until = announcement.issued + announcement.deadline;
+            let (issued, deadline) = (context.now, Millis(until.since(context.now).0));
+            self.say(Announcement { issued, deadline, ..announcement }, context);
+        }
+    }
+
+    fn say(&mut self, announcement: Announcement, context: &mut Context<'_>) {
         let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
+        self.announced = Some(announcement);
         context.out.push(Output::Announce { run: self.id, bytes });
     }
 }
