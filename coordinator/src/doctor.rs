@@ -86,7 +86,10 @@ pub struct Place {
     pub interfaces: Vec<(String, Option<String>)>,
 }
 
-type Check = fn(&Seen) -> (Verdict, String, Option<String>);
+/// How something is, what was found, and what to do about it.
+type Found = (Verdict, String, Option<String>);
+
+type Check = fn(&Seen) -> Found;
 
 const CHECKS: [(&str, Check); 11] = [
     ("configuration", configuration),
@@ -111,26 +114,26 @@ pub fn examine(seen: &Seen) -> Vec<Finding> {
     CHECKS.iter().map(finding).collect()
 }
 
-fn fine(found: impl Into<String>) -> (Verdict, String, Option<String>) {
+fn fine(found: impl Into<String>) -> Found {
     (Verdict::Ok, found.into(), None)
 }
 
-fn warn(found: impl Into<String>, remedy: impl Into<String>) -> (Verdict, String, Option<String>) {
+fn warn(found: impl Into<String>, remedy: impl Into<String>) -> Found {
     (Verdict::Warn, found.into(), Some(remedy.into()))
 }
 
-fn fail(found: impl Into<String>, remedy: impl Into<String>) -> (Verdict, String, Option<String>) {
+fn fail(found: impl Into<String>, remedy: impl Into<String>) -> Found {
     (Verdict::Fail, found.into(), Some(remedy.into()))
 }
 
-fn configuration(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn configuration(seen: &Seen) -> Found {
     match &seen.config {
         Ok(place) => fine(format!("coordinator.toml is read; domain {}", place.domain)),
         Err(why) => fail(why, "correct the line it names; `coordinator init` explains every key"),
     }
 }
 
-fn identity(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn identity(seen: &Seen) -> Found {
     let mode = match &seen.identity {
         Ok(mode) => mode & 0o7777,
         Err(why) => return fail(why, "put it back from a copy: nodes know no other key"),
@@ -144,7 +147,7 @@ fn identity(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn allow_list(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn allow_list(seen: &Seen) -> Found {
     match &seen.allowed {
         Ok(0) => {
             warn("allowed-nodes names nobody", "append the line that `node init` prints on each machine")
@@ -154,7 +157,7 @@ fn allow_list(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn served(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn served(seen: &Seen) -> Found {
     match &seen.served {
         Ok(true) => fine("one serves this folder and answers"),
         Ok(false) => warn("none serves this folder", "`coordinator serve` starts one"),
@@ -162,7 +165,7 @@ fn served(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn state(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn state(seen: &Seen) -> Found {
     match &seen.state {
         Ok(None) => fine("there is no state yet"),
         Ok(Some((models, _))) => fine(format!("it opens, and names {models} models")),
@@ -170,7 +173,7 @@ fn state(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn models(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn models(seen: &Seen) -> Found {
     let wrong: Vec<&str> =
         seen.models.iter().filter_map(|model| model.as_ref().err().map(String::as_str)).collect();
     match wrong.first() {
@@ -182,7 +185,7 @@ fn models(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn disk(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn disk(seen: &Seen) -> Found {
     let free = match &seen.free {
         Ok(free) => *free,
         Err(why) => return fail(why, "is the folder there?"),
@@ -198,7 +201,7 @@ fn disk(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn interfaces(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn interfaces(seen: &Seen) -> Found {
     let Ok(place) = &seen.config else { return unknown() };
     let wrong = place.interfaces.iter().find_map(|(address, why)| why.as_ref().map(|why| (address, why)));
     match (wrong, place.interfaces.len()) {
@@ -211,7 +214,7 @@ fn interfaces(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn ports(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn ports(seen: &Seen) -> Found {
     let Ok(Place { domain, participant, .. }) = &seen.config else { return unknown() };
     let other = "choose another `dds.domain`, here and on every node";
     match participant {
@@ -228,7 +231,7 @@ fn ports(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn receive_buffer(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn receive_buffer(seen: &Seen) -> Found {
     let Some(max) = seen.receive_buffer_max else {
         return fine("net.core.rmem_max is not known on this system");
     };
@@ -242,7 +245,7 @@ fn receive_buffer(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn clock(seen: &Seen) -> (Verdict, String, Option<String>) {
+fn clock(seen: &Seen) -> Found {
     let newest = seen.state.as_ref().ok().and_then(|state| *state).map_or(Timestamp(0), |(_, newest)| newest);
     let remedy = "set the clock, and keep it with NTP: what nodes say is believed for a while only";
     if seen.now < CLOCK_MIN {
@@ -254,7 +257,7 @@ fn clock(seen: &Seen) -> (Verdict, String, Option<String>) {
     }
 }
 
-fn unknown() -> (Verdict, String, Option<String>) {
+fn unknown() -> Found {
     warn("not known without the configuration", "correct the configuration first")
 }
 

@@ -5,6 +5,8 @@
 
 mod known;
 
+use std::fmt::Debug;
+
 use anyhow::{Context, Result, bail};
 use common::id::{ModelHash, NodeId, RoundId};
 use common::model::{Schema, Task};
@@ -72,27 +74,22 @@ pub fn task_of(json: &str) -> Result<Task> {
 
 /// How the task of a model differs from that of a run, if it does.
 fn difference(model: &Task, run: &Task) -> Option<String> {
-    let differ = |what: &str, one: String, other: String| {
+    let differ = |what: &str, one: &dyn Debug, other: &dyn Debug| {
+        let (one, other) = (format!("{one:?}"), format!("{other:?}"));
         (one != other).then(|| format!("its {what}: {one}; the run's: {other}"))
     };
     match (model, run) {
         (Task::Forecaster(model), Task::Forecaster(run)) => {
-            differ("metrics", format!("{:?}", &*model.metrics), format!("{:?}", &*run.metrics))
-                .or_else(|| differ("past steps", model.past_steps.to_string(), run.past_steps.to_string()))
-                .or_else(|| {
-                    differ("hidden layers", format!("{:?}", &*model.hidden), format!("{:?}", &*run.hidden))
-                })
+            differ("metrics", &&*model.metrics, &&*run.metrics)
+                .or_else(|| differ("past steps", &model.past_steps, &run.past_steps))
+                .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden))
         }
         (Task::Flat { parameters: model }, Task::Flat { parameters: run }) => {
-            differ("parameters", model.to_string(), run.to_string())
+            differ("parameters", model, run)
         }
-        (Task::Classifier(model), Task::Classifier(run)) => {
-            differ("inputs", model.inputs.to_string(), run.inputs.to_string())
-                .or_else(|| differ("classes", model.classes.to_string(), run.classes.to_string()))
-                .or_else(|| {
-                    differ("hidden layers", format!("{:?}", &*model.hidden), format!("{:?}", &*run.hidden))
-                })
-        }
+        (Task::Classifier(model), Task::Classifier(run)) => differ("inputs", &model.inputs, &run.inputs)
+            .or_else(|| differ("classes", &model.classes, &run.classes))
+            .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden)),
         (model, run) => Some(format!("it is {}, the run's is {}", kind(model), kind(run))),
     }
 }

@@ -18,7 +18,7 @@ use common::units::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::round::{PhaseName, RoundOutcome, RoundRecord};
+use crate::round::{PhaseName, RoundRecord};
 
 /// Everything a person may ask a coordinator. Written by the driver, read by anyone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -196,10 +196,6 @@ impl NodeView {
 impl RoundView {
     /// A record as people read it, with these names for its nodes.
     pub fn of(record: &RoundRecord, bytes: Option<u64>, name: impl Fn(NodeId) -> String) -> Self {
-        let model = match &record.outcome {
-            RoundOutcome::Committed(made) => made.model.to_string(),
-            RoundOutcome::Aborted(_) => String::new(),
-        };
         let phase_ms = phase_ms(record);
         Self {
             round: record.round.0,
@@ -210,7 +206,7 @@ impl RoundView {
             wall_ms: phase_ms.values().sum(),
             phase_ms,
             bytes,
-            model,
+            model: record.made().map_or_else(String::new, |made| made.model.to_string()),
             rejected: record.missing().map(|(node, outcome)| (name(node), outcome.to_string())).collect(),
         }
     }

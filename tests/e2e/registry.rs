@@ -36,7 +36,7 @@ impl Desk {
 
 #[test]
 fn a_model_is_promoted_while_it_is_served_and_the_next_run_begins_with_it() {
-    let Some(fleet) = Fleet::new(4, 2) else { return };
+    let Some(fleet) = Fleet::new(7, 2) else { return };
     let desk = Desk(Operator(fleet));
     let (operator, fleet) = (&desk.0, &desk.0.0);
     let coordinator = fleet.serve(&[]);

@@ -51,7 +51,7 @@ fn a_run_that_is_simulated_ends_in_the_model_of_the_real_fleet() {
         println!("skipped: coordinator-simulate is not built; `cargo test` of the whole workspace builds it");
         return;
     }
-    let Some(fleet) = Fleet::new(4, 3) else { return };
+    let Some(fleet) = Fleet::new(8, 3) else { return };
     fs::create_dir(fleet.at("telemetry")).expect("a folder can be made");
     for name in ["node-1", "node-2"] {
         let (from, to) = (fleet.at(name).join("train.csv"), fleet.at(&format!("telemetry/{name}.csv")));

@@ -2,6 +2,9 @@
 //! that is needed, and printed as a test to be pasted.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use common::units::Millis;
 use proptest::collection::vec;
@@ -114,6 +117,41 @@ pub fn explore(seed: u64, bug: Option<Bug>, shrinks: u32) -> Result<Tally, Box<F
         }
         Err(TestError::Abort(why)) => panic!("proptest gave up: {why}"),
     }
+}
+
+/// The worlds of these seeds, on every core; `told` hears of each that kept every promise.
+///
+/// # Errors
+///
+/// Of those that do not, the one of the smallest seed that was looked at; none begins after one is found.
+pub fn explore_all(
+    seeds: Range<u64>,
+    bug: Option<Bug>,
+    shrinks: u32,
+    told: impl Fn(Tally) + Sync,
+) -> Result<(), Box<Found>> {
+    let next = AtomicU64::new(seeds.start);
+    let look = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return None;
+            }
+            match explore(seed, bug, shrinks) {
+                Ok(tally) => told(tally),
+                Err(found) => {
+                    next.store(seeds.end, Ordering::Relaxed);
+                    return Some(found);
+                }
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let found: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(look)).collect();
+        running.into_iter().filter_map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    found.into_iter().min_by_key(|found| found.seed).map_or(Ok(()), Err)
 }
 
 impl std::ops::AddAssign for Tally {

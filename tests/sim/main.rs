@@ -3,11 +3,9 @@
 
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use clap::Parser;
-use harness::seeds::{Found, Tally, explore};
+use harness::seeds::{Tally, explore_all};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Worlds that are tried to make a found one smaller.
@@ -30,31 +28,13 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| ()));
     let style = ProgressStyle::with_template("{pos}/{len} worlds  {per_sec}  {eta} left");
     let bar = ProgressBar::new(seeds).with_style(style.expect("the template is one"));
-    let (next, found) = (AtomicU64::new(from), Mutex::new(None::<Box<Found>>));
     let tally = Mutex::new(Tally::default());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds {
-                        return;
-                    }
-                    match explore(seed, None, SHRINKS) {
-                        Ok(world) => *tally.lock().expect("no thread panics") += world,
-                        Err(broken) => {
-                            // The others stop at their next seed.
-                            next.store(from + seeds, Ordering::Relaxed);
-                            found.lock().expect("no thread panics").get_or_insert(broken);
-                        }
-                    }
-                    bar.inc(1);
-                }
-            });
-        }
+    let explored = explore_all(from..from + seeds, None, SHRINKS, |world| {
+        *tally.lock().expect("no thread panics") += world;
+        bar.inc(1);
     });
     bar.finish_and_clear();
-    if let Some(found) = found.into_inner().expect("no thread panics") {
+    if let Err(found) = explored {
         eprintln!("{found}");
         return ExitCode::FAILURE;
     }

@@ -9,7 +9,7 @@ use common::limits::NAME_BYTES_MAX;
 use common::units::Timestamp;
 use common::wire::Text;
 
-use crate::round::{RoundOutcome, RoundRecord};
+use crate::round::RoundRecord;
 use crate::store::registry::{AliasTurn, HASH_DIGITS_MIN, Imported, standing};
 use crate::store::{Alias, RunEntry, Store};
 use crate::view::model::OriginKind;
@@ -90,12 +90,9 @@ pub(super) fn known(store: &Store) -> Result<Vec<Known>> {
         let records = store.state().rounds(entry.run)?;
         let first = records.first().map_or(entry.checkpoint.model, |record| record.model);
         all.push(Known { model: first, origin: Origin::Initial(entry.clone()) });
-        all.extend(records.into_iter().filter_map(|record| match &record.outcome {
-            RoundOutcome::Committed(made) => Some(Known {
-                model: made.model,
-                origin: Origin::Trained { entry: entry.clone(), record: Box::new(record) },
-            }),
-            RoundOutcome::Aborted(_) => None,
+        all.extend(records.into_iter().filter_map(|record| {
+            let model = record.made()?.model;
+            Some(Known { model, origin: Origin::Trained { entry: entry.clone(), record: Box::new(record) } })
         }));
     }
     Ok(all)

@@ -172,6 +172,12 @@ impl RoundRecord {
     }
 }
 
+impl PhaseName {
+    /// All of them, in the order in which a round goes through them.
+    pub const ALL: [Self; 5] =
+        [Self::Selection, Self::Configuration, Self::Reporting, Self::Aggregation, Self::Committing];
+}
+
 impl MemberOutcome {
     pub(super) fn rejected(fault: &Fault) -> Self {
         Self::Rejected(reason(&fault.to_string()))

@@ -6,7 +6,7 @@ use common::id::NodeId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::round::{MemberOutcome, MemberRecord, RoundOutcome, RoundRecord};
+use crate::round::{MemberOutcome, MemberRecord, PhaseName, RoundOutcome, RoundRecord};
 
 /// A round, explained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +119,12 @@ pub struct StepView {
 }
 
 impl AttemptView {
+    /// The phases that it was in, in their order, and the milliseconds of each.
+    pub fn phases(&self) -> impl Iterator<Item = (PhaseName, f64)> {
+        let of = |phase: PhaseName| Some((phase, *self.phase_ms.get(&phase.to_string())?));
+        PhaseName::ALL.into_iter().filter_map(of)
+    }
+
     /// A record as people read it, with these names for its nodes.
     pub fn of(record: &RoundRecord, name: impl Fn(NodeId) -> String) -> Self {
         let (model, aborted) = match &record.outcome {

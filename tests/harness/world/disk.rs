@@ -155,6 +155,14 @@ impl Platter {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// A new, empty file under this name.
+    fn make(&mut self, path: &Path) -> usize {
+        self.files.push(File::default());
+        let file = self.files.len() - 1;
+        self.rename(Renaming::Made(path.to_owned(), file));
+        file
+    }
+
     fn rename(&mut self, renaming: Renaming) {
         renaming.apply(&mut self.names);
         self.renamings.push(renaming);
@@ -245,12 +253,7 @@ impl store::Disk for Disk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
-        let file = self.change(|platter| {
-            platter.files.push(File::default());
-            let file = platter.files.len() - 1;
-            platter.rename(Renaming::Made(path.to_owned(), file));
-            Ok(file)
-        })?;
+        let file = self.change(|platter| Ok(platter.make(path)))?;
         Ok(Box::new(Handle { disk: self.clone(), file, at: 0 }))
     }
 
@@ -287,14 +290,7 @@ impl store::Disk for Disk {
         let known = self.look(|platter| Ok(platter.file(path).ok())).map_err(redb::StorageError::Io)?;
         let file = match known {
             Some(file) => file,
-            None => self
-                .change(|platter| {
-                    platter.files.push(File::default());
-                    let file = platter.files.len() - 1;
-                    platter.rename(Renaming::Made(path.to_owned(), file));
-                    Ok(file)
-                })
-                .map_err(redb::StorageError::Io)?,
+            None => self.change(|platter| Ok(platter.make(path))).map_err(redb::StorageError::Io)?,
         };
         builder.create_with_backend(Handle { disk: self.clone(), file, at: 0 })
     }

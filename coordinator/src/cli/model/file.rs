@@ -68,19 +68,19 @@ pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: H
     let values = foreign.values(&schema)?;
     drop(foreign);
     let about = About { round: described.round, task: &task };
-    let model = models::hash(&about, &schema, &values);
-    let known = if dry_run {
-        Models::of_folder(dir).path(model).exists()
+    let files = Models::of_folder(dir);
+    let (model, known) = if dry_run {
+        let model = models::hash(&about, &schema, &values);
+        (model, files.path(model).exists())
     } else {
-        let files = Models::of_folder(dir);
         files.make()?;
-        files.save(&about, &schema, &values)?;
+        let model = files.save(&about, &schema, &values)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let order = ModelOrder::Import { model: model.to_string(), round: described.round.0, file: name };
         let ModelAnswer::Imported { known } = asked::models(dir, order).await? else {
             bail!(asked::OTHER_ANSWER)
         };
-        known
+        (model, known)
     };
     let imported = ImportedModel { model: model.to_string(), known, dry_run };
     let sentence = match (known, dry_run) {

@@ -19,9 +19,6 @@ use crate::view::{AttemptView, ExplainedRound, NodeView, RunStatus, RunView, Ste
 /// Nodes that were not selected and are named; the rest are counted.
 const NAMES_SHOWN: usize = 12;
 
-/// The phases as a round goes through them.
-const PHASES: [&str; 5] = ["selection", "configuration", "reporting", "aggregation", "committing"];
-
 pub(super) async fn execute(dir: &Path, run: &str, round: u32, format: Format) -> Result<ExitCode> {
     let view = asked::view(dir).await?;
     let run = asked::pick(&view, Some(run))?;
@@ -117,14 +114,13 @@ fn not_selected(names: &[String]) -> Option<String> {
 }
 
 fn attempt(attempt: &AttemptView) -> Vec<String> {
-    let AttemptView { attempt: number, began_ms, wall_ms, phase_ms, code, parent, .. } = attempt;
+    let AttemptView { attempt: number, began_ms, wall_ms, code, parent, .. } = attempt;
     let began = Timestamp((began_ms * 1000.0) as u64);
     let outcome = match (&attempt.model, &attempt.aborted) {
         (Some(model), _) => format!("model {} from {}", short(model), short(parent)),
         (None, why) => format!("aborted: {}", why.as_deref().unwrap_or("unknown")),
     };
-    let in_order = PHASES.iter().filter_map(|phase| Some((phase, phase_ms.get(*phase)?)));
-    let phases: Vec<String> = in_order.map(|(phase, ms)| format!("{phase} {ms:.0} ms")).collect();
+    let phases: Vec<String> = attempt.phases().map(|(phase, ms)| format!("{phase} {ms:.0} ms")).collect();
     let mut lines = vec![
         format!("attempt {number}  {began}  {wall_ms:.0} ms  {outcome}  by coordinator {code}"),
         format!("  {}", phases.join(", ")),
