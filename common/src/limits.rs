@@ -47,6 +47,10 @@ pub const WEIGHT_MAX: u64 = 1 << 20;
 /// cohort is the largest: about 130 bytes a member.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
+/// Runs that a node works on at once, and so the works in its presence: as many as a coordinator has going on. Presence
+/// stays within 2 KiB with as many.
+pub const WORKS_MAX: usize = 64;
+
 /// Bytes in a configuration file or one request on the control socket.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 

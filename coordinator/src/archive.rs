@@ -8,7 +8,7 @@ use common::units::{Millis, Timestamp};
 
 use crate::config::RunConfig;
 use crate::control::{Reply, Stored};
-use crate::engine::Start;
+use crate::engine::{OFFERED_MAX, Start};
 use crate::registry;
 use crate::round::{CohortSize, Deadlines, RoundPlan};
 use crate::store::{About, NewRun, RunEntry, RunStatus, StartKey, Store};
@@ -58,16 +58,18 @@ pub fn first_named(store: &Store, config: &RunConfig, task: &Task) -> Result<Opt
     registry::first_of(store, from, task, &task.schema()?).map(Some).context("`from`")
 }
 
-/// The run that a coordinator serves when it begins: the one that was going on when it last ended; else the newest that
-/// is finished, whose result some node may not have yet.
+/// The runs that a coordinator serves when it begins: the newest that are finished, whose results some node may not
+/// have yet, and those that were going on when it last ended.
 ///
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn to_serve(store: &Store) -> Result<Option<RunId>> {
+pub fn to_serve(store: &Store) -> Result<Vec<RunId>> {
     let runs = store.state().runs()?;
-    let newest = |status| runs.iter().rev().find(|entry| entry.status == status).map(|entry| entry.run);
-    Ok(newest(RunStatus::Running).or_else(|| newest(RunStatus::Finished)))
+    let of = |status| runs.iter().filter(move |entry| entry.status == status).map(|entry| entry.run);
+    let finished: Vec<RunId> = of(RunStatus::Finished).collect();
+    let offered = finished.len().saturating_sub(OFFERED_MAX);
+    Ok(finished[offered..].iter().copied().chain(of(RunStatus::Running)).collect())
 }
 
 /// A run from where the store has it.

@@ -12,9 +12,10 @@ use common::known::Labels;
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
 use common::message::model::{Optimizer, Plan};
 use common::model::{Classifier, Forecaster, MetricName, Task};
-use common::units::Millis;
+use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
+use crate::quota::Quota;
 use crate::round::Close;
 use crate::strategy::Combine;
 
@@ -28,16 +29,42 @@ pub struct CoordinatorConfig {
     pub dds: dds::Config,
     /// How much may be on its way.
     pub transfer: Transfer,
+    /// How many runs go on at once.
+    #[serde(default)]
+    pub runs: Runs,
 }
 
-/// How much may be on its way.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// How much may be on its way, of all runs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
-    /// Chunks without a receipt, for each blob.
+    /// Chunks without a receipt, to one reader.
     pub window_chunks: u32,
     /// Bytes still to come of all uploads that run at once.
     pub uploads_bytes: u64,
+}
+
+/// What all runs together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runs {
+    /// Runs that go on at once.
+    pub at_once: u32,
+    /// Memory of them all, in millions of bytes.
+    pub memory_mb: u64,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { at_once: 8, memory_mb: 8_000 }
+    }
+}
+
+impl Runs {
+    /// The same, as it is kept.
+    pub fn quota(&self) -> Quota {
+        Quota { at_once: self.at_once, memory: ByteCount(self.memory_mb.saturating_mul(1_000_000)) }
+    }
 }
 
 /// `run.toml`; see `coordinator/samples/run.toml` for the meaning of each key.
@@ -200,6 +227,8 @@ impl CoordinatorConfig {
             "transfer.window_chunks",
             "is not within 1 to 256",
         )?;
+        require((1..=64).contains(&config.runs.at_once), "runs.at_once", "is not within 1 to 64")?;
+        require(config.runs.memory_mb >= 1, "runs.memory_mb", "is 0")?;
         Ok(config)
     }
 }
@@ -307,7 +336,8 @@ mod tests {
 
     #[test]
     fn the_sample_files_are_what_the_code_reads() {
-        assert_eq!(CoordinatorConfig::parse(COORDINATOR).unwrap().tenant, "default");
+        let coordinator = CoordinatorConfig::parse(COORDINATOR).unwrap();
+        assert_eq!((coordinator.tenant.as_str(), coordinator.runs), ("default", Runs::default()));
         let plan = RunConfig::parse(RUN).unwrap().plan().unwrap();
         assert_eq!((plan.rounds, plan.batch, plan.stride), (20, 64, 4));
         assert_eq!((plan.optimizer, plan.proximal.to_bits()), (Optimizer::Adam, 0));
@@ -322,6 +352,15 @@ mod tests {
         let config = RunConfig::parse(&format!("{before}{}{after}", keys.join("\n"))).unwrap();
         let strategy = config.strategy.parse(config.cohort.minimum).unwrap();
         assert!(strategy.clip_norm.is_some() && strategy.combine != Combine::Mean);
+    }
+
+    #[test]
+    fn a_coordinator_that_says_nothing_of_runs_has_the_quota_of_the_sample() {
+        let (before, _) = COORDINATOR.split_once("[runs]").unwrap();
+        assert_eq!(CoordinatorConfig::parse(before).unwrap().runs, Runs::default());
+        let many = format!("{before}[runs]\nat_once = 65");
+        let error = CoordinatorConfig::parse(&many).unwrap_err().to_string();
+        assert_eq!(error, "`runs.at_once` is not within 1 to 64");
     }
 
     #[test]

@@ -101,6 +101,18 @@ pub enum RunOrder {
     },
 }
 
+impl RunOrder {
+    /// The run that it is for; none for one that is not there yet.
+    pub fn run(&self) -> Option<&str> {
+        match self {
+            Self::Start { .. } => None,
+            Self::Pause { run } | Self::Resume { run } | Self::Stop { run } | Self::Extend { run, .. } => {
+                Some(run)
+            }
+        }
+    }
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]

@@ -6,6 +6,7 @@ mod orders;
 mod relay;
 mod shown;
 mod stored;
+mod works;
 
 pub use relay::relay;
 pub use stored::{stored_answer, stored_models, stored_view};
@@ -26,16 +27,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::archive;
-use crate::control::{self, ModelDesk};
-use crate::engine::{End, Engine, Output, Setup};
+use crate::control::{self, Asked, ModelDesk};
+use crate::engine::{Answer, End, Engine, Output, Setup};
 use crate::folder::Folder;
 use crate::members::Members;
+use crate::quota::Quota;
 use crate::registry;
-use crate::served::{Answer, Served};
 use crate::store::Store;
 use fault::FaultPoints;
 use link::{Incoming, Link};
 use shown::Shown;
+use works::{Done, Works};
 
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
@@ -44,12 +46,15 @@ const TICK: Millis = Millis(100);
 struct Driver {
     engine: Engine,
     link: Link,
-    /// Shared with who answers what is asked of models.
+    /// Shared with who answers what is asked of models, and with what is done beside the loop.
     store: Arc<Store>,
-    served: Option<Served>,
+    works: Works,
+    quota: Quota,
+    /// What waits until something is done.
+    waiting: VecDeque<Asked>,
     shown: Shown,
     random: ChaCha20Rng,
-    faults: FaultPoints,
+    faults: Arc<FaultPoints>,
     outputs: VecDeque<Output>,
     /// Filled by the engine, moved to `outputs` at once.
     fresh: Vec<Output>,
@@ -83,15 +88,27 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let (shown, view) = Shown::new(archive::view(&store, name)?);
     let (asked, mut questions) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
-    let (faults, outputs, fresh) = (FaultPoints::new(halt_at), VecDeque::new(), Vec::new());
-    let random = entropy()?;
-    let mut driver = Driver { engine, link, store, served: None, shown, random, faults, outputs, fresh };
+    let faults = Arc::new(FaultPoints::new(halt_at));
+    let mut driver = Driver {
+        engine,
+        link,
+        works: Works::new(Arc::clone(&store), Arc::clone(&faults)),
+        store,
+        quota: config.runs.quota(),
+        waiting: VecDeque::new(),
+        shown,
+        random: entropy()?,
+        faults,
+        outputs: VecDeque::new(),
+        fresh: Vec::new(),
+    };
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
     loop {
+        let next_wake = driver.next_wake();
         let idle = tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -104,11 +121,15 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
                 driver.on_severed(&presence);
                 false
             }
+            done = driver.works.next() => {
+                driver.on_done(done);
+                false
+            }
             sample = readers.next() => {
                 driver.on_incoming(sample);
                 false
             }
-            () = wake(driver.next_wake()) => true,
+            () = wake(next_wake) => true,
         };
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
         if idle || now() >= ticked + TICK {
@@ -121,7 +142,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
             (driver.link, readers) = driver.link.rejoin(readers, &config.dds)?;
-            driver.engine.on_moved(readers.mailbox());
+            driver.engine.on_moved(readers.mailbox(), now(), &mut driver.fresh);
+            driver.carry_out();
         }
     }
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
@@ -155,6 +177,8 @@ async fn wake(at: Timestamp) {
 
 impl Driver {
     fn tick(&mut self) {
+        // While something beside the loop stands still, nothing goes on.
+        self.faults.passed();
         self.link.retry();
         self.engine.on_tick(now(), &mut self.fresh);
         self.carry_out();
@@ -188,7 +212,24 @@ impl Driver {
         self.carry_out();
     }
 
-    /// Carries outputs out in their order; what an answer of the disk brings comes after them.
+    /// Something that took long is done; who waited for that has its turn.
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Answered(run, answer) => {
+                if let Answer::Committed(record, Ok(())) = &answer {
+                    self.shown.on_committed(run, record, &self.engine);
+                }
+                self.engine.on_answer(run, answer, now(), &mut self.fresh);
+            }
+            Done::Prepared(prepared, answer) => self.on_prepared(prepared, answer),
+        }
+        self.carry_out();
+        for asked in std::mem::take(&mut self.waiting) {
+            self.on_asked(asked);
+        }
+    }
+
+    /// Carries outputs out in their order; what takes long goes on beside the loop.
     fn carry_out(&mut self) {
         loop {
             self.outputs.extend(self.fresh.drain(..));
@@ -198,30 +239,8 @@ impl Driver {
     }
 
     fn carry_out_one(&mut self, output: Output) {
-        let faults = &mut self.faults;
-        let answer = match &self.served {
-            Some(served) => served.answer(&self.store, output, &mut |moment| faults.pass(moment)),
-            None => Err(output),
-        };
-        match answer {
-            Ok(answer) => {
-                if let Answer::Committed(record, Ok(())) = &answer {
-                    self.shown.on_committed(record, &self.engine);
-                }
-                answer.tell(&mut self.engine, now(), &mut self.fresh);
-            }
-            Err(output) => self.carry_out_other(output),
-        }
-    }
-
-    /// What is not for the files of a run.
-    fn carry_out_other(&mut self, output: Output) {
         match output {
-            Output::Aborted(record) => {
-                if let Err(error) = self.store.state().keep_aborted(&record) {
-                    tracing::warn!("the record of an aborted round is not kept: {error}");
-                }
-            }
+            Output::Wish(run, wish) => self.works.wish(run, wish),
             Output::Ended { run, end } => {
                 self.faults.pass("before the end of the run");
                 self.on_end(run, &end);
@@ -248,7 +267,6 @@ impl Driver {
             End::Halted(why) => tracing::error!(%run, "the run is halted: {why}"),
             End::Paused => tracing::info!(%run, "the run is paused"),
         }
-        debug_assert!(self.served.as_ref().is_some_and(|served| served.run == run));
         self.shown.on_end(run, end);
     }
 }

@@ -1,30 +1,38 @@
 //! The coordinator as a state machine: bytes, time and randomness in, [`Output`]s out.
 //!
-//! It joins the rooms beside it: who is there ([`Members`]), how far the rounds are ([`Run`]), the keys
-//! and transfers of the epoch going on ([`crate::exchange`]), and what the updates become
-//! ([`crate::strategy`]).
-//! What touches the disk is an output that the driver answers.
+//! It joins the rooms beside it: who is there ([`Members`]), and the runs that go on, each with its rounds
+//! ([`crate::round`]), the keys and transfers of its epoch ([`crate::exchange`]), and what its updates become
+//! ([`crate::strategy`]). A run knows nothing of the others: what comes in goes to the one that it is for.
+//! What takes long is a [`Wish`] that the driver has done beside everything else.
 
 mod active;
+mod output;
+mod share;
 mod show;
 
 pub use active::{End, Start};
+pub use output::{Answer, Combination, Combined, Output, Values, Wish};
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use common::crypto::{Identity, Label};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
+use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::message::presence::{Activity, Address, Mailbox, SILENCE};
+use common::message::presence::{Mailbox, SILENCE};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
 use crate::config::Transfer;
-use crate::exchange::Dispatch;
+use crate::exchange::{self, Dispatch};
 use crate::members::{Members, Told};
-use crate::round::{Checkpoint, Input, RoundRecord};
-use crate::strategy::Moments;
 use active::Active;
+use share::Share;
+
+/// Results that stay offered to nodes which lack them: of the runs that finished last. For more a node that was away
+/// would fetch one model after the other, of which it keeps the newest.
+pub const OFFERED_MAX: usize = 8;
 
 /// What a coordinator is made of.
 #[derive(Debug)]
@@ -35,85 +43,10 @@ pub struct Setup {
     pub tenant: TenantId,
     /// Where this process reads updates and receipts.
     pub mailbox: Mailbox,
-    /// How much may be on its way.
+    /// How much may be on its way, of all runs together.
     pub transfer: Transfer,
     /// Every random choice: keys and salts.
     pub random: ChaCha20Rng,
-}
-
-/// What the driver does, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Write the coordinator's hello.
-    Hello(Vec<u8>),
-    /// Write the state of a run.
-    Announce {
-        /// Which run.
-        run: RunId,
-        /// The signed announcement.
-        bytes: Vec<u8>,
-    },
-    /// Write a fact.
-    Event(Vec<u8>),
-    /// Write a chunk of a model, to one node's reader or to all.
-    ModelChunk {
-        /// Where; everywhere when none.
-        to: Option<Address>,
-        /// Which blob.
-        blob: BlobId,
-        /// Which chunk.
-        index: u32,
-        /// The sealed bytes.
-        bytes: Bytes,
-    },
-    /// Write a receipt for an update, to its node alone: others have no use for it, and each node has many in a
-    /// round.
-    UpdateReceipt {
-        /// Where.
-        to: Address,
-        /// Which blob.
-        blob: BlobId,
-        /// Whose.
-        node: NodeId,
-        /// The sealed receipt.
-        bytes: Vec<u8>,
-    },
-    /// Read these files; answer with [`Engine::on_loaded`].
-    Load(Checkpoint),
-    /// Write a model, and what the server remembers; answer with [`Engine::on_stored`].
-    Store {
-        /// The round that made it.
-        round: RoundId,
-        /// What to write.
-        values: Values,
-    },
-    /// Make a round durable; answer with [`Engine::on_committed`].
-    Commit {
-        /// Its record.
-        record: Box<RoundRecord>,
-        /// Epochs before this one are reserved with it.
-        epochs_end: common::id::EpochId,
-    },
-    /// A round ended without a model.
-    Aborted(Box<RoundRecord>),
-    /// A run is over.
-    Ended {
-        /// Which.
-        run: RunId,
-        /// How.
-        end: End,
-    },
-    /// Tell the operator.
-    Note(String),
-}
-
-/// What the files of a [`Checkpoint`] hold.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Values {
-    /// The model's parameters.
-    pub model: Vec<f32>,
-    /// What the server remembers.
-    pub moments: Moments,
 }
 
 /// The coordinator.
@@ -121,18 +54,24 @@ pub struct Values {
 pub struct Engine {
     setup: Setup,
     members: Members,
-    active: Option<Active>,
+    /// Those that go on, and finished ones whose results are offered.
+    runs: BTreeMap<RunId, Active>,
 }
 
 impl Engine {
     /// A coordinator without a run.
     pub fn new(setup: Setup, members: Members) -> Self {
-        Self { setup, members, active: None }
+        Self { setup, members, runs: BTreeMap::new() }
     }
 
-    /// Whether a run is going on.
-    pub fn is_busy(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| !active.is_over())
+    /// The runs that go on.
+    pub fn running(&self) -> impl Iterator<Item = RunId> {
+        self.runs.iter().filter(|(_, active)| !active.is_over()).map(|(run, _)| *run)
+    }
+
+    /// Whether this run goes on.
+    pub fn is_running(&self, run: RunId) -> bool {
+        self.runs.get(&run).is_some_and(|active| !active.is_over())
     }
 
     /// The coordinator's id.
@@ -140,9 +79,11 @@ impl Engine {
         self.setup.identity.node_id()
     }
 
-    /// The process reads elsewhere now; the next hello says where.
-    pub fn on_moved(&mut self, mailbox: Mailbox) {
+    /// The process reads elsewhere now; the next hello says where. What was announced is said again: the writers are
+    /// new ones.
+    pub fn on_moved(&mut self, mailbox: Mailbox, now: Timestamp, out: &mut Vec<Output>) {
         self.setup.mailbox = mailbox;
+        self.on_all(now, out, Active::announce_again);
     }
 
     /// The nodes.
@@ -154,26 +95,30 @@ impl Engine {
     ///
     /// # Panics
     ///
-    /// While another run is going on: ask [`Self::is_busy`].
+    /// While that run is going on: ask [`Self::is_running`].
     pub fn start(&mut self, start: Start, now: Timestamp, out: &mut Vec<Output>) {
-        assert!(!self.is_busy(), "one run at a time");
+        let run = start.position.run;
+        assert!(!self.is_running(run), "a run goes on once");
         let wanted = self.members.labelled(&start.select);
         let present = wanted.filter(|node| self.members.present(*node).is_some()).collect();
-        self.with_active(now, out, |slot, context| *slot = Some(Active::begin(start, present, context)));
+        let share = Share::of(run, &self.runs, self.setup.transfer);
+        let Self { setup, members, runs } = self;
+        runs.insert(run, Active::begin(start, present, &mut Context { setup, members, share, now, out }));
+        self.retire(now, out);
     }
 
-    /// Ends the run going on before its time: paused, or failed because somebody wants that.
-    pub fn leave(&mut self, end: End, now: Timestamp, out: &mut Vec<Output>) {
-        self.on_active(now, out, |active, context| {
+    /// Ends a run before its time: paused, or failed because somebody wants that.
+    pub fn leave(&mut self, run: RunId, end: End, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_run(run, now, out, |active, context| {
             if !active.is_over() {
                 active.end(end, context);
             }
         });
     }
 
-    /// Adds rounds to the run going on; its nodes are told with the next model.
-    pub fn extend(&mut self, more: u32) {
-        if let Some(active) = self.active.as_mut().filter(|active| !active.is_over()) {
+    /// Adds rounds to a run that goes on; its nodes are told with the next model.
+    pub fn extend(&mut self, run: RunId, more: u32) {
+        if let Some(active) = self.runs.get_mut(&run).filter(|active| !active.is_over()) {
             active.extend(more);
         }
     }
@@ -188,25 +133,18 @@ impl Engine {
             }
         };
         let node = match told {
-            Told::Stale => return None,
+            Told::Stale | Told::Hangs(_) => return None,
             Told::Left(node) => {
                 self.lose(node, "it was stopped", now, out);
-                return None;
-            }
-            Told::Hangs(node) => {
-                self.on_active(now, out, |active, context| active.on_hanging(node, context));
                 return None;
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
         };
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
-            self.on_active(now, out, |active, context| active.tell(Fact::NodeBack { node }, context));
         }
-        let member = self.members.present(node)?;
-        let mailbox = member.mailbox;
-        let declined = (member.activity == Activity::Declining).then_some(member.epoch);
-        self.on_active(now, out, |active, context| active.on_node(node, told, declined, context));
+        let mailbox = self.members.present(node)?.mailbox;
+        self.on_all(now, out, |active, context| active.on_presence(node, told, context));
         self.greet(now, out);
         Some(mailbox)
     }
@@ -220,7 +158,7 @@ impl Engine {
 
     fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
         out.push(Output::Note(format!("node {} is away: {why}", self.members.name(node))));
-        self.on_active(now, out, |active, context| active.on_gone(node, why, context));
+        self.on_all(now, out, |active, context| active.on_gone(node, why, context));
     }
 
     /// Takes a receipt that `node` wrote for a model, if it did.
@@ -232,10 +170,15 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Output>,
     ) {
-        self.on_active(now, out, |active, context| active.on_model_receipt(blob, node, bytes, context));
+        let sent = self.runs.iter().find_map(|(run, active)| Some((*run, active.sends(blob)?)));
+        if let Some((run, epoch)) = sent {
+            self.on_run(run, now, out, |active, context| {
+                active.on_model_receipt(epoch, node, bytes, context)
+            });
+        }
     }
 
-    /// Takes a piece of an update.
+    /// Takes a piece of an update. Who offers one says of which run it is; the rest is known by its blob.
     pub fn on_update(
         &mut self,
         blob: BlobId,
@@ -244,28 +187,22 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Output>,
     ) {
-        self.on_active(now, out, |active, context| active.on_update(blob, index, bytes, context));
+        let known = self.runs.iter().find_map(|(run, active)| Some((*run, active.receives(blob)?)));
+        let (run, epoch) = match known {
+            Some(known) => known,
+            None if index != OFFER_INDEX => return,
+            None => match exchange::claimed(bytes) {
+                Ok(claimed) => claimed,
+                Err(fault) => return out.push(Output::Note(format!("ignored an update: {fault}"))),
+            },
+        };
+        let piece = (blob, index, bytes);
+        self.on_run(run, now, out, |active, context| active.on_update(epoch, piece, context));
     }
 
-    /// Files were read.
-    pub fn on_loaded(&mut self, values: Result<Values, String>, now: Timestamp, out: &mut Vec<Output>) {
-        self.on_active(now, out, |active, context| active.on_loaded(values, context));
-    }
-
-    /// Files were written. The model comes back: it is sent next.
-    pub fn on_stored(
-        &mut self,
-        stored: Result<(Checkpoint, Vec<f32>), String>,
-        now: Timestamp,
-        out: &mut Vec<Output>,
-    ) {
-        self.on_active(now, out, |active, context| active.on_stored(stored, context));
-    }
-
-    /// A round was made durable.
-    pub fn on_committed(&mut self, committed: Result<(), String>, now: Timestamp, out: &mut Vec<Output>) {
-        let input = committed.map_or_else(Input::StoreFailed, |()| Input::Committed);
-        self.on_active(now, out, |active, context| active.on_input(input, context));
+    /// What a run wanted was done, or could not be.
+    pub fn on_answer(&mut self, run: RunId, answer: Answer, now: Timestamp, out: &mut Vec<Output>) {
+        self.on_run(run, now, out, |active, context| active.on_answer(answer, context));
     }
 
     /// Time has passed: hellos, silent nodes, stalled transfers, deadlines.
@@ -274,13 +211,13 @@ impl Engine {
             self.lose(node, &format!("not heard for {SILENCE}"), now, out);
         }
         self.greet(now, out);
-        self.on_active(now, out, Active::on_tick);
+        self.on_all(now, out, Active::on_tick);
     }
 
     /// When [`Self::on_tick`] is due next.
     pub fn next_wake(&self) -> Timestamp {
-        let active = self.active.as_ref().and_then(Active::next_wake);
-        active.map_or(self.members.next_wake(), |wake| wake.min(self.members.next_wake()))
+        let wakes = self.runs.values().filter_map(Active::next_wake);
+        wakes.fold(self.members.next_wake(), Timestamp::min)
     }
 
     fn greet(&mut self, now: Timestamp, out: &mut Vec<Output>) {
@@ -288,27 +225,45 @@ impl Engine {
         out.extend(hello.map(Output::Hello));
     }
 
-    fn on_active(
+    fn on_all(
         &mut self,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+        mut act: impl FnMut(&mut Active, &mut Context<'_>),
+    ) {
+        let runs: Vec<RunId> = self.runs.keys().copied().collect();
+        for run in runs {
+            self.on_run(run, now, out, &mut act);
+        }
+    }
+
+    fn on_run(
+        &mut self,
+        run: RunId,
         now: Timestamp,
         out: &mut Vec<Output>,
         act: impl FnOnce(&mut Active, &mut Context<'_>),
     ) {
-        self.with_active(now, out, |slot, context| {
-            if let Some(active) = slot {
-                act(active, context);
-            }
-        });
+        let share = Share::of(run, &self.runs, self.setup.transfer);
+        let Self { setup, members, runs } = self;
+        let Some(active) = runs.get_mut(&run) else { return };
+        let was_over = active.is_over();
+        act(active, &mut Context { setup, members, share, now, out });
+        if active.is_over() && !was_over {
+            self.retire(now, out);
+        }
     }
 
-    fn with_active(
-        &mut self,
-        now: Timestamp,
-        out: &mut Vec<Output>,
-        act: impl FnOnce(&mut Option<Active>, &mut Context<'_>),
-    ) {
-        let Self { setup, members, active } = self;
-        act(active, &mut Context { setup, members, now, out });
+    /// Forgets runs that are over, but for the newest results.
+    fn retire(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.runs.retain(|_, active| !active.is_over() || active.finished_at().is_some());
+        let mut offered: Vec<_> =
+            self.runs.iter().filter_map(|(run, active)| Some((active.finished_at()?, *run))).collect();
+        offered.sort_unstable();
+        for (_, run) in offered.iter().rev().skip(OFFERED_MAX) {
+            self.on_run(*run, now, out, Active::rest);
+            self.runs.remove(run);
+        }
     }
 }
 
@@ -316,6 +271,8 @@ impl Engine {
 struct Context<'e> {
     setup: &'e mut Setup,
     members: &'e mut Members,
+    /// Its part of what may be on its way.
+    share: Share,
     now: Timestamp,
     out: &'e mut Vec<Output>,
 }

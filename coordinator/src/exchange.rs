@@ -6,7 +6,7 @@ mod uplink;
 
 pub use downlink::Downlink;
 pub use epoch::Epoch;
-pub use uplink::{Arrived, Inadmissible, Step, Uplink};
+pub use uplink::{Arrived, Inadmissible, Step, Uplink, claimed};
 
 use bytes::Bytes;
 use common::id::{BlobId, NodeId};

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod folder;
 pub mod members;
 pub mod onnx;
+pub mod quota;
 pub mod registry;
 pub mod relay;
 pub mod round;

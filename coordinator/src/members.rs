@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
-use common::id::NodeId;
+use common::id::{NodeId, RunId};
 use common::known::{self, Known, Labels, Peer};
 use common::message::presence::{
-    Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, VERSION,
+    Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, Standing, VERSION, Work,
 };
 use common::message::{Signed, SignedError};
 use common::units::{Millis, Timestamp};
@@ -43,12 +43,12 @@ pub struct Member {
     pub package: KeyPackage,
     /// Where it reads.
     pub mailbox: Mailbox,
-    /// What it is doing.
-    pub activity: Activity,
-    /// In which epoch it does that.
-    pub epoch: common::id::EpochId,
-    /// How far, in percent.
-    pub progress: u8,
+    /// Whether it takes part in what is announced next.
+    pub standing: Standing,
+    /// What it does for each run.
+    works: Vec<Work>,
+    /// What it did before.
+    before: Vec<Work>,
     /// When it was heard last.
     pub heard: Timestamp,
 }
@@ -62,7 +62,7 @@ pub enum Told {
     Returned(NodeId),
     /// It was there already.
     Goes(NodeId),
-    /// Its trainer takes no step any more.
+    /// Its trainer takes no step any more for a run: see [`Members::told_of`].
     Hangs(NodeId),
     /// Its process ends.
     Left(NodeId),
@@ -87,6 +87,18 @@ pub enum PresenceError {
     /// The key package is somebody else's.
     #[error("{0:?} offers a key package of another node")]
     Package(NodeId),
+}
+
+impl Member {
+    /// What it does, in the order of runs.
+    pub fn works(&self) -> &[Work] {
+        &self.works
+    }
+
+    /// What it does for this run, if anything.
+    pub fn work(&self, run: RunId) -> Option<&Work> {
+        self.works.iter().find(|work| work.run == run)
+    }
 }
 
 impl Members {
@@ -141,36 +153,52 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence { session, seq, answers, package, mailbox, activity, epoch, progress, .. } = body;
+        let NodePresence { session, seq, answers, package, mailbox, standing, works, .. } = body;
         let known = self.sessions.get(&node).copied();
         if known.is_some_and(|(_, spoken)| seq <= spoken) {
             return Ok(Told::Stale);
         }
-        if answers < self.began.0 && activity != Activity::Leaving {
+        if answers < self.began.0 && standing != Standing::Leaving {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
             return Ok(Told::Stale);
         }
         self.sessions.insert(node, (session, seq));
-        if activity == Activity::Leaving {
+        if standing == Standing::Leaving {
             self.present.remove(&node);
             return Ok(Told::Left(node));
         }
         let same = known.is_some_and(|(known, _)| known == session);
-        let before = self.present.get(&node).map(|member| member.activity);
-        let told = match (same, before, activity) {
-            (false, ..) => Told::Arrived(node),
-            (true, Some(Activity::Hanging), Activity::Hanging) => Told::Stale,
-            (true, _, Activity::Hanging) => Told::Hangs(node),
-            (true, None | Some(Activity::Hanging), _) => Told::Returned(node),
-            (true, Some(_), _) => Told::Goes(node),
+        let before = self.present.remove(&node).filter(|_| same);
+        let package = before.as_ref().map_or(package, |before| newer(before.package, package));
+        let before = before.map(|before| before.works);
+        let told = match (same, &before) {
+            (false, _) => Told::Arrived(node),
+            (true, None) => Told::Returned(node),
+            (true, Some(_)) => Told::Goes(node),
         };
-        let progress = progress.min(100);
-        let member = Member { session, package, mailbox, activity, epoch, progress, heard: now };
-        self.present.insert(node, member);
-        if before.is_none() || !same {
+        let works = works.into_vec().into_iter();
+        let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
+        let before = before.unwrap_or_default();
+        self.present.insert(node, Member { session, package, mailbox, standing, works, before, heard: now });
+        if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
         Ok(told)
+    }
+
+    /// What the newest presence, which told this of its node, told of the node's work on one run: that hangs, or
+    /// does no more, while the node goes on with others.
+    pub fn told_of(&self, told: Told, run: RunId) -> Told {
+        let (Told::Arrived(node) | Told::Returned(node) | Told::Goes(node)) = told else { return told };
+        let Some(member) = self.present.get(&node) else { return told };
+        let hangs =
+            |works: &[Work]| works.iter().any(|work| work.run == run && work.activity == Activity::Hanging);
+        match (hangs(&member.before), hangs(&member.works), told) {
+            (.., Told::Arrived(_)) | (false, false, _) => told,
+            (true, true, _) => Told::Stale,
+            (false, true, _) => Told::Hangs(node),
+            (true, false, _) => Told::Returned(node),
+        }
     }
 
     /// The tether of a process ended that gave this presence: it is there no more. `None` when that is not
@@ -182,10 +210,11 @@ impl Members {
         Some(signed.signer)
     }
 
-    /// A node wants the next epoch's root wrapped to this key. It has also just been heard.
+    /// A node wants the next epoch's root wrapped to this key, unless it told of a newer one since: an update of one run
+    /// may come after an epoch of another has begun. It has also just been heard.
     pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
         if let Some(member) = self.present.get_mut(&node) {
-            member.package = package;
+            member.package = newer(member.package, package);
             member.heard = now;
         }
     }
@@ -233,4 +262,10 @@ impl Members {
     pub fn next_wake(&self) -> Timestamp {
         self.hello_at.min(self.silent_at)
     }
+}
+
+/// The one that was made last. What names an older one may come later: an update that waited, while the node began to
+/// work for another run. Its key may be erased by then.
+fn newer(one: KeyPackage, other: KeyPackage) -> KeyPackage {
+    if one.expires > other.expires { one } else { other }
 }

@@ -29,12 +29,12 @@ mod run;
 
 pub use abort::Abort;
 pub use checkpoint::Checkpoint;
-pub use cohort::{Base, Cohort, Slot};
+pub use cohort::{Cohort, Slot};
 pub use input::{Arrival, Input};
 pub use output::{Announce, Halt, HaltCause, Output, RunFailure};
 pub use plan::{Close, CohortSize, Deadlines, EPOCHS_AHEAD, PlanError, ReservedEpochs, RoundPlan};
 pub use record::{
-    CodeVersion, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord,
+    Base, CodeVersion, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome, RoundRecord,
     code_version,
 };
 pub use rejection::{Fault, Rejection};

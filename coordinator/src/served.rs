@@ -1,44 +1,19 @@
-//! The run that is served, and its files: what the engine asks of the disk, and what it is answered.
+//! A run that is served, and its files: what the engine wishes, done on the disk.
 
 use common::id::{RoundId, RunId};
 use common::model::{Schema, Task};
-use common::units::Timestamp;
 
-use crate::engine::{Engine, Output, Values};
-use crate::round::{Checkpoint, RoundOutcome, RoundRecord};
+use crate::engine::{Answer, Combination, Combined, Values, Wish};
+use crate::round::{Checkpoint, RoundOutcome};
 use crate::store::{About, Models, Store};
 
-/// The run that is served.
+/// A run that is served.
 #[derive(Debug)]
 pub struct Served {
-    /// Which.
-    pub run: RunId,
     schema: Schema,
     task: Task,
     /// Where what its server remembers is.
     moments: Models,
-}
-
-/// What came of an output that was for the disk.
-#[derive(Debug)]
-pub enum Answer {
-    /// Files were read.
-    Loaded(Result<Values, String>),
-    /// Files were written.
-    Stored(Result<(Checkpoint, Vec<f32>), String>),
-    /// A round was made durable.
-    Committed(Box<RoundRecord>, Result<(), String>),
-}
-
-impl Answer {
-    /// Tells the engine.
-    pub fn tell(self, engine: &mut Engine, now: Timestamp, out: &mut Vec<Output>) {
-        match self {
-            Self::Loaded(values) => engine.on_loaded(values, now, out),
-            Self::Stored(stored) => engine.on_stored(stored, now, out),
-            Self::Committed(_, committed) => engine.on_committed(committed, now, out),
-        }
-    }
 }
 
 impl Served {
@@ -49,41 +24,31 @@ impl Served {
     /// When the task has no schema: it was parsed from a configuration.
     pub fn new(store: &Store, run: RunId, task: &Task) -> Self {
         let schema = task.schema().expect("the task was parsed from a configuration");
-        Self { run, schema, task: task.clone(), moments: store.moments(run) }
+        Self { schema, task: task.clone(), moments: store.moments(run) }
     }
 
-    /// Does what is for the disk; `pass` is told before and after each write. Gives any other output back.
-    ///
-    /// # Errors
-    ///
-    /// The output, when it is not for the disk.
-    pub fn answer(
-        &self,
-        store: &Store,
-        output: Output,
-        pass: &mut dyn FnMut(&str),
-    ) -> Result<Answer, Output> {
-        match output {
-            Output::Load(checkpoint) => {
+    /// Does what is wished, which may take long; `pass` is told before and after each write. One at a time for a run:
+    /// each builds on the one before.
+    pub fn answer(&self, store: &Store, wish: Wish, pass: &mut dyn FnMut(&str)) -> Answer {
+        match wish {
+            Wish::Load(checkpoint) => {
                 pass("before files are read");
-                Ok(Answer::Loaded(self.load(store, &checkpoint)))
+                Answer::Loaded(self.load(store, &checkpoint))
             }
-            Output::Store { round, values } => {
-                pass("before the files are written");
-                let stored = self.save(store, round, values, pass);
-                pass("after the files are written");
-                Ok(Answer::Stored(stored))
-            }
-            Output::Commit { record, epochs_end } => {
+            Wish::Combine(combination) => Answer::Combined(self.combine(store, combination, pass)),
+            Wish::Commit { record, epochs_end } => {
                 pass("before the commit");
                 let committed = store.state().commit(&record, epochs_end).map_err(|error| error.to_string());
                 pass("after the commit");
                 if committed.is_ok() {
                     self.forget_moments(&record.outcome);
                 }
-                Ok(Answer::Committed(record, committed))
+                Answer::Committed(record, committed)
             }
-            other => Err(other),
+            Wish::Keep(record) => {
+                let kept = store.state().keep_aborted(&record).map_err(|error| error.to_string());
+                Answer::Kept(record, kept)
+            }
         }
     }
 
@@ -95,14 +60,28 @@ impl Served {
         Ok(Values { model, moments })
     }
 
-    /// Returns the model, which is sent next.
+    fn combine(
+        &self,
+        store: &Store,
+        combination: Box<Combination>,
+        pass: &mut dyn FnMut(&str),
+    ) -> Result<Combined, String> {
+        pass("before files are read");
+        let mut values = self.load(store, &combination.from)?;
+        combination.make(&mut values);
+        pass("before the files are written");
+        let made = self.save(store, combination.round, &values, pass);
+        pass("after the files are written");
+        Ok(Combined { made: made?, model: values.model, combination })
+    }
+
     fn save(
         &self,
         store: &Store,
         round: RoundId,
-        values: Values,
+        values: &Values,
         pass: &mut dyn FnMut(&str),
-    ) -> Result<(Checkpoint, Vec<f32>), String> {
+    ) -> Result<Checkpoint, String> {
         let about = About { round, task: &self.task };
         let save = |files: &Models, values: &Vec<f32>| {
             files.save(&about, &self.schema, values).map_err(|error| error.to_string())
@@ -111,7 +90,7 @@ impl Served {
             values.moments.iter().map(|values| save(&self.moments, values)).collect::<Result<Vec<_>, _>>()?;
         let moments = kept.try_into().expect("no server remembers more");
         pass("between the files");
-        Ok((Checkpoint { model: save(store.models(), &values.model)?, moments }, values.model))
+        Ok(Checkpoint { model: save(store.models(), &values.model)?, moments })
     }
 
     /// Moments serve the next round only: those of the rounds before a commit are removed.

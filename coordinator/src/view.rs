@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use common::id::NodeId;
+use common::known::Peer;
 use common::units::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,7 +110,7 @@ pub struct CurrentRound {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MemberView {
-    /// What it does: `fetching`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
+    /// What it does: `fetching`, `waiting`, `training`, `queued`, `uploading`, `done`, `rejected: ...`.
     pub state: String,
     /// How far, in percent.
     pub progress: u8,
@@ -161,6 +162,35 @@ pub struct NodeView {
     pub activity: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What it says it is doing for each run.
+    pub works: Vec<WorkView>,
+}
+
+/// What a node does for a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct WorkView {
+    /// The run's id.
+    pub run: String,
+    /// `fetching`, `waiting`, `training`, `uploading`, `declining`, `hanging`.
+    pub activity: String,
+    /// How far, in percent.
+    pub progress: u8,
+}
+
+impl NodeView {
+    /// An allowed node, and what it does in a word.
+    pub fn of(node: NodeId, peer: &Peer, present: bool, activity: &str) -> Self {
+        let (name, labels) = (peer.name.clone(), peer.labels.clone());
+        Self {
+            name,
+            node: node.to_string(),
+            present,
+            activity: activity.to_owned(),
+            labels,
+            works: Vec::new(),
+        }
+    }
 }
 
 impl RoundView {
@@ -198,10 +228,76 @@ fn millis(micros: u64) -> f64 {
 }
 
 impl View {
-    /// The run that `wanted` names: an id, the start of one, a name, or the newest when nothing is named.
-    pub fn run(&self, wanted: Option<&str>) -> Option<&RunView> {
-        let Some(wanted) = wanted else { return self.runs.last() };
-        let named = |run: &&RunView| run.run.starts_with(wanted) || run.name == wanted;
-        self.runs.iter().rev().find(named)
+    /// The run that `wanted` names: an id, the start of one, or a name. Of several that do, and when nothing is named,
+    /// the one that goes on; the newest when none does.
+    ///
+    /// # Errors
+    ///
+    /// [`WhichRun`], when there is none, or more than one goes on.
+    pub fn run(&self, wanted: Option<&str>) -> Result<&RunView, WhichRun> {
+        let named =
+            |run: &&RunView| wanted.is_none_or(|wanted| run.run.starts_with(wanted) || run.name == wanted);
+        let named: Vec<&RunView> = self.runs.iter().filter(named).collect();
+        let going_on: Vec<&RunView> =
+            named.iter().filter(|run| run.status == RunStatus::Running).copied().collect();
+        match (going_on.as_slice(), named.last(), wanted) {
+            ([], Some(run), _) | ([run], ..) => Ok(run),
+            ([], None, None) => Err(WhichRun::NoneYet),
+            ([], None, Some(wanted)) => Err(WhichRun::Unknown(wanted.to_owned())),
+            (several, ..) => {
+                let names: Vec<_> = several.iter().map(|run| format!("{} {}", run.run, run.name)).collect();
+                Err(WhichRun::Several(names.join(", ")))
+            }
+        }
+    }
+}
+
+/// No run is meant, or more than one may be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhichRun {
+    /// Nothing was started.
+    #[error("there is no run yet; `coordinator run start` starts one")]
+    NoneYet,
+    /// Nothing has this id or name.
+    #[error("no run `{0}`; `coordinator run list` shows them")]
+    Unknown(String),
+    /// Several go on.
+    #[error("several runs go on; name one by its id, or as much of it as tells it apart: {0}")]
+    Several(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_that_goes_on_is_meant_where_it_is_the_only_one() {
+        let run = |id: &str, name: &str, status| RunView {
+            run: id.to_owned(),
+            name: name.to_owned(),
+            status,
+            ..RunView::default()
+        };
+        let mut view = View::default();
+        let which = |view: &View, wanted| view.run(wanted).map(|run| run.run.clone());
+        assert_eq!(which(&view, None), Err(WhichRun::NoneYet));
+        view.runs = vec![
+            run("aa01", "nightly", RunStatus::Finished),
+            run("aa02", "nightly", RunStatus::Running),
+            run("bb01", "weekly", RunStatus::Paused),
+        ];
+        for (wanted, expected) in
+            [(None, "aa02"), (Some("nightly"), "aa02"), (Some("aa01"), "aa01"), (Some("weekly"), "bb01")]
+        {
+            assert_eq!(which(&view, wanted).as_deref(), Ok(expected), "{wanted:?}");
+        }
+        assert_eq!(which(&view, Some("cc")), Err(WhichRun::Unknown("cc".to_owned())));
+        view.runs[2].status = RunStatus::Running;
+        let several = which(&view, None).unwrap_err().to_string();
+        assert!(several.ends_with("tells it apart: aa02 nightly, bb01 weekly"), "{several}");
+        assert_eq!(which(&view, Some("weekly")).as_deref(), Ok("bb01"));
+        view.runs.iter_mut().for_each(|run| run.status = RunStatus::Finished);
+        assert_eq!(which(&view, None).as_deref(), Ok("bb01"));
+        assert_eq!(which(&view, Some("aa")).as_deref(), Ok("aa02"));
     }
 }

@@ -52,7 +52,14 @@ impl Trainer for AddConstant {
     ) -> Result<Trained, String> {
         let mut parameters = (*assignment.model).clone();
         parameters.values_mut().iter_mut().for_each(|value| *value += 0.001);
-        Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+        Ok(Trained {
+            run: assignment.run,
+            epoch: assignment.epoch,
+            parameters,
+            samples: 1,
+            steps: 1,
+            loss: 0.0,
+        })
     }
 
     fn keep(&mut self, _assignment: &Assignment) -> Result<String, String> {

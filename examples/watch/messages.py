@@ -16,8 +16,8 @@ except ImportError:
 
 VERSION = 1
 SIGNATURE_BYTES = 64
-ACTIVITIES = {1: "idle", 2: "fetching", 3: "training", 4: "uploading", 5: "declining",
-              6: "hanging", 7: "leaving"}
+STANDINGS = {1: "ready", 2: "draining", 3: "leaving"}
+ACTIVITIES = {1: "fetching", 2: "waiting", 3: "training", 4: "uploading", 5: "declining", 6: "hanging"}
 REQUESTS = {1: "train", 2: "keep", 3: "rest"}
 # A cohort, and so the longest list of a message.
 LIST_MAX = 4096
@@ -90,10 +90,14 @@ def package(given):
     return {"node": given.hex(32), "public": given.hex(32), "nonce": given.hex(16), "expires_us": given.u64()}
 
 
+def work(given):
+    return {"run": given.hex(16), "epoch": given.u64(), "activity": given.one_of(ACTIVITIES), "progress": given.u8()}
+
+
 def presence(given):
     told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "package": package(given),
-            "chunks": given.hex(16), "receipts": given.hex(16), "activity": given.one_of(ACTIVITIES),
-            "epoch": given.u64(), "progress": given.u8(), "version": given.u16()}
+            "chunks": given.hex(16), "receipts": given.hex(16), "standing": given.one_of(STANDINGS),
+            "works": given.list(work), "version": given.u16()}
     return told
 
 

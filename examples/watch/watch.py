@@ -61,6 +61,13 @@ def known_of(options):
     return known
 
 
+def short(value):
+    """A value in a line: what a node does for its runs as `RUN/ACTIVITY/PERCENT`."""
+    if not isinstance(value, list) or not isinstance(value[0], dict):
+        return value
+    return ",".join(f"{work['run'][:8]}/{work['activity']}/{work['progress']}" for work in value)
+
+
 class Watch:
     """What was told so far, so that only changes are printed."""
 
@@ -73,7 +80,7 @@ class Watch:
         if self.options.json:
             print(json.dumps({"told": told, **fields}), flush=True)
         else:
-            words = " ".join(f"{name}={value}" for name, value in fields.items() if value not in (None, []))
+            words = " ".join(f"{name}={short(value)}" for name, value in fields.items() if value not in (None, []))
             print(f"{told:12} {words}", flush=True)
 
     def take(self, topic, sample):
@@ -96,10 +103,9 @@ class Watch:
         if told["seq"] <= self.nodes.get(signer, {"seq": -1})["seq"]:
             return
         before, self.nodes[signer], self.heard[signer] = self.nodes.get(signer), told, time.monotonic()
-        changed = ("session", "activity", "epoch", "progress")
+        changed = ("session", "standing", "works")
         if before is None or any(before[name] != told[name] for name in changed):
-            self.say("presence", node=self.known.name(signer), activity=told["activity"], epoch=told["epoch"],
-                     progress=told["progress"])
+            self.say("presence", node=self.known.name(signer), standing=told["standing"], works=told["works"])
 
     def on_announce(self, signer, told):
         if told["epoch"] <= self.seen.get(told["run"], -1):
@@ -131,7 +137,7 @@ class Watch:
         now = time.monotonic()
         for node in [node for node, heard in self.heard.items() if now - heard > SILENCE_S]:
             del self.heard[node], self.nodes[node]
-            self.say("presence", node=self.known.name(node), activity="away", epoch=0, progress=0)
+            self.say("presence", node=self.known.name(node), standing="away", works=[])
         return self.options.until_finished and self.last_word is not None and now >= self.last_word
 
 

@@ -27,6 +27,9 @@ pub struct NodeConfig {
     pub dds: dds::Config,
     /// How much may be on its way.
     pub transfer: Transfer,
+    /// How the process ends.
+    #[serde(default)]
+    pub shutdown: Shutdown,
     /// How telemetry is taken in.
     pub telemetry: Telemetry,
     /// Where telemetry comes from.
@@ -73,6 +76,20 @@ pub struct NodeConfig {
 pub struct Transfer {
     /// Chunks of a model that may be on their way to this node without a receipt.
     pub window_chunks: u32,
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// Milliseconds for which what is worked on may still come to its end.
+    pub drain_ms: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain_ms: 5_000 }
+    }
 }
 
 /// How telemetry is taken in.
@@ -138,6 +155,7 @@ impl NodeConfig {
                 "transfer.window_chunks",
                 "is not within 1 to 256",
             ),
+            (config.shutdown.drain_ms <= 3_600_000, "shutdown.drain_ms", "is over an hour"),
             (config.telemetry.records_max >= 1, "telemetry.records_max", "is 0"),
             (config.telemetry.poll_ms >= 10, "telemetry.poll_ms", "is under 10"),
         ];

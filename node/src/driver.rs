@@ -13,6 +13,7 @@ use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, W
 use edge::{entropy, now};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::config::Shutdown;
 use crate::folder::{Folder, Marks};
 use crate::participant::{Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
@@ -84,7 +85,8 @@ enum Event {
     Stop,
 }
 
-/// Takes part in rounds until SIGTERM or Ctrl-C.
+/// Takes part in rounds until SIGTERM or Ctrl-C, and then until those that it is in are done, or it has waited for
+/// that as long as it may.
 ///
 /// # Errors
 ///
@@ -92,7 +94,7 @@ enum Event {
 pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let Folder { config, identity, coordinator, mut marks, .. } = folder;
     let mut link = Link::join(&config.dds)?;
-    let (training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
+    let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
     let mut tie = Tie::to(coordinator.node_id());
     let setup = Setup {
         identity,
@@ -110,7 +112,8 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut rejoin_after = REJOIN;
     let mut out = Vec::new();
     let mut ticked = Timestamp::default();
-    loop {
+    let mut ends = None;
+    while ends.is_none_or(|ends| now() < ends && !participant.is_idle()) {
         if participant.unanswered_since().is_some_and(|since| now() >= since + rejoin_after) {
             // The old one leaves first, so that the coordinator hears its goodbye before the new hello.
             drop(link);
@@ -133,14 +136,12 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             sample = link.models.next() => believe(sample).map_or(Event::Tick, Event::ModelChunk),
             Some(report) = reports.recv() => Event::Report(report),
             () = tie.severed() => Event::Severed,
-            () = wake(participant.next_wake()) => Event::Tick,
+            () = wake(participant.next_wake().min(ends.unwrap_or(Timestamp(u64::MAX)))) => Event::Tick,
         };
         let idle = matches!(event, Event::Tick);
         if matches!(event, Event::Stop) {
-            tracing::info!("stopping");
-            training.cancel();
-            participant.on_leave(now(), &mut out);
-            return carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie);
+            // Asked again, it ends at once.
+            ends = Some(ends.map_or_else(|| drain(config.shutdown, &mut participant, &mut out), |_| now()));
         }
         take(event, &mut participant, &mut link, &mut out);
         participant.on_step(training.stepped(), now(), &mut out);
@@ -151,8 +152,22 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
         }
         // Before the operator is told of the connection, so that it holds from then on.
         tie.keep(participant.unanswered_since().is_none()).await;
-        carry_out(&mut out, &participant, &link, &training, &mut marks, &mut tie)?;
+        carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)?;
     }
+    tracing::info!("stopping");
+    training.cancel();
+    participant.on_leave(now(), &mut out);
+    carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)
+}
+
+/// The process is asked to end: it takes nothing new. Returns when it ends at the latest.
+fn drain(Shutdown { drain_ms }: Shutdown, participant: &mut Participant, out: &mut Vec<Output>) -> Timestamp {
+    let now = now();
+    if drain_ms > 0 && !participant.is_idle() {
+        tracing::info!("ending with the rounds that go on, within {}; again ends at once", Millis(drain_ms));
+        participant.on_drain(now, out);
+    }
+    now + Millis(drain_ms)
 }
 
 /// A sample as it came; one that is not a sample of its topic is dropped with a word.
@@ -183,9 +198,9 @@ fn take(event: Event, participant: &mut Participant, link: &mut Link, out: &mut 
                 participant.on_receipt(BlobId(*blob), &body, now, out);
             }
         }
-        Event::Report(Report::Progress(epoch, percent)) => participant.on_progress(epoch, percent, now, out),
+        Event::Report(Report::Progress(of, percent)) => participant.on_progress(of, percent, now, out),
         Event::Report(Report::Trained(trained)) => participant.on_trained(&trained, now, out),
-        Event::Report(Report::Declined(epoch, reason)) => participant.on_declined(epoch, &reason, now, out),
+        Event::Report(Report::Declined(of, reason)) => participant.on_declined(of, &reason, now, out),
         Event::Report(Report::Kept(what)) => tracing::info!("{what}"),
         Event::Report(Report::NotKept(reason)) => tracing::error!("the model was not kept: {reason}"),
         Event::Severed => participant.on_severed(now, out),
@@ -203,7 +218,7 @@ fn carry_out(
     out: &mut Vec<Output>,
     participant: &Participant,
     link: &Link,
-    training: &Training,
+    training: &mut Training,
     marks: &mut Marks,
     tie: &mut Tie,
 ) -> Result<()> {
@@ -227,7 +242,7 @@ fn carry_out(
                 Ok(())
             }
             Output::Train(assignment) => {
-                tracing::info!(round = %assignment.round, "training");
+                tracing::info!(run = %assignment.run, round = %assignment.round, "training");
                 training.train(assignment);
                 Ok(())
             }

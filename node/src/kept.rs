@@ -1,4 +1,5 @@
-//! The model that a node keeps for scoring: `model/` in its folder.
+//! The model that a node keeps for scoring: `model/` in its folder. Of several runs it is that of the one whose result
+//! came last.
 //!
 //! ```text
 //! model.safetensors   the parameters, as the federation made them

@@ -1,10 +1,12 @@
 //! The node's side of a round, as a state machine: bytes, time and randomness in, [`Output`]s out.
 //!
-//! Idle > Fetching > Training > Uploading > Idle. A newer announcement of the coordinator replaces
-//! whatever was going on; a deadline of the node's own ends what the coordinator forgot.
+//! For each run: Fetching > Waiting > Training > Uploading. A newer announcement of a run replaces whatever went on
+//! for that run, and nothing else; a deadline of the node's own ends what the coordinator forgot. Many runs fetch and
+//! upload at once, and one trains.
 
-mod fetching;
+mod announced;
 mod state;
+mod work;
 
 pub use state::{Participant, Setup};
 
@@ -46,9 +48,10 @@ pub enum Output {
         /// Its newest epoch.
         epoch: EpochId,
     },
-    /// Start training; answer with [`Participant::on_trained`].
+    /// Start training; answer with [`Participant::on_trained`]. The next one comes when that was answered or
+    /// cancelled.
     Train(Assignment),
-    /// Stop what [`Output::Train`] started: its result is not wanted any more.
+    /// Stop what the last [`Output::Train`] started: its result is not wanted any more.
     Cancel,
     /// Keep this model for scoring.
     Keep(Assignment),
@@ -74,6 +77,8 @@ pub struct Assignment {
 /// What training made of an assignment.
 #[derive(Debug)]
 pub struct Trained {
+    /// The run of its assignment.
+    pub run: RunId,
     /// The epoch of its assignment.
     pub epoch: EpochId,
     /// The new parameters.
@@ -104,17 +109,34 @@ pub enum Note {
         reason: String,
     },
     /// An update has arrived whole.
-    #[error("the coordinator has the update of round {0}")]
-    Delivered(RoundId),
+    #[error("the coordinator has the update of round {round} of run {run}")]
+    Delivered {
+        /// Of which run.
+        run: RunId,
+        /// Of which round.
+        round: RoundId,
+    },
     /// The coordinator does not want the update.
-    #[error("the coordinator refused the update of round {0}; the event stream says why")]
-    Refused(RoundId),
+    #[error("the coordinator refused the update of round {round} of run {run}; the event stream says why")]
+    Refused {
+        /// Of which run.
+        run: RunId,
+        /// Of which round.
+        round: RoundId,
+    },
     /// Nothing more came before the deadline.
-    #[error("round {0} did not go on before its deadline")]
-    Overdue(RoundId),
+    #[error("round {round} of run {run} did not go on before its deadline")]
+    Overdue {
+        /// Of which run.
+        run: RunId,
+        /// Which round.
+        round: RoundId,
+    },
     /// The node does not take part.
-    #[error("cannot take part in round {round}: {reason}")]
+    #[error("cannot take part in round {round} of run {run}: {reason}")]
     Declined {
+        /// Of which run.
+        run: RunId,
         /// In which round.
         round: RoundId,
         /// Why, for this node's operator only.

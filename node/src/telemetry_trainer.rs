@@ -16,6 +16,9 @@ use crate::participant::{Assignment, Trained};
 use crate::telemetry::Telemetry;
 use crate::trainer::Trainer;
 
+/// Preparations that are kept, for runs that take turns; each is about as large as the records.
+const PREPARED_MAX: usize = 4;
+
 /// Learns from telemetry, and keeps models in the node's folder.
 pub struct TelemetryTrainer {
     name: String,
@@ -23,8 +26,8 @@ pub struct TelemetryTrainer {
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
     clock: fn() -> Timestamp,
-    /// What was prepared last: of which records, and for which task and stride.
-    prepared: Option<(u64, Forecaster, u32, Arc<History>)>,
+    /// What was prepared last: of which records, and for which task and stride. The newest is the last.
+    prepared: Vec<(u64, Forecaster, u32, Arc<History>)>,
 }
 
 impl TelemetryTrainer {
@@ -36,7 +39,7 @@ impl TelemetryTrainer {
         telemetry: Arc<Mutex<Telemetry>>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { name: name.to_owned(), dir, preparation, telemetry, clock, prepared: None }
+        Self { name: name.to_owned(), dir, preparation, telemetry, clock, prepared: Vec::new() }
     }
 
     /// The node's records as windows; prepared again only when there are new ones.
@@ -46,8 +49,9 @@ impl TelemetryTrainer {
             tracing::warn!("{note}");
         }
         let version = telemetry.version();
-        if let Some((of, known, every, history)) = &self.prepared
-            && (*of, known, *every) == (version, task, stride)
+        self.prepared.retain(|(of, ..)| *of == version);
+        if let Some((.., history)) =
+            self.prepared.iter().find(|(_, known, every, _)| (known, *every) == (task, stride))
         {
             return Ok(Arc::clone(history));
         }
@@ -58,7 +62,10 @@ impl TelemetryTrainer {
         }
         let history = History::prepare(task, records, &preparation).map_err(|error| error.to_string())?;
         let history = Arc::new(history);
-        self.prepared = Some((version, task.clone(), stride, Arc::clone(&history)));
+        if self.prepared.len() == PREPARED_MAX {
+            self.prepared.remove(0);
+        }
+        self.prepared.push((version, task.clone(), stride, Arc::clone(&history)));
         Ok(history)
     }
 }
@@ -113,7 +120,7 @@ impl Trainer for TelemetryTrainer {
         let trained = learn::train(task, &assignment.model, &history.training, &settings, &mut tell);
         let learn::Trained { parameters, samples, steps, loss } =
             trained.map_err(|error| error.to_string())?;
-        Ok(Trained { epoch: assignment.epoch, parameters, samples, steps, loss })
+        Ok(Trained { run: assignment.run, epoch: assignment.epoch, parameters, samples, steps, loss })
     }
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use common::id::EpochId;
+use common::id::{EpochId, RunId};
 use common::units::Timestamp;
 use tokio::sync::mpsc;
 
@@ -36,12 +36,12 @@ pub trait Trainer: Send + 'static {
 /// What the driver hears from the thread.
 #[derive(Debug)]
 pub enum Report {
-    /// Training of this epoch is this far, in percent.
-    Progress(EpochId, u8),
+    /// Training of this epoch of a run is this far, in percent.
+    Progress((RunId, EpochId), u8),
     /// Training is done.
     Trained(Trained),
     /// This node cannot take part in this epoch.
-    Declined(EpochId, String),
+    Declined((RunId, EpochId), String),
     /// A model was kept for scoring; where.
     Kept(String),
     /// A model could not be kept.
@@ -49,17 +49,20 @@ pub enum Report {
 }
 
 enum Job {
-    Train(Assignment),
+    /// With its number.
+    Train(Assignment, u64),
     Keep(Assignment),
 }
 
 /// The thread. It ends when this is dropped, after the assignment it works on.
 pub struct Training {
     jobs: std::sync::mpsc::Sender<Job>,
-    /// The epoch whose training is wanted; any other breaks off at its next step.
+    /// The number of the training that is wanted; any other breaks off at its next step.
     wanted: Arc<AtomicU64>,
     /// When the last step was taken, in microseconds since the Unix epoch.
     stepped: Arc<AtomicU64>,
+    /// Trainings that were asked for: epochs of several runs may have one number.
+    asked: u64,
 }
 
 impl Training {
@@ -80,10 +83,11 @@ impl Training {
         thread::Builder::new().name("training".into()).spawn(move || {
             for job in todo {
                 let report = match job {
-                    Job::Train(assignment) => {
+                    Job::Train(assignment, number) => {
                         let tell = |report| drop(reports.send(report));
                         let on_step = || step.store(clock().0, Ordering::Relaxed);
-                        train(&mut trainer, &assignment, &current, tell, on_step)
+                        let is_wanted = || current.load(Ordering::Relaxed) == number;
+                        train(&mut trainer, &assignment, is_wanted, tell, on_step)
                     }
                     Job::Keep(assignment) => Some(keep(&mut trainer, &assignment)),
                 };
@@ -93,7 +97,7 @@ impl Training {
                 }
             }
         })?;
-        Ok((Self { jobs, wanted, stepped }, heard))
+        Ok((Self { jobs, wanted, stepped, asked: 0 }, heard))
     }
 
     /// When the trainer took its last step.
@@ -102,9 +106,10 @@ impl Training {
     }
 
     /// Trains; what was asked before is not wanted any more.
-    pub fn train(&self, assignment: Assignment) {
-        self.wanted.store(assignment.epoch.0, Ordering::Relaxed);
-        let _ = self.jobs.send(Job::Train(assignment));
+    pub fn train(&mut self, assignment: Assignment) {
+        self.asked += 1;
+        self.wanted.store(self.asked, Ordering::Relaxed);
+        let _ = self.jobs.send(Job::Train(assignment, self.asked));
     }
 
     /// Keeps a model.
@@ -121,23 +126,26 @@ impl Training {
 fn train(
     trainer: &mut impl Trainer,
     assignment: &Assignment,
-    wanted: &AtomicU64,
+    is_wanted: impl Fn() -> bool,
     tell: impl Fn(Report),
     on_step: impl Fn(),
 ) -> Option<Report> {
-    let epoch = assignment.epoch;
-    let is_wanted = || wanted.load(Ordering::Relaxed) == epoch.0;
+    let epoch = (assignment.run, assignment.epoch);
     if !is_wanted() {
         return None;
     }
     let mut told = 0;
     let mut progress = |percent: u8| {
+        if !is_wanted() {
+            return ControlFlow::Break(());
+        }
+        // A step of what is not wanted is none of the next training.
         on_step();
         if percent > told {
             told = percent;
             tell(Report::Progress(epoch, percent));
         }
-        if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        ControlFlow::Continue(())
     };
     match survive(|| trainer.train(assignment, &mut progress)) {
         Ok(trained) => Some(Report::Trained(trained)),
@@ -176,7 +184,8 @@ mod tests {
             assert!(std::mem::replace(&mut self.0, true), "as asked");
             let _ = progress(50);
             let parameters = (*assignment.model).clone();
-            Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+            let Assignment { run, epoch, .. } = *assignment;
+            Ok(Trained { run, epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
         }
 
         fn keep(&mut self, _: &Assignment) -> Result<String, String> {
@@ -198,16 +207,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_trainer_that_panics_is_reported_and_trains_the_next_time() {
-        let (training, mut reports) = Training::start(Shaky(false), || Timestamp(77)).unwrap();
+        let (mut training, mut reports) = Training::start(Shaky(false), || Timestamp(77)).unwrap();
         training.train(assignment(1));
         let report = reports.recv().await.unwrap();
         assert!(
-            matches!(&report, Report::Declined(EpochId(1), why) if why.contains("panicked")),
+            matches!(&report, Report::Declined((_, EpochId(1)), why) if why.contains("panicked")),
             "{report:?}"
         );
         assert_eq!(training.stepped(), Timestamp(0));
         training.train(assignment(2));
-        assert!(matches!(reports.recv().await.unwrap(), Report::Progress(EpochId(2), 50)));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Progress((_, EpochId(2)), 50)));
         assert!(matches!(reports.recv().await.unwrap(), Report::Trained(_)));
         assert_eq!(training.stepped(), Timestamp(77));
     }

@@ -167,9 +167,10 @@ impl std::ops::AddAssign for Tally {
 fn scene() -> impl Strategy<Value = Scene> {
     let parameters = prop_oneof![4 => Just(10_u32), 2 => Just(300), 1 => Just(20_000)];
     let over_selection = prop_oneof![Just(1.0), Just(1.5)];
-    let sizes = (any::<u32>(), 3_u16..7, parameters, 1_u32..4);
+    let staleness = prop_oneof![2 => Just(0_u32), 1 => 1..4_u32];
+    let sizes = (any::<u32>(), 3_u16..7, parameters, 1_u32..4, staleness);
     (sizes, 0.0..1.0, over_selection, 0..STRATEGIES.len(), network()).prop_map(
-        |((seed, nodes, parameters, rounds), minimum, over_selection, strategy, network)| {
+        |((seed, nodes, parameters, rounds, staleness_max), minimum, over_selection, strategy, network)| {
             let goal = (f64::from(nodes) / over_selection) as u32;
             Scene {
                 seed: u64::from(seed),
@@ -178,11 +179,14 @@ fn scene() -> impl Strategy<Value = Scene> {
                 rounds,
                 minimum: 1 + (f64::from(goal) * minimum) as u32,
                 over_selection,
+                staleness_max,
                 rack: None,
                 strategy: STRATEGIES[strategy],
                 drift: 0.015_625,
                 attempts: 64,
                 network,
+                runs: 1,
+                first: 0,
             }
         },
     )

@@ -22,9 +22,8 @@ use common::message::Signed;
 use common::message::event::{Event, Fact};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
-use coordinator::engine::{End, Engine, Output as Said};
+use coordinator::engine::{Answer, End, Engine, Output as Said, Wish};
 use coordinator::round::RoundRecord;
-use coordinator::served::Answer;
 use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -32,7 +31,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use disk::Disk;
 use network::{Arrival, CoordinatorDatagram, Datagram, NodeDatagram, alter};
 use process::Process;
-use scene::{Keys, addressed};
+use scene::{Keys, addressed, number};
 use witness::Witness;
 
 /// A machine wakes a process this much later than it asked for, in microseconds.
@@ -54,12 +53,12 @@ pub struct World {
     pub committed: Vec<RoundRecord>,
     /// Records of rounds without a model.
     pub aborted: Vec<RoundRecord>,
-    /// How the run ended.
-    pub end: Option<End>,
+    /// How each run ended that did.
+    pub ends: BTreeMap<RunId, End>,
     /// Everything told to operators.
     pub notes: Vec<String>,
-    /// The models that nodes were given to keep.
-    pub kept: BTreeMap<usize, Vec<f32>>,
+    /// The models that nodes were given to keep, by node and run.
+    pub kept: BTreeMap<(usize, RunId), Vec<f32>>,
     /// Until then, whoever carries chunks of models and pieces of updates alters a byte of each.
     pub altered_until: Timestamp,
     /// Every byte that crossed the network, for looking into.
@@ -86,7 +85,7 @@ pub struct World {
 }
 
 impl World {
-    /// A fleet whose hellos are still to come, and a run that waits for it.
+    /// A fleet whose hellos are still to come, and runs that wait for it.
     pub fn new(scene: Scene) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(scene.seed);
         let now = Timestamp::from_millis(1_700_000_000_000);
@@ -109,7 +108,7 @@ impl World {
             steps,
             committed: Vec::new(),
             aborted: Vec::new(),
-            end: None,
+            ends: BTreeMap::new(),
             notes: Vec::new(),
             kept: BTreeMap::new(),
             altered_until: now,
@@ -144,7 +143,7 @@ impl World {
         let marks = self.marks[index].clone();
         self.lives[index] += 1;
         self.nodes[index] = self.keys.node(index, &marks, self.now, &mut self.random);
-        self.kept.remove(&index);
+        self.forget_kept(index);
     }
 
     /// The node's process is stopped for so long. What reaches it meanwhile waits in its socket.
@@ -168,7 +167,19 @@ impl World {
         self.coordinator(|engine, now, out| engine.on_severed(presence, now, out));
     }
 
-    /// Goes on until the run has ended and every node that is up holds its result, or `limit` has passed.
+    /// A node's process is gone, and with it what it was given to keep.
+    fn forget_kept(&mut self, index: usize) {
+        self.kept.retain(|(node, _), _| *node != index);
+    }
+
+    /// How the runs ended: well, when all did. `None` while one goes on.
+    pub fn end(&self) -> Option<&End> {
+        let ends: Option<Vec<&End>> = self.scene.runs().map(|run| self.ends.get(&run)).collect();
+        let ends = ends?;
+        ends.iter().find(|end| !matches!(end, End::Finished(_))).or(ends.last()).copied()
+    }
+
+    /// Goes on until the runs have ended and every node that is up holds their results, or `limit` has passed.
     pub fn run(&mut self, limit: Millis) {
         let until = self.now + limit;
         while self.now < until && !self.is_done() {
@@ -178,8 +189,10 @@ impl World {
 
     fn is_done(&self) -> bool {
         let mut up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
-        match &self.end {
-            Some(End::Finished(_)) => up.all(|index| self.kept.contains_key(&index)),
+        match self.end() {
+            Some(End::Finished(_)) => {
+                up.all(|index| self.scene.runs().all(|run| self.kept.contains_key(&(index, run))))
+            }
             Some(_) => true,
             None => false,
         }
@@ -280,7 +293,7 @@ impl World {
                 Done::Train(assignment) => self.train(index, &assignment),
                 Done::Keep(assignment) => {
                     self.witness.on_keep(&assignment);
-                    self.kept.insert(index, assignment.model.values().to_vec());
+                    self.kept.insert((index, assignment.run), assignment.model.values().to_vec());
                 }
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
@@ -293,7 +306,9 @@ impl World {
 
     /// Training takes ten milliseconds and moves every parameter by the node's step.
     fn train(&mut self, index: usize, assignment: &Assignment) {
-        let step = self.steps[index] + self.scene.drift * (assignment.epoch.0 % 61) as f32;
+        // So that no run makes the models of another.
+        let step = self.steps[index] * f32::from(1 + number(assignment.run))
+            + self.scene.drift * (assignment.epoch.0 % 61) as f32;
         let (samples, steps) = (index as u64 + 1, 1);
         let node = self.nodes[index].node();
         self.witness.on_train(node, assignment, witness::Contribution { step, samples, steps });
@@ -303,7 +318,8 @@ impl World {
             self.stepped[index] = self.now + Millis(1);
             return;
         }
-        let trained = Trained { epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
+        let trained =
+            Trained { run: assignment.run, epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
         self.at(self.now + Millis(10), Arrival::Trained(index, self.lives[index], trained));
     }
 
@@ -322,40 +338,38 @@ impl World {
             if self.coordinator_dies() {
                 return;
             }
-            let Some(process) = &mut self.process else { return };
-            let output = match output {
-                Said::Commit { record, epochs_end }
+            match output {
+                Said::Wish(_, Wish::Commit { record, epochs_end })
                     if self.troubles.bug == Some(Bug::PublishBeforeCommit) =>
                 {
-                    self.commit_late(&record, epochs_end);
-                    continue;
+                    self.commit_late(record, epochs_end);
                 }
-                output => output,
-            };
-            let answer = match &process.served {
-                Some(served) => served.answer(&process.store, output, &mut |_| ()),
-                None => Err(output),
-            };
-            match answer {
-                Ok(answer) => {
-                    if let Answer::Committed(record, Ok(())) = &answer {
-                        self.committed.push((**record).clone());
-                    }
-                    let mut out = Vec::new();
-                    answer.tell(&mut process.engine, self.now, &mut out);
-                    said.extend(out);
-                }
-                Err(output) => self.obey_other(output),
+                Said::Wish(run, wish) => said.extend(self.grant(run, wish)),
+                other => self.obey_other(other),
             }
         }
     }
 
-    /// What is not for the files of a run.
+    /// Does what a run wishes, at once: in a world nothing takes time but what the network and the trainers do.
+    fn grant(&mut self, run: RunId, wish: Wish) -> Vec<Said> {
+        let Some(process) = &mut self.process else { return Vec::new() };
+        let answer = process.served[&run].answer(&process.store, wish, &mut |_| ());
+        match &answer {
+            Answer::Committed(record, Ok(())) => self.committed.push((**record).clone()),
+            Answer::Kept(record, _) => self.aborted.push((**record).clone()),
+            _ => (),
+        }
+        let mut out = Vec::new();
+        process.engine.on_answer(run, answer, self.now, &mut out);
+        out
+    }
+
+    /// What is not for the disk.
     fn obey_other(&mut self, output: Said) {
         match output {
             Said::Hello(bytes) => self.send_all(&NodeDatagram::Hello(bytes)),
-            Said::Announce { bytes, .. } => {
-                self.troubles.announced = Some(bytes.clone());
+            Said::Announce { run, bytes } => {
+                self.troubles.announced.insert(run, bytes.clone());
                 self.send_all(&NodeDatagram::Announcement(bytes));
             }
             Said::ModelChunk { to, blob, index, bytes } => {
@@ -376,15 +390,6 @@ impl World {
                 self.events.push(event.fact);
                 self.wire.push(bytes);
             }
-            Said::Aborted(record) => {
-                // As in the product: a record that cannot be kept is missed, and no more.
-                if let Some(process) = &self.process
-                    && let Err(error) = process.store.state().keep_aborted(&record)
-                {
-                    self.notes.push(error.to_string());
-                }
-                self.aborted.push(*record);
-            }
             Said::Ended { run, end } => {
                 if let (End::Failed(why), Some(process)) = (&end, &self.process)
                     && let Err(error) = process.store.state().fail_run(run, why)
@@ -394,19 +399,17 @@ impl World {
                 if matches!(end, End::Halted(_)) {
                     self.expect_room();
                 }
-                self.end = Some(end);
+                self.ends.insert(run, end);
             }
             Said::Note(note) => self.notes.push(note),
-            Said::Load(_) | Said::Store { .. } | Said::Commit { .. } => {
-                self.witness.fault("the disk was asked for a run that is not served".to_owned());
-            }
+            Said::Wish(run, _) => unreachable!("a wish of {run} is granted"),
         }
     }
 
     /// The newest committed model.
     pub fn model(&self) -> Option<Vec<f32>> {
         let made = self.committed.last()?.made()?;
-        self.process.as_ref()?.model(made)
+        self.process.as_ref()?.model(self.committed.last()?.run, made)
     }
 
     fn send_all(&mut self, datagram: &NodeDatagram) {

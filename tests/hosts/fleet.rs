@@ -228,7 +228,7 @@ impl Fleet {
 
     /// Watches the newest run until it is so; the run as it then stands.
     pub(crate) fn until(&self, what: &str, mut so: impl FnMut(&RunView) -> bool) -> RunView {
-        self.watch(what, |view| view.run(None).filter(|run| so(run)).cloned())
+        self.watch(what, |view| view.run(None).ok().filter(|run| so(run)).cloned())
     }
 
     /// Watches the coordinator, over its restarts as well.

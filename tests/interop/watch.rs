@@ -6,7 +6,7 @@ use std::process::Command;
 
 use harness::others::{are_here, script};
 use harness::programs::{Daemon, fleet, run, run_config, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{CYCLONE, domain};
 
@@ -79,7 +79,7 @@ fn cyclone_dds_sees_the_nodes_the_announcements_and_every_event_of_a_run() {
     assert!(of(&told, "ignored").is_empty(), "every message is read: {}", logs());
     for node in ["node-1", "node-2"] {
         let activities = of(&told, "presence").into_iter().filter(|presence| presence["node"] == node);
-        assert!(activities.clone().any(|presence| presence["activity"] == "idle"), "{node}: {}", logs());
+        assert!(activities.clone().any(|presence| presence["works"] == json!([])), "{node}: {}", logs());
         for event in of(&told, "event").iter().filter(|event| event["fact"] == "round_opened") {
             assert!(event["cohort"].as_array().unwrap().iter().any(|member| member == node), "{event}");
         }

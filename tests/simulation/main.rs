@@ -1,6 +1,8 @@
 //! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
 
 mod seeds;
+mod several;
+mod stale;
 
 use common::message::event::Fact;
 use common::units::Millis;
@@ -20,11 +22,14 @@ const SCENE: Scene = Scene {
     rounds: 3,
     minimum: 4,
     over_selection: 1.0,
+    staleness_max: 0,
     rack: None,
     strategy: "",
     drift: 0.0,
     attempts: 3,
     network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
+    runs: 1,
+    first: 0,
 };
 
 /// Longer than all deadlines of a run together.
@@ -40,7 +45,7 @@ fn expected(rounds: u32) -> f32 {
 fn a_run_on_a_quiet_network_ends_with_the_weighted_mean_on_every_node() {
     let mut world = World::new(SCENE);
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     assert_eq!(world.committed.len(), 3);
     assert!(world.aborted.is_empty());
     let model = world.model().unwrap();
@@ -86,7 +91,7 @@ fn a_round_goes_on_without_a_node_that_dies_and_the_run_ends() {
     }
     world.down.insert(0);
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     let last = world.committed.last().unwrap();
     assert_eq!(last.reports().count(), 3);
 }
@@ -96,7 +101,7 @@ fn too_few_nodes_end_the_run_with_numbers_and_without_a_model() {
     let mut world = World::new(SCENE);
     world.down.insert(0);
     world.run(LIMIT);
-    let Some(End::Failed(why)) = &world.end else { panic!("{:?}", world.end) };
+    let Some(End::Failed(why)) = world.end() else { panic!("{:?}", world.end()) };
     assert!(why.contains("3 nodes were there within 5.0 s; at least 4 are needed"), "{why}");
     assert!(world.committed.is_empty());
 }
@@ -106,7 +111,7 @@ fn an_update_that_is_not_finite_costs_its_sender_the_slot_and_never_the_round() 
     let mut world = World::new(Scene { minimum: 3, rounds: 1, ..SCENE });
     world.steps[2] = f32::NAN;
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     let record = &world.committed[0];
     let rejected: Vec<String> = record.missing().map(|(_, outcome)| outcome.to_string()).collect();
     assert_eq!(rejected, ["rejected: value 0 is NaN"]);
@@ -124,7 +129,7 @@ fn two_of_eleven_nodes_that_send_ten_times_the_opposite_break_the_mean_and_no_ro
         world.steps = vec![0.5; 11];
         (world.steps[3], world.steps[7]) = (-5.0, -5.0);
         world.run(LIMIT);
-        assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+        assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
         world.model().unwrap()
     };
     assert!(model("").iter().all(|value| *value < 0.0));
@@ -156,11 +161,11 @@ fn a_server_remembers_from_round_to_round() {
 fn a_run_that_selects_by_label_neither_asks_nor_serves_other_nodes() {
     let mut world = World::new(Scene { nodes: 5, minimum: 3, rack: Some("A"), ..SCENE });
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     for record in &world.committed {
         assert_eq!((record.members.len(), record.reports().count()), (3, 3));
     }
-    assert_eq!(world.kept.keys().copied().collect::<Vec<_>>(), [0, 2, 4]);
+    assert_eq!(world.kept.keys().map(|(node, _)| *node).collect::<Vec<_>>(), [0, 2, 4]);
 }
 
 #[test]
@@ -189,7 +194,7 @@ fn a_relay_that_alters_a_byte_of_each_chunk_delays_a_run_and_never_changes_its_m
         world.step();
     }
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     assert!(world.model().unwrap().iter().all(|value| value.to_bits() == expected(SCENE.rounds).to_bits()));
     assert_eq!(world.kept.len(), usize::from(SCENE.nodes));
 }
@@ -204,7 +209,7 @@ proptest! {
         let network = Network { loss_percent, twice_percent, delay_micros };
         let mut world = World::new(Scene { seed, network, rounds: 2, ..SCENE });
         world.run(LIMIT);
-        prop_assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+        prop_assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
         prop_assert!(world.model().unwrap().iter().all(|value| value.to_bits() == expected(2).to_bits()));
         prop_assert_eq!(world.kept.len(), 4);
     }
@@ -225,7 +230,7 @@ fn a_trainer_that_hangs_is_reported_within_three_seconds_and_not_waited_for() {
     }
     assert!(world.now.since(before) < Millis(3_500), "{}", world.now.since(before));
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     assert_eq!(world.committed[0].reports().count(), 3);
     assert_eq!(away(&world, "took no step"), 1, "it is told once");
 }
@@ -246,7 +251,7 @@ fn a_node_that_is_stopped_falls_silent_within_three_seconds_and_comes_back_at_on
         world.step();
     }
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
 }
 
 #[test]
@@ -285,7 +290,7 @@ fn a_node_whose_tether_ends_is_away_at_once_and_a_foreign_end_changes_nothing() 
     world.down.insert(0);
     assert_eq!(away(&world, "its process ended"), 1);
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
 }
 
 #[test]
@@ -293,7 +298,7 @@ fn an_upload_that_stops_in_the_middle_keeps_no_other_waiting() {
     // More than the budget of all uploads, so they come one after the other.
     let mut world = World::new(Scene { rounds: 1, parameters: 1_600_000, ..SCENE });
     let uploading = |world: &World| {
-        let round = world.engine().current_round(world.now)?;
+        let round = world.engine().current_round(SCENE.runs().next()?, world.now)?;
         let found =
             round.cohort.iter().find(|(_, member)| member.state == "uploading" && member.bytes > 0)?;
         found.0.strip_prefix("node-")?.parse::<usize>().ok()
@@ -307,7 +312,7 @@ fn an_upload_that_stops_in_the_middle_keeps_no_other_waiting() {
     let stopped = world.now;
     world.pause(unlucky, Millis(2_000));
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     let unlucky = world.nodes[unlucky].node();
     assert_eq!(world.committed[0].reports().count(), 4);
     for (node, report) in world.committed[0].reports() {
@@ -323,7 +328,7 @@ fn a_thousand_nodes_come_train_and_hold_the_result() {
     let scene = Scene { nodes: 1000, minimum: 1000, parameters: 100, rounds: 1, network, ..SCENE };
     let mut world = World::new(scene);
     world.run(LIMIT);
-    assert!(matches!(world.end, Some(End::Finished(_))), "{:?} {:#?}", world.end, world.notes);
+    assert!(matches!(world.end(), Some(End::Finished(_))), "{:?} {:#?}", world.end(), world.notes);
     assert_eq!(world.committed[0].reports().count(), 1000);
     assert_eq!(world.kept.len(), 1000);
     let model = world.model().unwrap();
@@ -351,7 +356,7 @@ fn with_half_as_many_nodes_more_no_round_is_repeated_though_three_of_ten_are_kil
         let mut world = World::new(scene);
         let (mut opened, mut lost) = (0, 0);
         let until = world.now + LIMIT;
-        while world.end.is_none() && world.now < until {
+        while world.end().is_none() && world.now < until {
             world.step();
             let rounds = world.events.iter().filter(|fact| matches!(fact, Fact::RoundOpened { .. })).count();
             if rounds == opened {
@@ -368,9 +373,9 @@ fn with_half_as_many_nodes_more_no_round_is_repeated_though_three_of_ten_are_kil
             world.pause(nodes[6], Millis(u64::from(dice.next_u32() % 2_000)));
         }
         assert!(
-            matches!(world.end, Some(End::Finished(_))),
+            matches!(world.end(), Some(End::Finished(_))),
             "seed {seed}: {:?} {:#?}",
-            world.end,
+            world.end(),
             world.notes
         );
         assert!(world.aborted.is_empty(), "seed {seed}: {:#?}", world.aborted);
@@ -400,7 +405,7 @@ fn nothing_is_lost_in_a_thousand_transfers_with_loss_delay_pauses_and_restarts()
         let parameters = 1 + draw(1 << bits);
         let mut world = World::new(Scene { seed, parameters, network, minimum: 3, ..SCENE });
         let until = world.now + LIMIT;
-        while world.end.is_none() && world.now < until {
+        while world.end().is_none() && world.now < until {
             (0..200).for_each(|_| world.step());
             let index = draw(4) as usize;
             match draw(40) {
@@ -411,9 +416,9 @@ fn nothing_is_lost_in_a_thousand_transfers_with_loss_delay_pauses_and_restarts()
         }
         world.run(LIMIT);
         assert!(
-            matches!(world.end, Some(End::Finished(_))),
+            matches!(world.end(), Some(End::Finished(_))),
             "seed {seed}: {:?} {:#?}",
-            world.end,
+            world.end(),
             world.notes
         );
         assert_eq!(world.kept.len(), 4, "seed {seed}: every node has the result");

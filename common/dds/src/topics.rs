@@ -21,8 +21,10 @@ const STATUS: usize = 16 * 1024;
 /// Bytes of the key (blob, index) of a chunk.
 const CHUNK_KEY: usize = 36;
 
-/// What the coordinator asks, by run. A late joiner needs nothing else.
-pub const ANNOUNCE: Topic = Topic::new("announce", "starling::Announce", 16, MESSAGE, Qos::State { keys: 4 });
+/// What the coordinator asks, by run. A late joiner needs nothing else: twice as many runs are kept as usually go on, and
+/// who missed the announcement of one is reminded.
+pub const ANNOUNCE: Topic =
+    Topic::new("announce", "starling::Announce", 16, MESSAGE, Qos::State { keys: 16 });
 
 /// The coordinator's hello, by coordinator.
 pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos::State { keys: 1 });

@@ -40,7 +40,8 @@ impl Keyring {
         self.keys.iter().rev()
     }
 
-    /// An epoch began under this key: older ones are erased, and there is a new one to tell of.
+    /// An epoch began under this key: older ones are erased, and there is a new one to tell of. What is sealed to the
+    /// same key by then, for another run, opens as well: it stays until a newer one was used.
     pub fn on_used(&mut self, nonce: &[u8; 16], now: Timestamp, rng: &mut impl CryptoRng) {
         if let Some(used) = self.keys.iter().position(|key| key.package().nonce == *nonce) {
             self.keys.drain(..used);
@@ -84,6 +85,22 @@ mod tests {
         ring.on_used(&second, Timestamp(2), &mut rng);
         assert!(ring.find(&first).is_none());
         assert!(ring.find(&second).is_some());
+    }
+
+    #[test]
+    fn a_key_that_two_runs_use_is_there_for_both_until_a_newer_one_was_used() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut ring = Keyring::new(NodeId([1; 32]), Timestamp(0), &mut rng);
+        let first = ring.package().nonce;
+        ring.on_used(&first, Timestamp(1), &mut rng);
+        let second = ring.package().nonce;
+        ring.on_used(&first, Timestamp(2), &mut rng);
+        assert_eq!(ring.package().nonce, second, "the other run makes no third one");
+        ring.on_used(&second, Timestamp(3), &mut rng);
+        assert!(ring.find(&first).is_none());
+        let third = ring.package().nonce;
+        ring.on_used(&second, Timestamp(4), &mut rng);
+        assert!(ring.find(&second).is_some() && ring.find(&third).is_some());
     }
 
     #[test]

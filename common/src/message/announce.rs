@@ -17,6 +17,8 @@ pub struct Announcement {
     pub round: RoundId,
     /// The key epoch: no two announcements that ask for work share one.
     pub epoch: EpochId,
+    /// Updates of this epoch and later ones are taken: a node that is not asked now and trains for one goes on.
+    pub taken_from: EpochId,
     /// When the coordinator wrote this, by its clock.
     pub issued: Timestamp,
     /// How long after `issued` the coordinator waits; a node counts from when it read this.
@@ -58,7 +60,7 @@ pub struct Member {
     pub root: WrappedRoot,
 }
 
-crate::wire_fields!(Announcement { tenant, run, round, epoch, issued, deadline, request });
+crate::wire_fields!(Announcement { tenant, run, round, epoch, taken_from, issued, deadline, request });
 crate::wire_fields!(Offer { model, package, members });
 crate::wire_fields!(Member { node, package, root });
 

@@ -4,8 +4,8 @@
 //! that the pair is up. Both sides repeat theirs until it is answered, then once a [`HEARTBEAT`].
 
 use crate::crypto::KeyPackage;
-use crate::id::{EpochId, NodeId};
-use crate::limits::COHORT_MAX;
+use crate::id::{EpochId, NodeId, RunId};
+use crate::limits::{COHORT_MAX, WORKS_MAX};
 use crate::units::Millis;
 use crate::wire::List;
 
@@ -47,24 +47,46 @@ pub struct NodePresence {
     pub package: KeyPackage,
     /// Where it reads receipts and repairs.
     pub mailbox: Mailbox,
-    /// What it is doing.
-    pub activity: Activity,
-    /// In which epoch; 0 when none.
-    pub epoch: EpochId,
-    /// How far, in percent of the activity.
-    pub progress: u8,
+    /// Whether it takes part in what is announced next.
+    pub standing: Standing,
+    /// What it is doing: one entry for each run that it works on, in the order of runs; none when it is idle.
+    pub works: List<Work, WORKS_MAX>,
     /// Its protocol version.
     pub version: u16,
 }
 
-/// What a node is doing.
+/// Whether a node takes part in what is announced next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Activity {
-    /// Waiting for an announcement.
+pub enum Standing {
+    /// It does.
     #[default]
-    Idle,
-    /// Receiving a model.
+    Ready,
+    /// It brings what it works on to an end, and takes nothing new.
+    Draining,
+    /// The process ends.
+    Leaving,
+}
+
+/// What a node does for one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Which run.
+    pub run: RunId,
+    /// In which epoch.
+    pub epoch: EpochId,
+    /// What it does.
+    pub activity: Activity,
+    /// How far, in percent of the activity.
+    pub progress: u8,
+}
+
+/// What a node does for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Activity {
+    /// Receiving the model.
     Fetching,
+    /// It has the model, and another run trains first.
+    Waiting,
     /// Training.
     Training,
     /// Sending an update.
@@ -73,8 +95,6 @@ pub enum Activity {
     Declining,
     /// Training, but without a step for [`HANG`].
     Hanging,
-    /// The process ends.
-    Leaving,
 }
 
 /// What the coordinator says of itself.
@@ -102,18 +122,41 @@ pub struct Heard {
 /// The protocol version of this code. Others are refused, never guessed at.
 pub const VERSION: u16 = 1;
 
-crate::wire_fields!(NodePresence {
-    session,
-    seq,
-    answers,
-    package,
-    mailbox,
-    activity,
-    epoch,
-    progress,
-    version
-});
+crate::wire_fields!(NodePresence { session, seq, answers, package, mailbox, standing, works, version });
 crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, version });
 crate::wire_fields!(Mailbox { chunks, receipts });
 crate::wire_fields!(Heard { node, session });
-crate::wire_tags!(Activity { Idle = 1, Fetching = 2, Training = 3, Uploading = 4, Declining = 5, Hanging = 6, Leaving = 7 });
+crate::wire_fields!(Work { run, epoch, activity, progress });
+crate::wire_tags!(Standing { Ready = 1, Draining = 2, Leaving = 3 });
+crate::wire_tags!(Activity { Fetching = 1, Waiting = 2, Training = 3, Uploading = 4, Declining = 5, Hanging = 6 });
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+    use crate::crypto::{Identity, Label};
+    use crate::message::Signed;
+    use crate::units::Timestamp;
+
+    #[test]
+    fn a_presence_with_as_many_works_as_there_can_be_is_within_two_kibibytes() {
+        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
+        let node = identity.node_id();
+        let package = KeyPackage { node, public: [1; 32], nonce: [2; 16], expires: Timestamp(3) };
+        let work = Work { run: RunId([4; 16]), epoch: EpochId(5), activity: Activity::Waiting, progress: 6 };
+        let presence = NodePresence {
+            session: 7,
+            seq: 8,
+            answers: 9,
+            package,
+            mailbox: Mailbox::default(),
+            standing: Standing::Ready,
+            works: vec![work; WORKS_MAX].try_into().unwrap(),
+            version: VERSION,
+        };
+        let bytes = Signed::seal(&identity, Label::Presence, &presence);
+        assert!(bytes.len() <= 2048, "{} bytes", bytes.len());
+    }
+}

@@ -17,7 +17,7 @@ use coordinator::archive;
 use coordinator::config::RunConfig;
 use coordinator::round::{
     Announce, Arrival, Close, EPOCHS_AHEAD, Input, Output, ReservedEpochs, RoundRecord, Run, RunFailure,
-    RunPosition, Slot,
+    RunPosition,
 };
 use coordinator::store::{About, models};
 use coordinator::strategy::{Aggregator, Effort, Moments};
@@ -40,10 +40,8 @@ pub struct Federation {
     /// How likely a selected node cannot take part.
     fail_rate: f64,
     now: Timestamp,
-    /// The attempt going on.
-    attempt: (RoundId, EpochId),
-    /// The selected nodes that are not asked yet, in the order in which they would report.
-    waiting: VecDeque<usize>,
+    /// The selected nodes that are not trained yet, in the order in which they would report, and what each was asked.
+    waiting: VecDeque<(usize, Asked)>,
     steps: VecDeque<Step>,
 }
 
@@ -60,6 +58,14 @@ pub enum Step {
     Finished(ModelHash),
     /// A round could not be done. There is no further step.
     Failed(RunFailure),
+}
+
+/// What a node is to train from.
+#[derive(Clone, Debug)]
+struct Asked {
+    round: RoundId,
+    epoch: EpochId,
+    model: Arc<ParameterVector>,
 }
 
 /// Nodes to be trained.
@@ -105,7 +111,6 @@ impl Federation {
             plan,
             fail_rate,
             now,
-            attempt: (RoundId(0), EpochId(0)),
             waiting: VecDeque::new(),
             steps: VecDeque::new(),
         };
@@ -151,14 +156,15 @@ impl Federation {
     /// The nodes that the round still needs.
     fn wave(&mut self) -> Option<Wave> {
         let cohort = self.run.progress()?.cohort?;
-        let reported = cohort.slots().filter(|(_, slot)| matches!(slot, Slot::Reported(_))).count();
+        let reported = cohort.reported() as usize;
         let needed = match self.close {
             Close::AtGoal => (self.run.updates_wanted().1 as usize).saturating_sub(reported),
             Close::AtDeadline => self.waiting.len(),
         };
-        let nodes: Vec<usize> = self.waiting.drain(..needed.min(self.waiting.len())).collect();
-        let (round, epoch) = self.attempt;
-        (!nodes.is_empty()).then(|| Wave { round, epoch, model: Arc::clone(&self.model), nodes })
+        let Asked { round, epoch, model } = self.waiting.front()?.1.clone();
+        let alike = self.waiting.iter().take_while(|(_, asked)| asked.epoch == epoch).count();
+        let nodes: Vec<usize> = self.waiting.drain(..needed.min(alike)).map(|(node, _)| node).collect();
+        (!nodes.is_empty()).then_some(Wave { round, epoch, model, nodes })
     }
 
     /// Takes the update of a node of this wave: the plaintext that a node seals.
@@ -223,7 +229,6 @@ impl Federation {
     /// Draws who of the cohort cannot take part, and the order of the others.
     fn announce(&mut self, announce: &Announce) -> Vec<Output> {
         self.updates.reset();
-        self.attempt = (announce.round, announce.epoch);
         let mut draw = blake3::Hasher::new_derive_key("starling 2026 order of virtual nodes");
         draw.update(&self.plan.seed.to_le_bytes());
         draw.update(&announce.epoch.0.to_le_bytes());
@@ -231,13 +236,15 @@ impl Federation {
         let mut cohort = announce.cohort.clone();
         cohort.shuffle(&mut random);
         let mut outputs = Vec::new();
-        self.waiting.clear();
+        self.waiting.retain(|(_, asked)| asked.epoch >= announce.taken_from);
+        let Announce { round, epoch, .. } = *announce;
+        let asked = Asked { round, epoch, model: Arc::clone(&self.model) };
         for node in cohort {
             if random.random_bool(self.fail_rate) {
                 let declined = Input::Declined { node, epoch: announce.epoch };
                 outputs.extend(self.run.on_input(declined, self.now));
             } else {
-                self.waiting.push_back(self.places[&node]);
+                self.waiting.push_back((self.places[&node], asked.clone()));
             }
         }
         outputs
@@ -245,7 +252,6 @@ impl Federation {
 
     /// Makes the next model of the updates.
     fn aggregate(&mut self) -> Vec<Output> {
-        self.waiting.clear();
         let model = Arc::make_mut(&mut self.model);
         self.updates.finish(model.values_mut(), &mut self.moments);
         let about = About { round: RoundId(self.run.rounds_done().0 + 1), task: &self.plan.task };

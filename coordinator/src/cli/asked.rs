@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::control::{Client, ModelAnswer, ModelOrder, Question, Reply, Request, Stored, socket_path};
 use crate::driver;
@@ -70,10 +70,7 @@ pub(super) async fn models(dir: &Path, order: ModelOrder) -> Result<ModelAnswer>
     }
 }
 
-/// The run that somebody means; the newest when none is named.
+/// The run that somebody means: the one that goes on, or else the newest, when none is named.
 pub(super) fn pick<'v>(view: &'v View, wanted: Option<&str>) -> Result<&'v RunView> {
-    view.run(wanted).with_context(|| match wanted {
-        Some(wanted) => format!("no run `{wanted}`; `coordinator run list` shows them"),
-        None => "there is no run yet; `coordinator run start` starts one".to_owned(),
-    })
+    Ok(view.run(wanted)?)
 }

@@ -56,14 +56,14 @@ pub(super) enum RunCommand {
     },
     /// Follow a run until it ends. `jsonl` prints an object each time something changed, `json` the last one.
     Watch {
-        /// Id (or its start) or name of the run; the newest when not given.
+        /// Id (or its start) or name of the run; not needed when only one goes on, or when none does: then the newest.
         run: Option<String>,
         #[command(flatten)]
         printing: Printing,
     },
     /// Wait in silence until a run ends or is paused; the exit code tells which.
     Wait {
-        /// Id (or its start) or name of the run; the newest when not given.
+        /// Id (or its start) or name of the run; not needed when only one goes on, or when none does: then the newest.
         run: Option<String>,
         /// Give up after this time: `90s`, `10m`, `2h`.
         #[arg(long, value_name = "TIME", value_parser = follow::duration)]
@@ -71,7 +71,7 @@ pub(super) enum RunCommand {
     },
     /// Show how a run stands now.
     Status {
-        /// Id (or its start) or name of the run; the newest when not given.
+        /// Id (or its start) or name of the run; not needed when only one goes on, or when none does: then the newest.
         run: Option<String>,
         #[command(flatten)]
         printing: Printing,

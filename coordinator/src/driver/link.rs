@@ -24,8 +24,6 @@ pub(super) struct Link {
     receipts: Writer,
     /// Announcements that could not be written yet, the newest of each run.
     unsent: BTreeMap<RunId, Vec<u8>>,
-    /// The newest announcement: a participant that is made anew has to know it.
-    announced: Option<(RunId, Vec<u8>)>,
     /// When this participant last heard its own hello; never, where the network does not carry that.
     echoed: Option<Timestamp>,
     /// To nodes behind a relay.
@@ -73,7 +71,6 @@ impl Link {
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
             unsent: BTreeMap::new(),
-            announced: None,
             echoed: None,
             routes: Routes::default(),
             domain,
@@ -81,15 +78,12 @@ impl Link {
         Ok((link, readers))
     }
 
-    /// Joins the domain anew, with what late joiners have to find there. The old participant goes first: on a host
+    /// Joins the domain anew. What late joiners have to find there is written again by who knows it. The old participant goes first: on a host
     /// without multicast its number is one of those that nodes look at.
     pub(super) fn rejoin(self, readers: Readers, config: &dds::Config) -> Result<(Self, Readers), DdsError> {
-        let (coordinator, announced) = (self.coordinator, self.announced.clone());
+        let coordinator = self.coordinator;
         drop((self, readers));
-        let (mut link, readers) = Self::join(config, coordinator)?;
-        link.unsent = announced.iter().cloned().collect();
-        link.announced = announced;
-        Ok((link, readers))
+        Self::join(config, coordinator)
     }
 
     /// This participant heard itself, or its process was held up and could not.
@@ -134,7 +128,6 @@ impl Link {
             Output::Hello(bytes) => self.hellos.write(&self.coordinator.0, &bytes),
             Output::Announce { run, bytes } => {
                 self.unsent.remove(&run);
-                self.announced = Some((run, bytes.clone()));
                 self.announcements.write(&run.0, &bytes).inspect_err(|_| drop(self.unsent.insert(run, bytes)))
             }
             Output::Event(bytes) => self.events.write(&self.coordinator.0, &bytes),

@@ -5,50 +5,68 @@ use common::id::{NodeId, RunId};
 use common::limits::NAME_BYTES_MAX;
 use common::message::event::reason;
 use common::message::{model, update};
+use common::units::ByteCount;
 use edge::now;
 use rand_chacha::rand_core::Rng;
+use tokio::sync::oneshot;
 
 use super::Driver;
+use super::works::Prepared;
 use crate::archive;
 use crate::config::{self, Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
+use crate::quota::{self, Taken};
 use crate::served::Served;
-use crate::store::{RunEntry, RunName, RunStatus, StartKey, Turn};
+use crate::store::{RunEntry, RunName, RunStatus, StartKey, Store, Turn};
 use crate::view::{self, Order, OrderedRun, RunSize};
 
 /// Why a run failed that was stopped.
 const STOPPED: &str = "it was stopped by an operator";
 
 impl Driver {
-    pub(super) fn on_asked(&mut self, Asked { question, answer }: Asked) {
+    /// Answers, or has it wait for its turn: nothing is done with a run while something is done for it, and nothing at
+    /// all while a new one is prepared.
+    pub(super) fn on_asked(&mut self, asked: Asked) {
+        if self.must_wait(&asked.question) {
+            return self.waiting.push_back(asked);
+        }
+        let Asked { question, answer } = asked;
         let answered = match question {
+            Question::Do(RunOrder::Start { config, key }) => return self.start(config, key, false, answer),
+            Question::Try(RunOrder::Start { config, key }) => return self.start(config, key, true, answer),
             Question::Do(order) => self.obey(order, false).map(Reply::Done),
             Question::Try(order) => self.obey(order, true).map(Reply::Done),
             Question::Stored(stored) => {
                 archive::answer(&self.store, &stored, |node| self.engine.members().name(node))
             }
         };
-        // Who asked may have hung up; it is done all the same.
-        let _ = answer.send(answered.unwrap_or_else(|error| Reply::Refused { reason: format!("{error:#}") }));
+        reply(answer, answered);
         self.carry_out();
+    }
+
+    fn must_wait(&self, question: &Question) -> bool {
+        let (Question::Do(order) | Question::Try(order)) = question else { return false };
+        let run = order.run().and_then(|run| self.shown.find(run).ok());
+        self.works.is_preparing() || run.is_some_and(|run| self.works.is_busy(run))
     }
 
     /// Does what is wanted, after a look at whether it can be done; a dry run is that look.
     fn obey(&mut self, order: RunOrder, dry_run: bool) -> Result<OrderedRun> {
         let (order, run, turn) = match order {
-            RunOrder::Start { config, key } => return self.start(config, key, dry_run),
+            RunOrder::Start { .. } => bail!("a start is prepared first"),
             RunOrder::Pause { run } => (Order::Pause, run, Turn::Pause),
             RunOrder::Resume { run } => (Order::Resume, run, Turn::Resume),
             RunOrder::Stop { run } => (Order::Stop, run, Turn::Stop(reason(STOPPED))),
             RunOrder::Extend { run, rounds } => (Order::Extend, run, Turn::Extend(rounds)),
         };
-        let run = self.find(&run)?;
+        let run = self.shown.find(&run)?;
         let before = archive::entry(&self.store, run)?;
         let mut after = before.turned(&turn)?;
         let begins = before.status != RunStatus::Running && after.status == RunStatus::Running;
         if begins {
-            self.check_idle()?;
+            let config = RunConfig::parse(&self.store.state().config(run)?)?;
+            self.quota.admit(&self.going_on(), self.need(&config)?)?;
         }
         if !dry_run {
             after = self.store.state().turn_run(run, &turn)?;
@@ -57,21 +75,29 @@ impl Driver {
         Ok(ordered(order, &after, dry_run))
     }
 
-    fn start(&mut self, config: String, key: Option<String>, dry_run: bool) -> Result<OrderedRun> {
+    /// Looks whether a run can be started, and has it prepared beside the loop: a model is drawn or read.
+    fn start(&mut self, config: String, key: Option<String>, dry_run: bool, answer: oneshot::Sender<Reply>) {
+        match self.startable(config, key, dry_run) {
+            Ok(Startable::Told(told)) => reply(answer, Ok(Reply::Done(told))),
+            Ok(Startable::New(prepare)) => self.works.prepare(prepare, answer),
+            Err(error) => reply(answer, Err(error)),
+        }
+    }
+
+    fn startable(&mut self, config: String, key: Option<String>, dry_run: bool) -> Result<Startable> {
         let parsed = RunConfig::parse(&config)?;
         let key = key.map(|key| start_key(&key)).transpose()?;
         if let Some(key) = &key
             && let Some(run) = self.store.state().started(key)?
         {
-            return self.repeated(run, key, &config, dry_run);
+            return self.repeated(run, key, &config, dry_run).map(Startable::Told);
         }
-        self.check_idle()?;
+        self.quota.admit(&self.going_on(), self.need(&parsed)?)?;
         self.check_selection(&parsed.cohort)?;
         let name: RunName = parsed.name.as_str().try_into().context("`name`")?;
         let size = self.size(&parsed)?;
         if dry_run {
-            archive::first_named(&self.store, &parsed, &parsed.plan()?.task)?;
-            return Ok(OrderedRun {
+            let tried = OrderedRun {
                 order: Order::Start,
                 dry_run,
                 run: None,
@@ -81,13 +107,30 @@ impl Driver {
                 rounds: parsed.rounds,
                 repeated: false,
                 size: Some(size),
-            });
+            };
+            return Ok(Startable::New(Box::new(move |store| {
+                archive::first_named(store, &parsed, &parsed.plan()?.task)?;
+                Ok(Prepared::Tried(tried))
+            })));
         }
         let mut id = RunId([0; 16]);
         self.random.fill_bytes(&mut id.0);
-        let (entry, start) = archive::create(&self.store, (config, parsed), (id, key), now())?;
-        self.begin(&entry, start);
-        Ok(ordered(Order::Start, &entry, dry_run))
+        Ok(Startable::New(Box::new(move |store| {
+            let (entry, start) = archive::create(store, (config, parsed), (id, key), now())?;
+            Ok(Prepared::Created(entry, Box::new(start)))
+        })))
+    }
+
+    /// A run was prepared: it begins, if that was wanted.
+    pub(super) fn on_prepared(&mut self, prepared: Result<Prepared>, answer: oneshot::Sender<Reply>) {
+        let done = prepared.and_then(|prepared| match prepared {
+            Prepared::Tried(tried) => Ok(tried),
+            Prepared::Created(entry, start) => {
+                self.begin(&entry, *start)?;
+                Ok(ordered(Order::Start, &entry, false))
+            }
+        });
+        reply(answer, done.map(Reply::Done));
     }
 
     /// The run that was started with this key: told of again, if it is the one that is wanted.
@@ -119,6 +162,7 @@ impl Driver {
             model_bytes,
             update_bytes,
             round_bytes: model_bytes + selected * update_bytes,
+            memory_bytes: self.need(config)?.0,
         })
     }
 
@@ -127,14 +171,12 @@ impl Driver {
         let run = after.run;
         match turn {
             Turn::Extend(more) if !begins => {
-                if self.is_serving(run) {
-                    self.engine.extend(more.get());
-                }
+                self.engine.extend(run, more.get());
                 self.shown.on_extended(run, after.rounds);
             }
             Turn::Resume | Turn::Extend(_) => {
                 let (entry, start) = archive::resume(&self.store, run)?;
-                self.begin(&entry, start);
+                self.begin(&entry, start)?;
             }
             Turn::Pause => self.leave(run, End::Paused),
             Turn::Stop(why) => self.leave(run, End::Failed(why.to_string())),
@@ -142,32 +184,25 @@ impl Driver {
         Ok(())
     }
 
-    fn find(&self, wanted: &str) -> Result<RunId> {
-        self.shown
-            .find(wanted)
-            .with_context(|| format!("no run `{wanted}`; `coordinator run list` shows them"))
-    }
-
-    /// Ends work on a run, if it is the one going on; a paused one is shown anew only.
+    /// Ends work on a run, if it goes on; a paused one is shown anew only.
     fn leave(&mut self, run: RunId, end: End) {
-        if self.is_serving(run) {
-            self.engine.leave(end, now(), &mut self.fresh);
+        if self.engine.is_running(run) {
+            self.engine.leave(run, end, now(), &mut self.fresh);
         } else {
             self.shown.on_end(run, &end);
         }
     }
 
-    fn is_serving(&self, run: RunId) -> bool {
-        self.engine.is_busy() && self.served.as_ref().is_some_and(|served| served.run == run)
+    /// The runs that go on, and what they take.
+    fn going_on(&self) -> Vec<Taken> {
+        self.engine.running().filter_map(|run| self.works.taken(run).cloned()).collect()
     }
 
-    fn check_idle(&self) -> Result<()> {
-        if self.engine.is_busy() {
-            bail!(
-                "a run is going on; `coordinator run watch` follows it, `run pause` makes room for another"
-            );
-        }
-        Ok(())
+    /// What a run takes: no more nodes are selected than may be.
+    fn need(&self, config: &RunConfig) -> Result<ByteCount> {
+        let (plan, rounds, strategy) = archive::plans(config)?;
+        let nodes = self.engine.members().labelled(&config.cohort.select).count();
+        Ok(quota::need(plan.task.schema()?.parameters(), rounds.nodes_wanted().min(nodes), &strategy))
     }
 
     /// A run of nodes that are not allowed would wait in vain.
@@ -181,26 +216,58 @@ impl Driver {
         Ok(())
     }
 
-    /// Goes on with the run that was going on when the coordinator last ended; or offers the newest result again.
+    /// Goes on with the runs that went on when the coordinator last ended, and offers the newest results again. One
+    /// that cannot be gone on with keeps no other from it.
     pub(super) fn resume(&mut self) {
-        let to_serve = archive::to_serve(&self.store);
-        match to_serve.and_then(|run| run.map(|run| archive::resume(&self.store, run)).transpose()) {
-            Ok(None) => (),
-            Ok(Some((entry, start))) => {
-                tracing::info!(run = %entry.run, rounds_done = %entry.rounds_done, "serving the run");
-                self.begin(&entry, start);
-                self.carry_out();
+        let runs = archive::to_serve(&self.store).unwrap_or_else(|error| {
+            tracing::error!("no run can be gone on with: {error:#}");
+            Vec::new()
+        });
+        for run in runs {
+            let served = archive::resume(&self.store, run).and_then(|(entry, start)| {
+                tracing::info!(%run, rounds_done = %entry.rounds_done, "serving the run");
+                self.serve(&entry, start)
+            });
+            if let Err(error) = served {
+                tracing::error!(%run, "the run cannot be gone on with: {error:#}");
             }
-            Err(error) => tracing::error!("a run cannot be gone on with: {error:#}"),
         }
+        let (going_on, at_once) = (self.engine.running().count(), self.quota.at_once as usize);
+        if going_on > at_once {
+            tracing::warn!(
+                "{going_on} runs go on, more than the {at_once} of `runs.at_once`: none is started"
+            );
+        }
+        self.carry_out();
     }
 
-    fn begin(&mut self, entry: &RunEntry, start: Start) {
-        self.served = Some(Served::new(&self.store, entry.run, &start.plan.task));
+    fn begin(&mut self, entry: &RunEntry, start: Start) -> Result<()> {
         let view = archive::run_view(&self.store, entry, |node| self.engine.members().name(node));
         self.shown.begin(view.unwrap_or_default());
-        self.engine.start(start, now(), &mut self.fresh);
+        self.serve(entry, start)
     }
+
+    fn serve(&mut self, entry: &RunEntry, start: Start) -> Result<()> {
+        let (run, name) = (entry.run, entry.name.to_string());
+        let config = RunConfig::parse(&self.store.state().config(run)?)?;
+        let taken = Taken { run, name, memory: self.need(&config)? };
+        self.works.open(Served::new(&self.store, run, &start.plan.task), taken);
+        self.engine.start(start, now(), &mut self.fresh);
+        Ok(())
+    }
+}
+
+/// A start that nothing is against.
+enum Startable {
+    /// It was done before, and this is told of it.
+    Told(OrderedRun),
+    /// This prepares it.
+    New(Box<dyn FnOnce(&Store) -> Result<Prepared> + Send>),
+}
+
+/// Who asked may have hung up; it is done all the same.
+fn reply(answer: oneshot::Sender<Reply>, answered: Result<Reply>) {
+    let _ = answer.send(answered.unwrap_or_else(|error| Reply::Refused { reason: format!("{error:#}") }));
 }
 
 /// What is told of an order.

@@ -1,12 +1,14 @@
 //! Keeps the view that others read up to date: at once for what matters, now and then for the rest.
 
+use std::collections::BTreeMap;
+
 use common::id::RunId;
 use common::units::{Millis, Timestamp};
 use tokio::sync::watch;
 
 use crate::engine::{End, Engine};
 use crate::round::RoundRecord;
-use crate::view::{RoundView, RunStatus, RunView, View};
+use crate::view::{RoundView, RunStatus, RunView, View, WhichRun};
 
 /// While a round goes on, its details are shown at most this often.
 const EVERY: Millis = Millis(100);
@@ -34,12 +36,15 @@ impl Shown {
             return;
         }
         self.due = now + EVERY;
-        self.busy = engine.is_busy();
+        let going_on: BTreeMap<String, RunId> = engine.running().map(|run| (run.to_string(), run)).collect();
+        self.busy = !going_on.is_empty();
         self.view.send_if_modified(|view| {
-            let (current, nodes) = (engine.current_round(now), engine.nodes());
-            let changed = view.nodes != nodes || view.runs.last().is_some_and(|run| run.current != current);
+            let nodes = engine.nodes();
+            let mut changed = view.nodes != nodes;
             view.nodes = nodes;
-            if let Some(run) = view.runs.last_mut() {
+            for run in &mut view.runs {
+                let current = going_on.get(&run.run).and_then(|run| engine.current_round(*run, now));
+                changed |= run.current != current;
                 run.current = current;
             }
             changed
@@ -59,9 +64,10 @@ impl Shown {
         });
     }
 
-    pub(super) fn on_committed(&mut self, record: &RoundRecord, engine: &Engine) {
-        let round = RoundView::of(record, Some(engine.round_bytes()), |node| engine.members().name(node));
-        self.newest(|run| {
+    pub(super) fn on_committed(&mut self, run: RunId, record: &RoundRecord, engine: &Engine) {
+        let bytes = engine.round_bytes(run);
+        let round = RoundView::of(record, Some(bytes), |node| engine.members().name(node));
+        self.change(run, |run| {
             run.rounds_done = round.round;
             run.model = Some(round.model.clone());
             run.history.push(round);
@@ -69,12 +75,7 @@ impl Shown {
     }
 
     pub(super) fn on_extended(&mut self, run: RunId, rounds: u32) {
-        let run = run.to_string();
-        self.view.send_modify(|view| {
-            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
-                view.rounds = rounds;
-            }
-        });
+        self.change(run, |view| view.rounds = rounds);
     }
 
     pub(super) fn on_end(&mut self, run: RunId, end: &End) {
@@ -83,23 +84,20 @@ impl Shown {
             End::Failed(why) | End::Halted(why) => (RunStatus::Failed, Some(why.clone())),
             End::Paused => (RunStatus::Paused, None),
         };
-        let run = run.to_string();
-        self.view.send_modify(|view| {
-            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
-                (view.status, view.reason, view.current) = (status, reason, None);
-            }
-        });
+        self.change(run, |view| (view.status, view.reason, view.current) = (status, reason, None));
     }
 
     /// The run that somebody means: an id, the start of one, or a name.
-    pub(super) fn find(&self, wanted: &str) -> Option<RunId> {
-        self.view.borrow().run(Some(wanted))?.run.parse().ok()
+    pub(super) fn find(&self, wanted: &str) -> Result<RunId, WhichRun> {
+        let view = self.view.borrow();
+        view.run(Some(wanted))?.run.parse().map_err(|_| WhichRun::Unknown(wanted.to_owned()))
     }
 
-    fn newest(&mut self, change: impl FnOnce(&mut RunView)) {
+    fn change(&mut self, run: RunId, change: impl FnOnce(&mut RunView)) {
+        let run = run.to_string();
         self.view.send_modify(|view| {
-            if let Some(run) = view.runs.last_mut() {
-                change(run);
+            if let Some(view) = view.runs.iter_mut().find(|view| view.run == run) {
+                change(view);
             }
         });
     }

@@ -23,13 +23,7 @@ pub fn stored_view(dir: &Path) -> Result<View> {
         None => View::default(),
     };
     // Nobody hears what they do.
-    let node = |(node, peer): (&NodeId, &Peer)| NodeView {
-        name: peer.name.clone(),
-        node: node.to_string(),
-        present: false,
-        activity: "unknown".to_owned(),
-        labels: peer.labels.clone(),
-    };
+    let node = |(node, peer): (&NodeId, &Peer)| NodeView::of(*node, peer, false, "unknown");
     Ok(View { nodes: allowed.iter().map(node).collect(), ..view })
 }
 

@@ -1,4 +1,4 @@
-//! The run going on: its rounds, and the exchange of the epoch they are in.
+//! A run that goes on: its rounds, the exchanges of the epochs whose updates it takes, and what it wants of the disk.
 
 mod files;
 mod opening;
@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::known::Labels;
-use common::message::announce::Request;
+use common::message::announce::{Announcement, Request};
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
-use common::message::presence::HANG;
+use common::message::presence::{Activity, HANG, HEARTBEAT};
 use common::message::update::{self, UpdateHead};
 use common::units::{Millis, Timestamp};
 
-use super::{Context, Output};
+use super::{Context, Output, Wish};
+use crate::config::Transfer;
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
 use crate::members::Told;
 use crate::round::{self, Arrival, Input, RoundPlan, Run, RunPosition};
@@ -24,6 +25,9 @@ use files::Awaiting;
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
 /// since fresh pages are dear.
 const LARGE: usize = 2_000_000;
+
+/// Nodes that were asked and say nothing of it are asked again so often: a node tells of itself once a heartbeat.
+const REMIND: Millis = Millis(HEARTBEAT.0 * 2);
 
 /// A run to be started, or gone on with.
 #[derive(Debug)]
@@ -55,28 +59,32 @@ pub enum End {
     Paused,
 }
 
-/// The run going on, or the one that just ended and whose model is still offered.
+/// A run that goes on, or one that finished and whose model is still offered. It has everything of its own; what it
+/// shares with others comes in a [`Context`].
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) run: Run,
-    id: RunId,
+    pub(super) id: RunId,
     plan: Plan,
     select: Labels,
     parameters: usize,
     updates: Aggregator,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
-    /// What the files that are being read are for.
+    /// What the files that are being read are for. While there is one, no others are asked for.
     awaiting: Option<Awaiting>,
-    pub(super) exchange: Option<Exchange>,
+    /// That of the newest epoch, and of those before it for which nodes still train.
+    exchanges: BTreeMap<EpochId, Exchange>,
     pub(super) losses: BTreeMap<NodeId, f32>,
     pub(super) rejected: BTreeMap<NodeId, String>,
     /// Old buffers of updates, to be used again.
     buffers: Vec<Vec<u8>>,
     sealed_buffer: Vec<u8>,
+    /// What was announced last.
+    announced: Option<Announcement>,
     /// Nodes that do not hold the run's result, once there is one.
     lacking: Option<BTreeSet<NodeId>>,
-    ended: bool,
+    ended: Option<Timestamp>,
     pub(super) bytes: u64,
 }
 
@@ -104,13 +112,14 @@ impl Active {
             updates: Aggregator::new(strategy, parameters),
             fresh: model.map(|model| (first, model)),
             awaiting: None,
-            exchange: None,
+            exchanges: BTreeMap::new(),
             losses: BTreeMap::new(),
             rejected: BTreeMap::new(),
             buffers: Vec::new(),
             sealed_buffer: Vec::new(),
+            announced: None,
             lacking: None,
-            ended: false,
+            ended: None,
             bytes: 0,
         };
         active.obey(outputs, context);
@@ -123,7 +132,41 @@ impl Active {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.ended
+        self.ended.is_some()
+    }
+
+    /// When it came to its result, if it did.
+    pub(super) fn finished_at(&self) -> Option<Timestamp> {
+        self.ended.filter(|_| self.lacking.is_some())
+    }
+
+    /// The epoch for which it sends a model with this blob.
+    pub(super) fn sends(&self, blob: BlobId) -> Option<EpochId> {
+        self.find(|exchange| exchange.downlink.as_ref().is_some_and(|downlink| downlink.blob() == blob))
+    }
+
+    /// The epoch in which an update with this blob was offered to it.
+    pub(super) fn receives(&self, blob: BlobId) -> Option<EpochId> {
+        self.find(|exchange| exchange.uplink.knows(blob))
+    }
+
+    /// Whether a node still lacks a piece of its model.
+    pub(super) fn is_sending(&self) -> bool {
+        self.find(|exchange| exchange.downlink.is_some()).is_some()
+    }
+
+    /// Whether an update is on its way to it.
+    pub(super) fn is_receiving(&self) -> bool {
+        self.find(|exchange| exchange.uplink.is_busy()).is_some()
+    }
+
+    fn find(&self, is_meant: impl Fn(&Exchange) -> bool) -> Option<EpochId> {
+        self.exchanges.iter().find(|(_, exchange)| is_meant(exchange)).map(|(epoch, _)| *epoch)
+    }
+
+    /// The newest exchange with a node.
+    pub(super) fn exchange_with(&self, node: NodeId) -> Option<&Exchange> {
+        self.exchanges.values().rev().find(|exchange| exchange.epoch.pairs.contains_key(&node))
     }
 
     pub(super) fn on_input(&mut self, input: Input, context: &mut Context<'_>) {
@@ -132,25 +175,36 @@ impl Active {
     }
 
     /// A node was heard: for the first time, as a new process, or again.
-    pub(super) fn on_node(
-        &mut self,
-        node: NodeId,
-        told: Told,
-        declined: Option<EpochId>,
-        context: &mut Context<'_>,
-    ) {
+    pub(super) fn on_presence(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
+        let told = context.members.told_of(told, self.id);
+        match told {
+            Told::Stale | Told::Left(_) => (),
+            Told::Hangs(_) => self.on_hanging(node, context),
+            Told::Arrived(_) | Told::Returned(_) => {
+                self.tell(Fact::NodeBack { node }, context);
+                self.on_node(node, told, context);
+            }
+            Told::Goes(_) => self.on_node(node, told, context),
+        }
+    }
+
+    fn on_node(&mut self, node: NodeId, told: Told, context: &mut Context<'_>) {
         if !self.wants(node, context) {
             return;
         }
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let declined = work.filter(|work| work.activity == Activity::Declining).map(|work| work.epoch);
         let (arrived, returned) = (told == Told::Arrived(node), told == Told::Returned(node));
-        let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
-        let selected =
-            self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
+        let asked = self.exchange_with(node).map(|exchange| exchange.epoch.id);
         self.on_input(Input::NodeReady(node), context);
-        if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
-            // A new process has not the keys of the epoch going on: it takes part again in the next one.
+        let declined = declined.filter(|declined| asked == Some(*declined));
+        if let Some(epoch) = declined.or(asked.filter(|_| arrived)) {
+            // A new process has not the keys of the epoch in which it was asked: it takes part again in the next one.
             self.on_input(Input::Declined { node, epoch }, context);
             self.drop_node(node, context);
+        }
+        if asked.is_some() && told == Told::Goes(node) {
+            self.remind(node, context);
         }
         // What the process before it confirmed may not have reached its disk, and one that was away may have missed
         // the offer. Who is still fetching goes on.
@@ -158,8 +212,21 @@ impl Active {
             && (arrived || returned && lacking.contains(&node))
         {
             lacking.insert(node);
-            let lacking = lacking.clone();
-            self.want(Awaiting::Keep(lacking), context);
+            self.offer(context);
+        }
+    }
+
+    /// A node that says nothing of what it was asked a while ago has missed it: announcements of many runs may follow
+    /// one another faster than a node that comes late is given them.
+    fn remind(&mut self, node: NodeId, context: &mut Context<'_>) {
+        let Some(Exchange { epoch, downlink: Some(downlink), .. }) = self.exchange_with(node) else { return };
+        let work = context.members.present(node).and_then(|member| member.work(self.id));
+        let knows = downlink.has_heard(node) || work.is_some_and(|work| work.epoch == epoch.id);
+        let is_due = |announced: &Announcement| {
+            announced.epoch == epoch.id && context.now >= announced.issued + REMIND
+        };
+        if !knows && self.announced.as_ref().is_some_and(is_due) {
+            self.announce_again(context);
         }
     }
 
@@ -175,7 +242,7 @@ impl Active {
     }
 
     /// A node's process lives, but its trainer does not go on. It is back as soon as it does.
-    pub(super) fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
+    fn on_hanging(&mut self, node: NodeId, context: &mut Context<'_>) {
         let why = format!("its trainer took no step for {HANG}");
         context.out.push(Output::Note(format!("node {} is away: {why}", context.members.name(node))));
         self.tell(Fact::NodeAway { node, reason: reason(&why) }, context);
@@ -184,43 +251,42 @@ impl Active {
 
     /// Writes a fact about the round going on.
     pub(super) fn tell(&self, fact: Fact, context: &mut Context<'_>) {
-        if !self.ended {
+        if !self.is_over() {
             context.event(self.id, RoundId(self.run.rounds_done().0 + 1), fact);
         }
     }
 
     fn drop_node(&mut self, node: NodeId, context: &mut Context<'_>) {
-        let Some(Exchange { epoch, downlink, uplink, .. }) = &mut self.exchange else { return };
-        let mut sent = Vec::new();
-        if let Some(downlink) = downlink {
-            downlink.remove(node);
+        for Exchange { epoch, downlink, uplink, .. } in self.exchanges.values_mut() {
+            let mut sent = Vec::new();
+            if let Some(downlink) = downlink {
+                downlink.remove(node);
+            }
+            uplink.remove(epoch, node, context.now, &mut sent);
+            context.dispatch(sent);
         }
-        uplink.remove(epoch, node, context.now, &mut sent);
-        context.dispatch(sent);
     }
 
+    /// Takes a receipt for the model that it sends in this epoch.
     pub(super) fn on_model_receipt(
         &mut self,
-        blob: BlobId,
+        epoch: EpochId,
         node: NodeId,
         bytes: &[u8],
         context: &mut Context<'_>,
     ) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let Some(downlink) = exchange.downlink.as_mut().filter(|downlink| downlink.blob() == blob) else {
-            return;
-        };
-        let window = context.setup.transfer.window_chunks;
+        let Some(exchange) = self.exchanges.get_mut(&epoch) else { return };
+        let Some(downlink) = &mut exchange.downlink else { return };
+        let window = context.share.down_chunks;
         if downlink.on_receipt(&exchange.epoch, node, bytes, window, context.now) {
-            self.has_model(node, context);
+            self.has_model(epoch, node, context);
         }
         self.send(context);
     }
 
-    /// A node has the whole model.
-    fn has_model(&mut self, node: NodeId, context: &mut Context<'_>) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let epoch = exchange.epoch.id;
+    /// A node has the whole model of this epoch.
+    fn has_model(&mut self, epoch: EpochId, node: NodeId, context: &mut Context<'_>) {
+        let Some(exchange) = self.exchanges.get(&epoch) else { return };
         if exchange.train {
             self.on_input(Input::ModelReceived { node, epoch }, context);
         } else if let Some(lacking) = &mut self.lacking {
@@ -228,12 +294,16 @@ impl Active {
         }
     }
 
-    pub(super) fn on_update(&mut self, blob: BlobId, index: u32, bytes: &[u8], context: &mut Context<'_>) {
-        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.train) else { return };
-        self.bytes += bytes.len() as u64;
+    pub(super) fn on_update(&mut self, id: EpochId, piece: (BlobId, u32, &[u8]), context: &mut Context<'_>) {
+        // What comes between two rounds is sent again, and taken by the next.
+        if !self.run.is_open() {
+            return;
+        }
+        self.share_uploads(context);
+        let Some(exchange) = self.exchanges.get_mut(&id).filter(|exchange| exchange.train) else { return };
+        self.bytes += piece.2.len() as u64;
         let mut sent = Vec::new();
         let members = &*context.members;
-        let piece = (blob, index, bytes);
         let step = exchange.uplink.on_piece(
             &exchange.epoch,
             |node| members.key(node),
@@ -251,17 +321,17 @@ impl Active {
                 if let Some(downlink) = &mut exchange.downlink {
                     downlink.on_complete(node);
                 }
-                self.has_model(node, context);
+                self.has_model(id, node, context);
                 self.send(context);
             }
-            Ok(Step::Arrived(arrived)) => self.fold(arrived, context),
-            Err((node, fault)) => self.on_inadmissible(node, &fault, context),
+            Ok(Step::Arrived(arrived)) => self.fold(id, arrived, context),
+            Err((node, fault)) => self.on_inadmissible(id, node, &fault, context),
         }
     }
 
     /// A whole, authentic update: taken, or refused by the round.
-    fn fold(&mut self, arrived: Arrived, context: &mut Context<'_>) {
-        let Some(exchange) = &mut self.exchange else { return };
+    fn fold(&mut self, epoch: EpochId, arrived: Arrived, context: &mut Context<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(&epoch) else { return };
         let Arrived { node, plain, .. } = &arrived;
         let node = *node;
         let decoded = update::decode(plain);
@@ -271,7 +341,7 @@ impl Active {
             (*values, Effort { weight: head.weight, steps: head.steps, staleness: 0 })
         });
         let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
-        let arrival = Arrival { node, epoch: exchange.epoch.id, head };
+        let arrival = Arrival { node, epoch, head };
         let updates = &mut self.updates;
         let fold = |staleness| updates.fold(node, values, Effort { staleness, ..effort });
         let outputs = self.run.on_update(arrival, context.now, fold);
@@ -288,11 +358,16 @@ impl Active {
 
     /// An offer or upload that is no update of this round. When it is certain whose it is, that node
     /// loses its slot, as for any other fault of an update.
-    fn on_inadmissible(&mut self, node: Option<NodeId>, fault: &Inadmissible, context: &mut Context<'_>) {
-        let (Some(node), Some(exchange)) = (node, &self.exchange) else {
+    fn on_inadmissible(
+        &mut self,
+        epoch: EpochId,
+        node: Option<NodeId>,
+        fault: &Inadmissible,
+        context: &mut Context<'_>,
+    ) {
+        let Some(node) = node else {
             return context.out.push(Output::Note(format!("ignored an update: {fault}")));
         };
-        let epoch = exchange.epoch.id;
         let refusal = match fault {
             Inadmissible::WrongSize { found, expected } => Some(UpdateFault::WrongShape {
                 expected_bytes: *expected as usize,
@@ -315,9 +390,10 @@ impl Active {
     }
 
     pub(super) fn on_tick(&mut self, context: &mut Context<'_>) {
-        if let Some(exchange) = &mut self.exchange {
+        self.share_uploads(context);
+        for Exchange { epoch, uplink, .. } in self.exchanges.values_mut() {
             let mut sent = Vec::new();
-            exchange.uplink.on_tick(&exchange.epoch, context.now, &mut sent);
+            uplink.on_tick(epoch, context.now, &mut sent);
             context.dispatch(sent);
         }
         self.send(context);
@@ -327,23 +403,21 @@ impl Active {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let exchange = self.exchange.iter().flat_map(|exchange| {
+        let exchanges = self.exchanges.values().flat_map(|exchange| {
             [exchange.downlink.as_ref().and_then(Downlink::next_wake), exchange.uplink.next_wake()]
         });
-        exchange.chain([self.run.next_deadline()]).flatten().min()
+        exchanges.chain([self.run.next_deadline()]).flatten().min()
     }
 
     /// Sends what the window allows. A model that everybody has is not kept: its memory is wanted for the sum.
     fn send(&mut self, context: &mut Context<'_>) {
-        let Some(slot) = self.exchange.as_mut().map(|exchange| &mut exchange.downlink) else { return };
-        let Some(downlink) = slot else { return };
-        let mut sent = Vec::new();
-        self.bytes += downlink.send(context.now, &mut sent);
-        context.dispatch(sent);
-        if slot.as_ref().is_some_and(Downlink::is_complete)
-            && let Some(done) = slot.take()
-        {
-            self.sealed_buffer = small(done.into_buffer());
+        for Exchange { downlink, .. } in self.exchanges.values_mut() {
+            let mut sent = Vec::new();
+            self.bytes += downlink.as_mut().map_or(0, |downlink| downlink.send(context.now, &mut sent));
+            context.dispatch(sent);
+            if let Some(done) = downlink.take_if(|downlink| downlink.is_complete()) {
+                self.sealed_buffer = small(done.into_buffer());
+            }
         }
     }
 
@@ -379,11 +453,11 @@ impl Active {
                 self.rejected.insert(rejection.node, why);
             }
             round::Output::Aggregate { .. } => {
-                self.close_exchange();
-                self.want(Awaiting::Aggregate, context);
+                self.close_exchanges();
+                self.combine(context);
             }
             round::Output::Commit { record, epochs_end } => {
-                context.out.push(Output::Commit { record, epochs_end });
+                self.wish(Wish::Commit { record, epochs_end }, context);
             }
             round::Output::RoundAborted(record) => {
                 if let round::RoundOutcome::Aborted(why) = &record.outcome {
@@ -392,14 +466,13 @@ impl Active {
                         .push(Output::Note(format!("round {} ended without a model: {why}", record.round)));
                     context.event(self.id, record.round, Fact::RoundAborted { reason: why.clone() });
                 }
-                self.close_exchange();
-                context.out.push(Output::Aborted(record));
+                self.close_exchanges();
+                self.wish(Wish::Keep(record), context);
             }
             round::Output::RunFinished { model } => {
                 self.end(End::Finished(model), context);
-                let all: BTreeSet<NodeId> = context.members.labelled(&self.select).collect();
-                self.lacking = Some(all.clone());
-                self.want(Awaiting::Keep(all), context);
+                self.lacking = Some(context.members.labelled(&self.select).collect());
+                self.offer(context);
             }
             round::Output::RunFailed(failure) => self.end(End::Failed(failure.to_string()), context),
             round::Output::Halted(halt) => self.end(End::Halted(halt.to_string()), context),
@@ -407,9 +480,11 @@ impl Active {
     }
 
     pub(super) fn end(&mut self, end: End, context: &mut Context<'_>) {
-        self.ended = true;
+        self.ended = Some(context.now);
         self.run.leave();
-        self.close_exchange();
+        self.close_exchanges();
+        self.updates.release();
+        self.buffers.clear();
         let round = self.run.rounds_done();
         let fact = match &end {
             End::Finished(_) => Fact::RunFinished,
@@ -417,17 +492,37 @@ impl Active {
             End::Paused => Fact::RoundAborted { reason: reason("the run was paused") },
         };
         if !matches!(end, End::Finished(_)) {
-            self.announce(Request::Rest, round, self.run.next_epoch(), Millis(0), context);
+            self.rest(context);
         }
         context.out.push(Output::Ended { run: self.id, end });
         context.event(self.id, round, fact);
     }
 
-    /// Erases the epoch's keys and keeps its buffers.
-    fn close_exchange(&mut self) {
-        if let Some(Exchange { downlink, uplink, .. }) = self.exchange.take() {
-            self.buffers =
-                uplink.into_buffers().into_iter().map(small).filter(|buffer| buffer.capacity() > 0).collect();
+    /// Nothing more is asked of nodes, and its result is offered no more.
+    pub(super) fn rest(&mut self, context: &mut Context<'_>) {
+        let (round, epoch) = (self.run.rounds_done(), self.run.next_epoch());
+        self.announce(Request::Rest, (round, epoch, Millis(0)), epoch, context);
+    }
+
+    /// All uploads together have the run's share on their way.
+    fn share_uploads(&mut self, context: &Context<'_>) {
+        let busy = self.exchanges.values().filter(|exchange| exchange.uplink.is_busy()).count().max(1);
+        let Transfer { window_chunks, uploads_bytes } = context.share.up;
+        for exchange in self.exchanges.values_mut() {
+            let window = (window_chunks / busy as u32).max(1);
+            exchange.uplink.limit(window, uploads_bytes / busy as u64);
+        }
+    }
+
+    /// Erases the keys of the epochs of which no update may come any more, and keeps their buffers.
+    fn close_exchanges(&mut self) {
+        let (kept, closed) = std::mem::take(&mut self.exchanges)
+            .into_iter()
+            .partition(|(epoch, exchange)| exchange.train && self.run.awaits(*epoch));
+        self.exchanges = kept;
+        for Exchange { downlink, uplink, .. } in closed.into_values() {
+            let buffers = uplink.into_buffers().into_iter().map(small);
+            self.buffers.extend(buffers.filter(|buffer| buffer.capacity() > 0));
             if let Some(downlink) = downlink {
                 self.sealed_buffer = small(downlink.into_buffer());
             }

@@ -1,18 +1,22 @@
 //! What the engine shows of itself.
 
-use common::id::NodeId;
-use common::message::presence::Activity;
+use std::collections::BTreeMap;
+
+use common::id::{NodeId, RunId};
+use common::known::Peer;
+use common::message::presence::{Activity, Standing, Work};
 use common::units::Timestamp;
 
 use super::Engine;
-use super::active::{Active, Exchange};
+use super::active::Active;
+use crate::members::Member;
 use crate::round::{Cohort, Slot};
-use crate::view::{CurrentRound, MemberView, NodeView};
+use crate::view::{CurrentRound, MemberView, NodeView, WorkView};
 
 impl Engine {
-    /// The round going on, if one is.
-    pub fn current_round(&self, now: Timestamp) -> Option<CurrentRound> {
-        let active = self.active.as_ref()?;
+    /// The round of this run that goes on, if one does.
+    pub fn current_round(&self, run: RunId, now: Timestamp) -> Option<CurrentRound> {
+        let active = self.runs.get(&run)?;
         let progress = active.run.progress()?;
         let slots = progress.cohort.into_iter().flat_map(Cohort::slots);
         let (minimum, goal) = active.run.updates_wanted();
@@ -34,22 +38,17 @@ impl Engine {
 
     /// All allowed nodes.
     pub fn nodes(&self) -> Vec<NodeView> {
-        let view = |(node, allowed): (NodeId, &common::known::Peer)| {
+        let view = |(node, peer): (NodeId, &Peer)| {
             let member = self.members().present(node);
-            let activity = member.map_or("away", |member| activity(member.activity));
-            NodeView {
-                name: allowed.name.clone(),
-                node: node.to_string(),
-                present: member.is_some(),
-                activity: activity.to_owned(),
-                labels: allowed.labels.clone(),
-            }
+            let activity = member.map_or_else(|| "away".to_owned(), activity);
+            let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
+            NodeView { works, ..NodeView::of(node, peer, member.is_some(), &activity) }
         };
         self.members().allowed().map(view).collect()
     }
 
     fn member(&self, active: &Active, node: NodeId, slot: &Slot) -> MemberView {
-        let upload = active.exchange.as_ref().and_then(|exchange: &Exchange| exchange.uplink.progress(node));
+        let upload = active.exchange_with(node).and_then(|exchange| exchange.uplink.progress(node));
         let member = self.members().present(node);
         let (bytes, all) = upload.unwrap_or_default();
         let percent = |part: u64, whole: u64| (part * 100).checked_div(whole).unwrap_or(0) as u8;
@@ -60,27 +59,52 @@ impl Engine {
             (Slot::Announced | Slot::HasModel, Some((0, _)), _) => ("queued".to_owned(), 0),
             (Slot::Announced | Slot::HasModel, Some(_), _) => ("uploading".to_owned(), percent(bytes, all)),
             (Slot::Announced, None, _) => ("fetching".to_owned(), 0),
-            (Slot::HasModel, None, Some(member)) => ("training".to_owned(), member.progress),
+            (Slot::HasModel, None, Some(member)) => match member.work(active.id) {
+                Some(work) if work.activity == Activity::Waiting => ("waiting".to_owned(), 0),
+                work => ("training".to_owned(), work.map_or(0, |work| work.progress)),
+            },
             (Slot::Away(_) | Slot::Gone, ..) | (Slot::HasModel, None, None) => ("away".to_owned(), 0),
         };
         let norm = if let Slot::Reported(report) = slot { Some(report.delta_norm) } else { None };
         MemberView { state, progress, bytes, loss: active.losses.get(&node).copied(), norm }
     }
 
-    /// Bytes of models and updates in the round going on.
-    pub fn round_bytes(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| active.bytes)
+    /// Bytes of models and updates in the round of this run that goes on.
+    pub fn round_bytes(&self, run: RunId) -> u64 {
+        self.runs.get(&run).map_or(0, |active| active.bytes)
     }
 }
 
-fn activity(activity: Activity) -> &'static str {
+/// What a node does, in words: `training`, or for several runs `fetching, training, 2 waiting`.
+fn activity(member: &Member) -> String {
+    let mut counts = BTreeMap::<Activity, u32>::new();
+    for work in member.works() {
+        *counts.entry(work.activity).or_default() += 1;
+    }
+    let words = counts.into_iter().map(|(activity, count)| match count {
+        1 => word(activity).to_owned(),
+        count => format!("{count} {}", word(activity)),
+    });
+    let words: Vec<String> = words.collect();
+    match (member.standing, words.is_empty()) {
+        (Standing::Ready, true) => "idle".to_owned(),
+        (Standing::Ready, false) => words.join(", "),
+        (Standing::Draining, _) => "draining".to_owned(),
+        (Standing::Leaving, _) => "leaving".to_owned(),
+    }
+}
+
+fn work(work: &Work) -> WorkView {
+    WorkView { run: work.run.to_string(), activity: word(work.activity).to_owned(), progress: work.progress }
+}
+
+fn word(activity: Activity) -> &'static str {
     match activity {
-        Activity::Idle => "idle",
         Activity::Fetching => "fetching",
+        Activity::Waiting => "waiting",
         Activity::Training => "training",
         Activity::Uploading => "uploading",
         Activity::Declining => "declining",
         Activity::Hanging => "hanging",
-        Activity::Leaving => "leaving",
     }
 }

@@ -69,6 +69,11 @@ impl Downlink {
         self.outgoing.on_complete(node);
     }
 
+    /// Whether a node has written a receipt.
+    pub fn has_heard(&self, node: NodeId) -> bool {
+        self.heard.contains_key(&node)
+    }
+
     /// A node is not waited for any more.
     pub fn remove(&mut self, node: NodeId) {
         self.outgoing.remove(node);

@@ -6,7 +6,7 @@ use common::blob::{Arrival, Incoming};
 use common::crypto::{
     KeyPackage, Kind, Manifest, OpenError, Opener, PublicIdentity, ReplayError, ReplayGuard,
 };
-use common::id::{BlobId, EpochId, NodeId};
+use common::id::{BlobId, EpochId, NodeId, RunId};
 use common::limits::OFFER_INDEX;
 use common::message::receipt::{Receipt, Status};
 use common::units::{Millis, Timestamp};
@@ -89,12 +89,41 @@ pub enum Inadmissible {
     Sealed(#[from] OpenError),
 }
 
+/// The run that an update is offered to, and the epoch in which it was asked for, as its sender says.
+///
+/// # Errors
+///
+/// [`Inadmissible::Malformed`].
+pub fn claimed(offer: &[u8]) -> Result<(RunId, EpochId), Inadmissible> {
+    let manifest: Manifest = wire::decode(offer)?;
+    let subject = &manifest.claimed_header().subject;
+    Ok((subject.run, subject.epoch))
+}
+
 impl Uplink {
     /// No uploads yet. `buffers` are old ones to be used again.
     pub fn new(epoch: EpochId, update_bytes: u64, window: u32, budget: u64, buffers: Vec<Vec<u8>>) -> Self {
         let (queue, active, ended, offered) = Default::default();
         let guard = ReplayGuard::new(epoch);
         Self { update_bytes, window, budget, queue, active, ended, guard, offered, receipts: 0, buffers }
+    }
+
+    /// Other runs take part of what may be on its way, or no longer do.
+    pub fn limit(&mut self, window: u32, budget: u64) {
+        (self.window, self.budget) = (window, budget);
+        self.share_window();
+    }
+
+    /// Whether an upload was offered under this name.
+    pub fn knows(&self, blob: BlobId) -> bool {
+        self.active.contains_key(&blob)
+            || self.ended.contains_key(&blob)
+            || self.queue.iter().any(|(queued, ..)| *queued == blob)
+    }
+
+    /// Whether an upload goes on, or waits for its turn.
+    pub fn is_busy(&self) -> bool {
+        !self.active.is_empty() || !self.queue.is_empty()
     }
 
     /// Takes a piece of an update: an offer or a chunk.

@@ -5,7 +5,7 @@ use common::message::event::reason;
 use common::wire::List;
 
 use super::*;
-use crate::round::{Checkpoint, MemberOutcome, MemberRecord, Report, RoundOutcome, RoundRecord};
+use crate::round::{Base, Checkpoint, MemberOutcome, MemberRecord, Report, RoundOutcome, RoundRecord};
 use crate::store::{About, NewRun};
 use crate::view::model::OriginKind;
 
@@ -42,7 +42,8 @@ fn run(store: &Store, byte: u8, name: &str, [first, made]: [ModelHash; 2]) {
     let (name, created) = (name.try_into().unwrap(), Timestamp(u64::from(byte) * 1_000_000));
     let new = NewRun { run, name, config: CONFIG.into(), rounds: 2, model: first, created, key: None };
     let epochs = store.state().create_run(new).unwrap().epochs;
-    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 0, at: created };
+    let base = Base { epoch: epochs.next, round: RoundId(1) };
+    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, base, at: created };
     let members = vec![
         MemberRecord { node: NodeId([1; 32]), outcome: MemberOutcome::Reported(report) },
         MemberRecord { node: NodeId([2; 32]), outcome: MemberOutcome::Rejected(reason("value 3 is NaN")) },

@@ -7,7 +7,7 @@ use common::message::update::UpdateHead;
 use common::units::{Millis, Timestamp};
 use common::wire::WireError;
 
-use super::record::{MemberOutcome, MemberRecord, Report};
+use super::record::{Base, MemberOutcome, MemberRecord, Report};
 use super::{Abort, Arrival, Close, CohortSize, Fault, PhaseName};
 use crate::strategy::{Folded, UpdateFault};
 
@@ -27,22 +27,6 @@ pub struct Cohort {
 struct Seat {
     base: Base,
     slot: Slot,
-}
-
-/// What a node trains from: the model that was announced for this round, under this epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// The epoch.
-    pub epoch: EpochId,
-    /// The round.
-    pub round: RoundId,
-}
-
-impl Base {
-    /// How many rounds ago its model was the newest.
-    pub fn staleness(&self, round: RoundId) -> u32 {
-        round.0.saturating_sub(self.round.0)
-    }
 }
 
 /// What became of a selected node so far.
@@ -120,6 +104,11 @@ impl Cohort {
     /// Whether an update of this node may still come.
     pub(super) fn awaits(&self, node: NodeId) -> bool {
         self.seats.get(&node).is_some_and(|seat| seat.slot.is_open())
+    }
+
+    /// Whether an update of this epoch may still come.
+    pub(super) fn awaits_of(&self, epoch: EpochId) -> bool {
+        self.seats.values().any(|seat| seat.base.epoch == epoch && seat.slot.is_open())
     }
 
     pub(super) fn size(&self) -> u32 {
@@ -237,7 +226,7 @@ impl Cohort {
             Slot::Declined | Slot::Rejected(_) => return Err(Fault::SlotLost),
             Slot::Announced | Slot::HasModel | Slot::Away(_) | Slot::Gone => (),
         }
-        let report = report(head, base.staleness(at.round), now, fold);
+        let report = report(head, *base, now, || fold(base.staleness(at.round)));
         *slot = report.map_or_else(Slot::Rejected, Slot::Reported);
         report.map(|_| ())
     }
@@ -262,15 +251,15 @@ impl Cohort {
 
 fn report(
     head: Result<UpdateHead, WireError>,
-    staleness: u32,
+    base: Base,
     now: Timestamp,
-    fold: impl FnOnce(u32) -> Result<Folded, UpdateFault>,
+    fold: impl FnOnce() -> Result<Folded, UpdateFault>,
 ) -> Result<Report, Fault> {
     let head = head.map_err(Fault::Malformed)?;
     if !head.loss.is_finite() {
         return Err(Fault::NonFiniteLoss(head.loss));
     }
-    let folded = fold(staleness).map_err(Fault::Values)?;
+    let folded = fold().map_err(Fault::Values)?;
     let UpdateHead { weight, steps, loss } = head;
-    Ok(Report { weight, steps, loss, delta_norm: folded.delta_norm, staleness, at: now })
+    Ok(Report { weight, steps, loss, delta_norm: folded.delta_norm, base, at: now })
 }

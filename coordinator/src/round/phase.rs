@@ -64,8 +64,24 @@ impl Phase {
         }
     }
 
+    /// Whether updates are taken.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Configuration(_) | Self::Reporting(_))
+    }
+
     /// The nodes that may still report, in this round or in a later one.
-    pub(super) fn waited_for(&mut self) -> &mut Cohort {
+    pub(super) fn waits_for(&self) -> &Cohort {
+        match self {
+            Self::Configuration(phase) => &phase.cohort,
+            Self::Reporting(phase) => &phase.cohort,
+            Self::Selection(phase) => &phase.carried,
+            Self::Aggregation(phase) => &phase.carried,
+            Self::Committing(phase) => &phase.carried,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn waits_for_mut(&mut self) -> &mut Cohort {
         match self {
             Self::Configuration(phase) => &mut phase.cohort,
             Self::Reporting(phase) => &mut phase.cohort,

@@ -109,6 +109,15 @@ pub enum MemberOutcome {
     Training,
 }
 
+/// What a node trains from: the model that was announced for this round, under this epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The epoch.
+    pub epoch: EpochId,
+    /// The round.
+    pub round: RoundId,
+}
+
 /// An update that is in the sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
@@ -120,8 +129,8 @@ pub struct Report {
     pub loss: f32,
     /// Euclidean norm of its delta.
     pub delta_norm: f32,
-    /// How many rounds ago the model that it began with was the newest.
-    pub staleness: u32,
+    /// What it was trained from.
+    pub base: Base,
     /// When it was folded.
     pub at: Timestamp,
 }
@@ -182,6 +191,13 @@ impl PhaseName {
         [Self::Selection, Self::Configuration, Self::Reporting, Self::Aggregation, Self::Committing];
 }
 
+impl Base {
+    /// How many rounds before this one its model was the newest.
+    pub fn staleness(&self, round: RoundId) -> u32 {
+        round.0.saturating_sub(self.round.0)
+    }
+}
+
 impl MemberOutcome {
     pub(super) fn rejected(fault: &Fault) -> Self {
         Self::Rejected(reason(&fault.to_string()))
@@ -228,7 +244,8 @@ common::wire_fields!(RoundRecord {
 });
 common::wire_fields!(PhaseBegan { phase, at });
 common::wire_fields!(MemberRecord { node, outcome });
-common::wire_fields!(Report { weight, steps, loss, delta_norm, staleness, at });
+common::wire_fields!(Report { weight, steps, loss, delta_norm, base, at });
+common::wire_fields!(Base { epoch, round });
 common::wire_tags!(PhaseName {
     Selection = 1,
     Configuration = 2,

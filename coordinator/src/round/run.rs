@@ -148,6 +148,16 @@ impl Run {
         matches!(self.state, State::Over)
     }
 
+    /// Whether updates are taken now: not between two rounds.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.state, State::Round(round) if round.phase.is_open())
+    }
+
+    /// Whether an update that was asked for in this epoch may still come, in this round or a later one.
+    pub fn awaits(&self, epoch: EpochId) -> bool {
+        matches!(&self.state, State::Round(round) if round.phase.waits_for().awaits_of(epoch))
+    }
+
     /// The number that [`Self::take_epoch`] or the next attempt will use.
     pub fn next_epoch(&self) -> EpochId {
         self.epochs.next
@@ -260,7 +270,7 @@ impl Run {
 
     fn in_cohort(&mut self, change: impl FnOnce(&mut Cohort)) {
         if let State::Round(Round { phase, .. }) = &mut self.state {
-            change(phase.waited_for());
+            change(phase.waits_for_mut());
         }
     }
 

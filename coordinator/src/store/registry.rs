@@ -108,9 +108,9 @@ impl State {
                 row.map(|(key, value)| (key.value().0.to_owned(), key.value().1, value.value().to_vec()))
             });
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
-        });
+        })?;
         let mut aliases: BTreeMap<Alias, Vec<AliasTurn>> = BTreeMap::new();
-        for (alias, number, bytes) in rows.map_err(|error| self.error(error))? {
+        for (alias, number, bytes) in rows {
             let turn = self.decode(&bytes, || format!("alias {alias}, turn {number}"))?;
             aliases.entry(Alias(alias)).or_default().push(turn);
         }
@@ -175,9 +175,9 @@ impl State {
             let rows =
                 imported.iter()?.map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())));
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
-        });
+        })?;
         let mut imported = Vec::new();
-        for (model, bytes) in rows.map_err(|error| self.error(error))? {
+        for (model, bytes) in rows {
             let model = ModelHash(model);
             let entry: Imported = self.decode(&bytes, || format!("imported model {model}"))?;
             imported.push((model, entry));

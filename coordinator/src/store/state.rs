@@ -19,7 +19,7 @@ use super::{NewRun, RunEntry, RunStatus, StartKey, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
 /// Rises when an older or newer version could not read what this one writes.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.
@@ -63,7 +63,7 @@ impl State {
             Err(error) => return Err(StoreError::State { path, source: Box::new(error.into()) }),
         };
         let state = Self { database, path };
-        match state.read(|transaction| {
+        match state.read_raw(|transaction| {
             Ok(transaction.open_table(FORMAT_TABLE)?.get(())?.map(|format| format.value()))
         }) {
             Ok(Some(FORMAT)) => Ok(state),
@@ -213,8 +213,7 @@ impl State {
             let runs = transaction.open_table(RUNS)?;
             let rows = runs.iter()?.map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())));
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
-        });
-        let rows = rows.map_err(|error| self.error(error))?;
+        })?;
         let mut runs: Vec<RunEntry> = rows
             .into_iter()
             .map(|(run, bytes)| self.decode(&bytes, || format!("run {}", RunId(run))))
@@ -231,8 +230,8 @@ impl State {
     pub fn config(&self, run: RunId) -> Result<String, StoreError> {
         let config = self.read(|transaction| {
             Ok(transaction.open_table(CONFIGS)?.get(run.0)?.map(|config| config.value().to_owned()))
-        });
-        config.map_err(|error| self.error(error))?.ok_or(StoreError::UnknownRun(run))
+        })?;
+        config.ok_or(StoreError::UnknownRun(run))
     }
 
     /// The run that was started with this key.
@@ -241,10 +240,9 @@ impl State {
     ///
     /// The file cannot be read.
     pub fn started(&self, key: &StartKey) -> Result<Option<RunId>, StoreError> {
-        let run = self.read(|transaction| {
+        self.read(|transaction| {
             Ok(transaction.open_table(STARTS)?.get(key.as_str())?.map(|run| RunId(run.value())))
-        });
-        run.map_err(|error| self.error(error))
+        })
     }
 
     /// Every attempt at a round of a run, the oldest first.
@@ -272,8 +270,7 @@ impl State {
             let rows = rounds.range((run.0, first, 0)..=(run.0, last, u64::MAX))?;
             let rows = rows.map(|row| row.map(|(key, value)| (key.value(), value.value().to_vec())));
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
-        });
-        let rows = rows.map_err(|error| self.error(error))?;
+        })?;
         rows.into_iter()
             .map(|((_, round, epoch), bytes)| {
                 self.decode(&bytes, || format!("run {run}, round {round}, epoch {epoch}"))
@@ -340,6 +337,14 @@ impl State {
     pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.read_raw(look).map_err(|error| self.error(error))
+    }
+
+    /// With redb's own error, for who does not know yet what the file is.
+    fn read_raw<T>(
+        &self,
+        look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, redb::Error> {
         look(&self.database.begin_read()?)
     }
@@ -357,7 +362,7 @@ impl State {
         wire::decode(bytes).map_err(damaged)
     }
 
-    pub(super) fn error(&self, error: redb::Error) -> StoreError {
+    fn error(&self, error: redb::Error) -> StoreError {
         let path = self.path.clone();
         match error {
             redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },

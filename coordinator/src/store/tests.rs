@@ -9,7 +9,7 @@ use common::units::Timestamp;
 
 use super::*;
 use crate::round::{
-    Checkpoint, EPOCHS_AHEAD, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome,
+    Base, Checkpoint, EPOCHS_AHEAD, MemberOutcome, MemberRecord, PhaseBegan, PhaseName, Report, RoundOutcome,
     RoundRecord,
 };
 
@@ -32,7 +32,8 @@ fn new_run() -> NewRun {
 }
 
 fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
-    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 0, at: Timestamp(8) };
+    let base = Base { epoch: EpochId(epoch), round: RoundId(round) };
+    let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, base, at: Timestamp(8) };
     let members = vec![
         MemberRecord { node: NodeId([1; 32]), outcome: MemberOutcome::Reported(report) },
         MemberRecord { node: NodeId([2; 32]), outcome: MemberOutcome::Rejected(reason("value 3 is NaN")) },

@@ -54,7 +54,12 @@ impl Aggregator {
 
     /// Forgets all updates and gives their memory back.
     pub fn release(&mut self) {
-        *self = Self::new(self.strategy, self.parameters);
+        *self = self.emptied();
+    }
+
+    /// One for the same model and strategy, without updates and memory.
+    pub fn emptied(&self) -> Self {
+        Self::new(self.strategy, self.parameters)
     }
 
     /// Takes one node's delta: its parameters minus the model that it began with, as little-endian binary32, and what it took.

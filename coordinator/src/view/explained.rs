@@ -158,7 +158,8 @@ impl Participation {
         let (outcome, update) = match &member.outcome {
             MemberOutcome::Reported(report) => {
                 let after_ms = super::millis(report.at.micros_since(super::announced(record)));
-                let Report { weight, steps, loss, delta_norm: norm, staleness, .. } = *report;
+                let Report { weight, steps, loss, delta_norm: norm, base, .. } = *report;
+                let staleness = base.staleness(record.round);
                 (Reported, Some(UpdateView { weight, steps, loss, norm, staleness, after_ms }))
             }
             MemberOutcome::Rejected(_) => (Rejected, None),
@@ -187,12 +188,12 @@ mod tests {
     use common::units::Timestamp;
 
     use super::*;
-    use crate::round::PhaseBegan;
+    use crate::round::{Base, PhaseBegan};
 
     #[test]
     fn an_attempt_tells_of_each_selected_node_what_became_of_it() {
-        let report =
-            Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, staleness: 2, at: Timestamp(9_000) };
+        let base = Base { epoch: EpochId(1), round: RoundId(1) };
+        let report = Report { weight: 100, steps: 7, loss: 0.5, delta_norm: 1.5, base, at: Timestamp(9_000) };
         let outcomes = [MemberOutcome::Reported(report), MemberOutcome::Rejected(reason("value 3 is NaN"))];
         let members = (1..).zip(outcomes);
         let members = members.map(|(id, outcome)| MemberRecord { node: NodeId([id; 32]), outcome });

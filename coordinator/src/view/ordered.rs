@@ -68,6 +68,8 @@ pub struct RunSize {
     pub update_bytes: u64,
     /// Bytes of a round: the model once, and an update of each selected node.
     pub round_bytes: u64,
+    /// Bytes of the coordinator's memory that it takes at most.
+    pub memory_bytes: u64,
 }
 
 impl RunSize {
@@ -79,13 +81,15 @@ impl RunSize {
             (false, true) => "; each round asks all of them".to_owned(),
             (false, false) => String::new(),
         };
-        let [model, update, round] = [self.model_bytes, self.update_bytes, self.round_bytes].map(ByteCount);
+        let bytes = [self.model_bytes, self.update_bytes, self.round_bytes, self.memory_bytes];
+        let [model, update, round, memory] = bytes.map(ByteCount);
         vec![
             format!("  a round asks {selected} nodes, closes with {goal} updates, needs {minimum}"),
             format!("  {nodes_allowed} nodes may be asked, {nodes_present} of them are there now{missing}"),
             format!(
                 "  {parameters} parameters; {model} to the nodes, {update} back from each: {round} a round"
             ),
+            format!("  takes {memory} of the coordinator's memory"),
         ]
     }
 }
@@ -124,6 +128,7 @@ mod tests {
             model_bytes: 4100,
             update_bytes: 4020,
             round_bytes: 20_180,
+            memory_bytes: 1_020_000,
         };
         assert!(
             size.lines()[1].ends_with("1 of them are there now; its first round waits until 2 are there")

@@ -212,6 +212,7 @@ impl Coordinator<'_> {
             run: epoch.run,
             round: epoch.round,
             epoch: epoch.id,
+            taken_from: epoch.id,
             issued: now(),
             deadline: Millis(60_000),
             request: Request::Train(offer),

@@ -1,30 +1,32 @@
 //! The state machine itself: what each input does in each stage.
 
 mod offer;
+mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
-use common::crypto::{Identity, Keyring, Label, PublicIdentity, Sealer};
+use common::crypto::{Identity, Keyring, Label, PublicIdentity};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
-    Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
+    self, Address, CoordinatorPresence, HEARTBEAT, Mailbox, NodePresence, SILENCE, Standing, VERSION,
 };
 use common::message::receipt::Status;
 use common::message::{Signed, SignedError};
-use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
 use common::upload::{Ended, Upload};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::fetching::{Fetched, Fetching, Work};
-use super::{Note, Output, Trained};
-use crate::outgoing;
+use super::announced::Announced;
+use super::work::{Asked, Channel, Fetched, Stage, Work};
+use super::{Note, Output};
 
 /// Chunks kept that came before the announcement which explains them; a window of them and a half.
 const STASH_MAX: usize = 48;
+
+/// Old buffers that are kept to be used again, for the next model and the next update: fresh pages are dear.
+const BUFFERS_MAX: usize = 2;
 
 /// The first wait before an unanswered hello is repeated; doubled up to a [`HEARTBEAT`].
 const HELLO: Millis = Millis(50);
@@ -58,17 +60,17 @@ pub struct Participant {
     session: u64,
     keyring: Keyring,
     link: Link,
-    stage: Stage,
-    told: Told,
-    /// When training began.
-    began: Timestamp,
-    /// When the trainer took its last step, or has to have taken the first.
-    stepped: Timestamp,
+    announced: Announced,
+    /// What each run had asked for last, and how far that is.
+    works: BTreeMap<RunId, Work>,
+    /// Models that came and were to be trained on: the order in which they are.
+    turns: u64,
+    /// Nothing new is taken: the process ends.
+    draining: bool,
+    /// When presence was told last.
+    told_at: Timestamp,
     stash: VecDeque<(BlobId, u32, Vec<u8>)>,
-    /// The last model that arrived whole: its sender may have missed the receipt.
-    fetched: Option<Work>,
-    /// Of the last model or update, for the next: fresh pages are dear.
-    buffer: Vec<u8>,
+    buffers: Vec<Vec<u8>>,
 }
 
 /// What is known of the coordinator.
@@ -76,29 +78,10 @@ pub struct Participant {
 struct Link {
     mailbox: Mailbox,
     seq: u64,
-    /// When the newest announcement was written, by the coordinator's clock: older ones are replays.
-    issued: Timestamp,
     heard: Timestamp,
     answered: bool,
     hello_at: Timestamp,
     hello_after: Millis,
-}
-
-/// What presence says.
-#[derive(Debug, Default)]
-struct Told {
-    activity: Activity,
-    epoch: EpochId,
-    progress: u8,
-    at: Timestamp,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Idle,
-    Fetching(Fetching),
-    Training(Work, Arc<ParameterVector>),
-    Uploading(Work, Upload),
 }
 
 impl Participant {
@@ -106,30 +89,12 @@ impl Participant {
     pub fn new(mut setup: Setup, now: Timestamp) -> Self {
         let session = setup.random.next_u64();
         let keyring = Keyring::new(setup.identity.node_id(), now, &mut setup.random);
-        let mailbox = Mailbox::default();
-        let link = Link {
-            mailbox,
-            seq: 0,
-            issued: Timestamp::default(),
-            heard: now,
-            answered: false,
-            hello_at: now,
-            hello_after: HELLO,
-        };
-        let (told, stash) = (Told::default(), VecDeque::new());
-        Self {
-            setup,
-            session,
-            keyring,
-            link,
-            stage: Stage::Idle,
-            told,
-            began: now,
-            stepped: now,
-            stash,
-            fetched: None,
-            buffer: Vec::new(),
-        }
+        let announced = Announced::new(std::mem::take(&mut setup.marks));
+        let (mailbox, hello_after) = (Mailbox::default(), HELLO);
+        let link = Link { mailbox, seq: 0, heard: now, answered: false, hello_at: now, hello_after };
+        let (works, stash, buffers) = Default::default();
+        let (turns, draining, told_at) = (0, false, Timestamp::default());
+        Self { setup, session, keyring, link, announced, works, turns, draining, told_at, stash, buffers }
     }
 
     /// This node's id.
@@ -178,7 +143,7 @@ impl Participant {
         }
         if !heard {
             self.link.hello_after = HELLO;
-            self.link.hello_at = if is_new { now } else { self.link.hello_at.min(self.told.at + HELLO) };
+            self.link.hello_at = if is_new { now } else { self.link.hello_at.min(self.told_at + HELLO) };
         }
         self.link.answered = heard;
         self.on_tick(now, out);
@@ -194,43 +159,54 @@ impl Participant {
         if announcement.tenant != self.setup.tenant {
             return out.push(ignored("announce", &"of another tenant"));
         }
-        let mark = self.setup.marks.get(&announcement.run).copied().unwrap_or_default();
-        if announcement.epoch <= mark || announcement.issued < self.link.issued {
+        let Announcement { run, round, epoch, .. } = announcement;
+        if !self.announced.take(&announcement, |run| self.works.contains_key(&run)) {
             return;
         }
-        self.link.issued = announcement.issued;
         let me = self.node();
         let offer = announcement.request.offer();
         let member = offer.and_then(|offer| offer.members.iter().find(|member| member.node == me));
         let (Some(offer), Some(member)) = (offer, member) else {
-            return self.rest(now, out);
+            return self.go_on(&announcement, now, out);
         };
-        let opened = match self.open_offer(&announcement, offer, member) {
+        let train = matches!(announcement.request, Request::Train(_));
+        let asked = Asked { run, round, epoch, deadline: now + announcement.deadline };
+        if self.draining && !train {
+            // The next process is given the result.
+            return self.rest(run, now, out);
+        }
+        if !self.has_room_for(run) {
+            return out.push(ignored("announce", &"this node works on as many runs as it can"));
+        }
+        let opened = match self.draining {
+            true => Err("this node is asked to end, and takes nothing new".to_owned()),
+            false => self.open_offer(&announcement, offer, member),
+        };
+        let (opener, pair) = match opened {
             Ok(opened) => opened,
             Err(reason) => {
                 // It names this node, so it waits for it: it is told that it does so in vain.
-                out.push(ignored("announce", &reason));
-                return self.say(Activity::Declining, announcement.epoch, now, out);
+                self.leave(run, now, out);
+                return self.decline(asked, &reason, now, out);
             }
         };
-        let (opener, pair) = opened;
         let used = member.package;
         self.keyring.on_used(&used, now, &mut self.setup.random);
-        self.setup.marks.insert(announcement.run, announcement.epoch);
-        self.leave(out);
-        out.push(Output::Mark { run: announcement.run, epoch: announcement.epoch });
-        let work = Work {
-            run: announcement.run,
-            round: announcement.round,
-            epoch: announcement.epoch,
-            train: matches!(announcement.request, Request::Train(_)),
-            deadline: now + announcement.deadline,
-            pair,
-            coordinator: offer.package,
-            model: offer.model.blob(),
-            receipts: 0,
-        };
-        self.fetch(work, opener, now, out);
+        self.announced.mark(run, epoch);
+        self.leave(run, now, out);
+        out.push(Output::Mark { run, epoch });
+        let channel = Channel { pair, coordinator: offer.package, model: offer.model.blob(), receipts: 0 };
+        self.fetch(asked, (channel, train), opener, now, out);
+    }
+
+    /// Others are asked. What this node trains for the run is still wanted, or not.
+    fn go_on(&mut self, announcement: &Announcement, now: Timestamp, out: &mut Vec<Output>) {
+        let Announcement { run, taken_from, deadline, .. } = *announcement;
+        let wanted = |work: &&mut Work| work.goes_on() && work.asked.epoch >= taken_from;
+        match self.works.get_mut(&run).filter(wanted) {
+            Some(work) => work.asked.deadline = now + deadline,
+            None => self.rest(run, now, out),
+        }
     }
 
     /// Takes a chunk of a model.
@@ -243,69 +219,40 @@ impl Participant {
         out: &mut Vec<Output>,
     ) {
         let node = self.node();
-        match &mut self.stage {
-            Stage::Fetching(fetching) if fetching.work.model == blob => {
-                match fetching.on_chunk(node, index, sealed, now) {
-                    Fetched::Waiting(receipt) => out.extend(receipt),
-                    Fetched::Complete => self.begin(now, out),
-                }
-            }
-            Stage::Training(work, _) | Stage::Uploading(work, _) if work.model == blob => {
-                out.push(work.receipt(node, Status::Complete));
-            }
-            _ => match &mut self.fetched {
-                Some(work) if work.model == blob => out.push(work.receipt(node, Status::Complete)),
-                _ => self.keep_for_later(blob, index, sealed),
+        let is_of = |work: &mut Work| work.stage.channel().is_some_and(|channel| channel.model == blob);
+        let Some(work) = self.works.values_mut().find_map(|work| is_of(work).then_some(work)) else {
+            return self.keep_for_later(blob, index, sealed);
+        };
+        let run = work.asked.run;
+        match &mut work.stage {
+            Stage::Fetching(fetching) => match fetching.on_chunk(node, index, sealed, now) {
+                Fetched::Waiting(receipt) => out.extend(receipt),
+                Fetched::Complete => self.begin(run, now, out),
             },
+            stage => out.extend(stage.channel().map(|channel| channel.receipt(node, Status::Complete))),
         }
     }
 
     /// Takes a receipt of the coordinator for an update.
     pub fn on_receipt(&mut self, blob: BlobId, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
-        let Stage::Uploading(work, upload) = &mut self.stage else {
-            return;
-        };
-        if upload.blob() != blob {
-            return;
-        }
-        let round = work.round;
-        match upload.on_receipt(bytes, &work.pair, now) {
-            None => send(upload, self.link.mailbox.chunks, now, out),
-            Some(ended) => {
-                out.push(Output::Note(match ended {
-                    Ended::Delivered => Note::Delivered(round),
-                    Ended::Refused => Note::Refused(round),
-                }));
-                self.rest(now, out);
+        let mut ended = None;
+        for Work { asked, stage } in self.works.values_mut() {
+            if let Stage::Uploading(channel, upload) = stage
+                && upload.blob() == blob
+            {
+                match upload.on_receipt(bytes, &channel.pair, now) {
+                    None => send(upload, self.link.mailbox.chunks, now, out),
+                    Some(how) => ended = Some((*asked, how)),
+                }
             }
         }
-    }
-
-    /// Training goes on.
-    pub fn on_progress(&mut self, epoch: EpochId, percent: u8, now: Timestamp, out: &mut Vec<Output>) {
-        let training = matches!(&self.stage, Stage::Training(work, _) if work.epoch == epoch);
-        if training {
-            self.told.progress = percent;
-            if now >= self.told.at + PROGRESS {
-                self.tell(now, out);
-            }
+        if let Some((Asked { run, round, .. }, how)) = ended {
+            out.push(Output::Note(match how {
+                Ended::Delivered => Note::Delivered { run, round },
+                Ended::Refused => Note::Refused { run, round },
+            }));
+            self.rest(run, now, out);
         }
-    }
-
-    /// The trainer took its last step then. Presence is true of the trainer, not only of this process: one that
-    /// hangs is said to.
-    pub fn on_step(&mut self, at: Timestamp, now: Timestamp, out: &mut Vec<Output>) {
-        if at > self.began {
-            self.stepped = at;
-        }
-        let hangs = matches!(self.stage, Stage::Training(..)) && now >= self.stepped + HANG;
-        let told = match (self.told.activity, hangs) {
-            (Activity::Training, true) => Activity::Hanging,
-            (Activity::Hanging, false) => Activity::Training,
-            _ => return,
-        };
-        self.told.activity = told;
-        self.tell(now, out);
     }
 
     /// The coordinator's process has ended; its next one is looked for at once.
@@ -318,45 +265,18 @@ impl Participant {
 
     /// The process ends.
     pub fn on_leave(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        self.told = Told { activity: Activity::Leaving, ..Told::default() };
+        self.say(Standing::Leaving, Vec::new(), now, out);
+    }
+
+    /// The process ends as soon as what it works on is done: it takes nothing new.
+    pub fn on_drain(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.draining = true;
         self.tell(now, out);
     }
 
-    /// Training is done: seal what changed, and offer it.
-    pub fn on_trained(&mut self, trained: &Trained, now: Timestamp, out: &mut Vec<Output>) {
-        let (work, base) = match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Training(work, base) if work.epoch == trained.epoch => (work, base),
-            other => {
-                self.stage = other;
-                return;
-            }
-        };
-        let round = work.round;
-        let next = Some(self.keyring.package());
-        let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
-        let Trained { samples, steps, loss, .. } = *trained;
-        let head = outgoing::head(samples, steps, loss);
-        let buffer = std::mem::take(&mut self.buffer);
-        let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
-        let (to, random) = (&work.coordinator, &mut self.setup.random);
-        let sealed = outgoing::seal(&head, &trained.parameters, &base, sealer, to, random);
-        match sealed {
-            Ok(sealed) => {
-                let coordinator = self.setup.coordinator.node_id();
-                self.stage = Stage::Uploading(work, Upload::new(sealed, coordinator, now));
-                self.told.activity = Activity::Uploading;
-                self.on_tick(now, out);
-            }
-            Err(error) => self.decline(&work, &error.to_string(), now, out),
-        }
-    }
-
-    /// The node cannot do what is asked; `reason` is for its own operator.
-    pub fn on_declined(&mut self, epoch: EpochId, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Training(work, _) if work.epoch == epoch => self.decline(&work, reason, now, out),
-            other => self.stage = other,
-        }
+    /// Whether nothing is still to be done for any run.
+    pub fn is_idle(&self) -> bool {
+        !self.works.values().any(Work::goes_on)
     }
 
     /// Time has passed: hellos, offers, stalled transfers, deadlines.
@@ -371,40 +291,32 @@ impl Participant {
             self.tell(now, out);
         }
         let node = self.node();
-        match &mut self.stage {
-            Stage::Fetching(fetching) => out.extend(fetching.on_tick(node, now)),
-            Stage::Uploading(_, upload) => send(upload, self.link.mailbox.chunks, now, out),
-            Stage::Idle | Stage::Training(..) => (),
+        for work in self.works.values_mut() {
+            match &mut work.stage {
+                Stage::Fetching(fetching) => out.extend(fetching.on_tick(node, now)),
+                Stage::Uploading(_, upload) => send(upload, self.link.mailbox.chunks, now, out),
+                Stage::Waiting(..) | Stage::Training(..) | Stage::Kept(_) | Stage::Declining => (),
+            }
         }
-        if let Some(work) = self.work().filter(|work| now >= work.deadline) {
-            out.push(Output::Note(Note::Overdue(work.round)));
-            self.rest(now, out);
+        let overdue = self.works.values().filter(|work| work.is_overdue(now));
+        let overdue: Vec<(Asked, bool)> = overdue.map(|work| (work.asked, work.goes_on())).collect();
+        for (Asked { run, round, .. }, went_on) in overdue {
+            if went_on {
+                out.push(Output::Note(Note::Overdue { run, round }));
+            }
+            self.rest(run, now, out);
         }
     }
 
     /// When [`Self::on_tick`] is due next.
     pub fn next_wake(&self) -> Timestamp {
-        let stage = match &self.stage {
-            Stage::Fetching(fetching) => Some(fetching.incoming.next_wake()),
-            Stage::Uploading(_, upload) => upload.next_wake(),
-            Stage::Training(..) if self.told.activity != Activity::Hanging => Some(self.stepped + HANG),
-            Stage::Idle | Stage::Training(..) => None,
-        };
-        let deadline = self.work().map(|work| work.deadline);
+        let works = self.works.values().filter_map(Work::next_wake);
         let silence = self.link.answered.then(|| self.link.heard + SILENCE);
-        [stage, deadline, silence].into_iter().flatten().fold(self.hello_due(), Timestamp::min)
+        works.chain(silence).fold(self.hello_due(), Timestamp::min)
     }
 
     fn hello_due(&self) -> Timestamp {
-        if self.link.answered { self.told.at + HEARTBEAT } else { self.link.hello_at }
-    }
-
-    fn work(&self) -> Option<&Work> {
-        match &self.stage {
-            Stage::Idle => None,
-            Stage::Fetching(fetching) => Some(&fetching.work),
-            Stage::Training(work, _) | Stage::Uploading(work, _) => Some(work),
-        }
+        if self.link.answered { self.told_at + HEARTBEAT } else { self.link.hello_at }
     }
 
     fn open<T: common::wire::Wire>(&self, bytes: &[u8], label: Label) -> Result<T, SignedError> {
@@ -413,47 +325,56 @@ impl Participant {
         Signed::open(bytes, label, key_of).map(|signed| signed.body)
     }
 
-    /// Leaves the current stage; a training that runs is not wanted any more.
-    fn leave(&mut self, out: &mut Vec<Output>) {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Training(..) => out.push(Output::Cancel),
-            Stage::Uploading(_, upload) => self.buffer = upload.into_buffer(),
-            Stage::Idle | Stage::Fetching(_) => (),
+    /// Leaves what goes on for a run; a training that runs is not wanted any more, and another run has its turn.
+    fn leave(&mut self, run: RunId, now: Timestamp, out: &mut Vec<Output>) {
+        match self.works.remove(&run).map(|work| work.stage) {
+            Some(Stage::Training(..)) => {
+                out.push(Output::Cancel);
+                self.train_next(now, out);
+            }
+            Some(Stage::Uploading(_, upload)) => self.give_back(upload.into_buffer()),
+            _ => (),
         }
-        self.fetched = None;
     }
 
-    fn rest(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        self.leave(out);
-        self.say(Activity::Idle, EpochId::default(), now, out);
-    }
-
-    /// Tells a change that the coordinator waits for; one it can see for itself waits for the heartbeat.
-    fn say(&mut self, activity: Activity, epoch: EpochId, now: Timestamp, out: &mut Vec<Output>) {
-        let seen =
-            matches!((self.told.activity, activity), (Activity::Uploading | Activity::Idle, Activity::Idle));
-        self.told = Told { activity, epoch, progress: 0, at: self.told.at };
-        if !seen {
+    /// Nothing more is asked for a run. A change that the coordinator waits for is told; one that it can see for
+    /// itself waits for the heartbeat.
+    fn rest(&mut self, run: RunId, now: Timestamp, out: &mut Vec<Output>) {
+        let seen = |work: &Work| matches!(work.stage, Stage::Uploading(..) | Stage::Kept(_));
+        let is_seen = self.works.get(&run).is_none_or(seen);
+        self.leave(run, now, out);
+        if !is_seen {
             self.tell(now, out);
         }
     }
 
     fn tell(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let works = self.works.values().filter_map(Work::told).collect();
+        let standing = if self.draining { Standing::Draining } else { Standing::Ready };
+        self.say(standing, works, now, out);
+    }
+
+    fn say(&mut self, standing: Standing, works: Vec<presence::Work>, now: Timestamp, out: &mut Vec<Output>) {
         let presence = NodePresence {
             session: self.session,
             seq: now.0,
             answers: self.link.seq,
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
-            activity: self.told.activity,
-            epoch: self.told.epoch,
-            progress: self.told.progress,
+            standing,
+            works: works.try_into().expect("no more runs are worked on than can be told"),
             version: VERSION,
         };
         out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Presence, &presence)));
-        self.told.at = now;
+        self.told_at = now;
         self.link.hello_at = now + self.link.hello_after;
         self.link.hello_after = Millis(self.link.hello_after.0 * 2).min(HEARTBEAT);
+    }
+
+    fn give_back(&mut self, buffer: Vec<u8>) {
+        if self.buffers.len() < BUFFERS_MAX {
+            self.buffers.push(buffer);
+        }
     }
 
     fn keep_for_later(&mut self, blob: BlobId, index: u32, sealed: &[u8]) {

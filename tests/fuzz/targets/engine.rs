@@ -12,13 +12,13 @@ use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
 use common::message::model::Plan;
-use common::message::presence::{Activity, Mailbox, NodePresence, VERSION};
+use common::message::presence::{Activity, Mailbox, NodePresence, Standing, VERSION, Work};
 use common::units::{Millis, Timestamp};
 use common::wire::encode;
 use coordinator::config::Transfer;
-use coordinator::engine::{Engine, Output as Said, Setup, Start, Values};
+use coordinator::engine::{Answer, Combined, Engine, Output as Said, Setup, Start, Values, Wish};
 use coordinator::members::Members;
-use coordinator::round::{Close, CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
+use coordinator::round::{Checkpoint, Close, CohortSize, Deadlines, ReservedEpochs, RoundPlan, RunPosition};
 use coordinator::strategy::Strategy;
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Output as Done, Participant, Setup as NodeSetup, Trained};
@@ -160,21 +160,33 @@ impl World {
                 Said::UpdateReceipt { blob, bytes, .. } => {
                     self.queue.push_back(Datagram::UpdateReceipt(blob, bytes));
                 }
-                Said::Load(checkpoint) => {
-                    let model = self.disk.get(&checkpoint.model).cloned().ok_or_else(|| "missing".to_owned());
-                    let values = model.map(|model| Values { model, moments: Vec::new() });
-                    self.engine.on_loaded(values, self.now, &mut out);
+                Said::Wish(run, wish) => {
+                    let answer = self.grant(wish);
+                    self.engine.on_answer(run, answer, self.now, &mut out);
                 }
-                Said::Store { values: Values { model, .. }, .. } => {
-                    assert!(model.iter().all(|value| value.is_finite()), "a model of numbers");
-                    let hash = self.keep(model.clone());
-                    self.engine.on_stored(Ok((hash.into(), model)), self.now, &mut out);
-                }
-                Said::Commit { .. } => self.engine.on_committed(Ok(()), self.now, &mut out),
                 Said::Ended { .. } => self.ended = true,
-                Said::Event(_) | Said::Aborted(_) | Said::Note(_) => (),
+                Said::Event(_) | Said::Note(_) => (),
             }
             said.extend(out);
+        }
+    }
+
+    fn load(&self, checkpoint: &Checkpoint) -> Result<Values, String> {
+        let model = self.disk.get(&checkpoint.model).cloned().ok_or_else(|| "missing".to_owned());
+        model.map(|model| Values { model, moments: Vec::new() })
+    }
+
+    fn grant(&mut self, wish: Wish) -> Answer {
+        match wish {
+            Wish::Load(checkpoint) => Answer::Loaded(self.load(&checkpoint)),
+            Wish::Combine(combination) => Answer::Combined(self.load(&combination.from).map(|mut values| {
+                combination.make(&mut values);
+                assert!(values.model.iter().all(|value| value.is_finite()), "a model of numbers");
+                let made = self.keep(values.model.clone()).into();
+                Combined { made, model: values.model, combination }
+            })),
+            Wish::Commit { record, .. } => Answer::Committed(record, Ok(())),
+            Wish::Keep(record) => Answer::Kept(record, Ok(())),
         }
     }
 
@@ -203,8 +215,14 @@ impl World {
                     Done::Train(assignment) => {
                         let mut parameters = Arc::unwrap_or_clone(assignment.model);
                         parameters.values_mut().iter_mut().for_each(|value| *value += 1.0);
-                        let trained =
-                            Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
+                        let trained = Trained {
+                            run: assignment.run,
+                            epoch: assignment.epoch,
+                            parameters,
+                            samples: 1,
+                            steps: 1,
+                            loss: 0.5,
+                        };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
                     Done::Mark { .. } | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
@@ -250,15 +268,17 @@ impl World {
             2 => Datagram::Update(blob, [OFFER_INDEX, 0][which], ops.bytes().to_vec()),
             3 | 4 => {
                 let package = KeyPackage { node, ..self.package? };
+                let activity = if what < 128 { Activity::Declining } else { Activity::Hanging };
+                let (epoch, progress) = (EpochId(u64::from(ops.byte())), ops.byte());
+                let work = Work { run: [RUN, RunId([3; 16])][which], epoch, activity, progress };
                 let presence = NodePresence {
                     session: u64::from(ops.short()),
                     seq: self.now.0 + u64::from(ops.short()),
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     package,
                     mailbox: Mailbox::default(),
-                    activity: if what < 128 { Activity::Declining } else { Activity::Idle },
-                    epoch: EpochId(u64::from(ops.byte())),
-                    progress: ops.byte(),
+                    standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],
+                    works: vec![work; usize::from(progress % 4)].try_into().ok()?,
                     version: VERSION,
                 };
                 let body = ops.damaged(&encode(&presence));

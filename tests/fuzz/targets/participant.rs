@@ -1,19 +1,20 @@
-//! A node in its rounds, whatever reaches it: bytes of anybody, messages that its coordinator signed and that say
-//! anything, pieces of models right and damaged, receipts of any content under the right key.
+//! A node in the rounds of two runs, whatever reaches it: bytes of anybody, messages that its coordinator signed and
+//! that say anything, pieces of models right and damaged, receipts of any content under the right key. The highest bit of
+//! what happens says for which run.
 #![no_main]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use common::crypto::{
-    AgreementKey, EpochRoot, Identity, Kind, Label, PairKey, Scope, Sealed, Sealer, Subject,
+    AgreementKey, EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject,
 };
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::{Announcement, Member, Offer, Request};
 use common::message::model::{self, Plan};
-use common::message::presence::{CoordinatorPresence, Heard, Mailbox, NodePresence, VERSION};
+use common::message::presence::{Activity, CoordinatorPresence, Heard, Mailbox, NodePresence, VERSION};
 use common::message::receipt::{Receipt, Status};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
@@ -25,7 +26,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 const TENANT: TenantId = TenantId([1; 16]);
-const RUN: RunId = RunId([2; 16]);
+const RUNS: [RunId; 2] = [RunId([2; 16]), RunId([3; 16])];
 
 /// Two chunks.
 const PARAMETERS: u32 = 15_000;
@@ -51,9 +52,9 @@ struct World {
     said: Option<NodePresence>,
     epoch: u64,
     seq: u64,
-    current: Option<(Sealed, PairKey)>,
-    /// The update that it sends.
-    upload: BlobId,
+    /// Of each run the model that was announced last, and the update that the node sent last.
+    current: [Option<(Sealed, PairKey)>; 2],
+    uploads: [BlobId; 2],
     training: Option<Assignment>,
 }
 
@@ -70,31 +71,34 @@ impl World {
             random: ChaCha20Rng::seed_from_u64(4),
         };
         let (random, participant) = (ChaCha20Rng::seed_from_u64(5), Participant::new(setup, now));
-        let (said, current, training) = (None, None, None);
-        Self { now, random, participant, said, epoch: 0, seq: 0, current, upload: BlobId([0; 32]), training }
+        let (said, current, training) = (None, [None, None], None);
+        let uploads = [BlobId([0; 32]); 2];
+        Self { now, random, participant, said, epoch: 0, seq: 0, current, uploads, training }
     }
 
     /// An announcement of work for the node, its model sealed for it.
-    fn announcement(&mut self, train: bool) -> Option<Announcement> {
+    fn announcement(&mut self, which: usize, train: bool) -> Option<Announcement> {
+        let run = RUNS[which];
         let package = self.said.as_ref()?.package;
         self.epoch += 1;
         let (epoch, round) = (EpochId(self.epoch), RoundId(1));
         let root = EpochRoot::generate(&mut self.random);
-        let scope = Scope { tenant: TENANT, run: RUN, epoch, sender: COORDINATOR.node_id() };
+        let scope = Scope { tenant: TENANT, run, epoch, sender: COORDINATOR.node_id() };
         let (wrapped, pair) = root.wrap(&package, &scope, &mut self.random).ok()?;
         let plan = Plan::flat(PARAMETERS, 1, 1);
         let values = vec![0.5; PARAMETERS as usize];
         let subject =
-            Subject { kind: Kind::Model, tenant: TENANT, run: RUN, round, epoch, seq: 1, trace: [0; 16] };
+            Subject { kind: Kind::Model, tenant: TENANT, run, round, epoch, seq: 1, trace: [0; 16] };
         let sealer = Sealer { identity: &COORDINATOR, subject, next_package: None, buffer: Vec::new() };
         let sealed = sealer.seal_to_group(&model::plaintext(&plan, &values), &root, &mut self.random).ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
         let offer = Offer { model: *sealed.manifest(), package: *KEY.package(), members };
-        self.current = Some((sealed, pair));
+        self.current[which] = Some((sealed, pair));
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         let deadline = Millis(600_000);
-        Some(Announcement { tenant: TENANT, run: RUN, round, epoch, issued: self.now, deadline, request })
+        let (taken_from, issued) = (epoch, self.now);
+        Some(Announcement { tenant: TENANT, run, round, epoch, taken_from, issued, deadline, request })
     }
 
     fn hello(&mut self, answers: bool) -> CoordinatorPresence {
@@ -107,25 +111,28 @@ impl World {
 
     fn act(&mut self, what: u8, ops: &mut Ops<'_>, out: &mut Vec<Output>) {
         let now = self.now;
-        let blob = self.current.as_ref().map_or(BlobId([7; 32]), |(sealed, _)| sealed.manifest().blob());
-        match what % 14 {
+        let which = usize::from(what >> 7);
+        let current = self.current[which].as_ref();
+        let blob = current.map_or(BlobId([7; 32]), |(sealed, _)| sealed.manifest().blob());
+        let upload = self.uploads[which];
+        match what % 15 {
             0 => self.participant.on_announcement(ops.bytes(), now, out),
             1 => drop(self.participant.on_coordinator(ops.bytes(), now, out)),
             2 => self.participant.on_model_chunk(blob, u32::from(ops.byte()), ops.bytes(), now, out),
-            3 => self.participant.on_receipt(self.upload, ops.bytes(), now, out),
+            3 => self.participant.on_receipt(upload, ops.bytes(), now, out),
             4 => self.now = now + Millis(u64::from(ops.short())),
             5 => {
                 let signed = Signed::seal(&COORDINATOR, Label::Hello, &self.hello(what < 128));
                 self.participant.on_coordinator(&signed, now, out);
             }
             6 | 7 => {
-                let Some(announcement) = self.announcement(what % 14 == 6) else { return };
+                let Some(announcement) = self.announcement(which, what % 15 == 6) else { return };
                 let signed = Signed::seal(&COORDINATOR, Label::Announce, &announcement);
                 self.participant.on_announcement(&signed, now, out);
             }
             8 => {
                 // A coordinator that signs nonsense.
-                let Some(announcement) = self.announcement(true) else { return };
+                let Some(announcement) = self.announcement(which, true) else { return };
                 let body = ops.damaged(&encode(&announcement));
                 let signed = signed(Label::Announce, &body);
                 self.participant.on_announcement(&signed, now, out);
@@ -136,27 +143,34 @@ impl World {
                 self.participant.on_coordinator(&signed, now, out);
             }
             10 | 11 => {
-                let Some((sealed, _)) = &self.current else { return };
+                let Some((sealed, _)) = &self.current[which] else { return };
                 let index = u32::from(ops.byte()) % (sealed.chunks() + 1);
                 let chunk = sealed.chunk(index).unwrap_or_default();
-                let chunk = if what % 14 == 10 { chunk.to_vec() } else { ops.damaged(&chunk) };
+                let chunk = if what % 15 == 10 { chunk.to_vec() } else { ops.damaged(&chunk) };
                 self.participant.on_model_chunk(blob, index, &chunk, now, out);
             }
             12 => {
-                let Some((_, pair)) = &self.current else { return };
+                let Some((_, pair)) = &self.current[which] else { return };
                 let Ok(status) = decode::<Status>(ops.bytes()) else { return };
                 self.seq += 1;
-                let receipt = Receipt { blob: self.upload, seq: self.seq as u32, status };
+                let receipt = Receipt { blob: upload, seq: self.seq as u32, status };
                 let bytes = receipt.seal(COORDINATOR.node_id(), pair);
-                self.participant.on_receipt(self.upload, &bytes, now, out);
+                self.participant.on_receipt(upload, &bytes, now, out);
             }
-            _ => {
+            13 => {
                 let Some(assignment) = self.training.take() else { return };
                 let parameters: ParameterVector = Arc::unwrap_or_clone(assignment.model);
-                let trained =
-                    Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
+                let trained = Trained {
+                    run: assignment.run,
+                    epoch: assignment.epoch,
+                    parameters,
+                    samples: 1,
+                    steps: 1,
+                    loss: 0.5,
+                };
                 self.participant.on_trained(&trained, now, out);
             }
+            _ => self.participant.on_step(now, now, out),
         }
         self.participant.on_tick(self.now, out);
     }
@@ -167,14 +181,23 @@ impl World {
             match output {
                 Output::Presence(bytes) => {
                     let signed = Signed::open(&bytes, Label::Presence, |_| Some(NODE.public()));
-                    self.said = Some(signed.expect("the node signs what it says").body);
+                    let said: NodePresence = signed.expect("the node signs what it says").body;
+                    let trains = said.works.iter().filter(|work| work.activity == Activity::Training);
+                    assert!(trains.count() <= 1 && said.works.len() <= RUNS.len(), "{said:?}");
+                    self.said = Some(said);
                 }
-                Output::UpdateChunk { blob, index, .. } => {
+                Output::UpdateChunk { blob, index, bytes, .. } => {
                     assert!(index == OFFER_INDEX || index < 3, "a piece of its update");
-                    self.upload = blob;
+                    if index == OFFER_INDEX {
+                        let manifest: Manifest = decode(&bytes).expect("the node's own offer");
+                        let of = RUNS.iter().position(|run| *run == manifest.claimed_header().subject.run);
+                        self.uploads[of.expect("one of its runs")] = blob;
+                    }
                 }
-                Output::Train(assignment) => self.training = Some(assignment),
-                Output::Cancel => self.training = None,
+                Output::Train(assignment) => {
+                    assert!(self.training.replace(assignment).is_none(), "one training at a time");
+                }
+                Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Receipt { .. } | Output::Mark { .. } | Output::Keep(_) | Output::Note(_) => (),
             }
         }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use common::id::EpochId;
+use common::id::{EpochId, RunId};
 use common::units::{Millis, Timestamp};
-use coordinator::engine::End;
+use coordinator::engine::{Answer, End};
 use coordinator::round::RoundRecord;
 
 use super::World;
@@ -95,7 +95,7 @@ pub enum Fault {
         /// How long.
         length_ms: u16,
     },
-    /// An operator pauses the run, and resumes it later.
+    /// An operator pauses the runs that go on, and resumes them later.
     PauseRun {
         /// How long.
         length_ms: u16,
@@ -126,8 +126,8 @@ pub(super) struct Troubles {
     disturbed: Option<(Network, Timestamp)>,
     poisoned: BTreeMap<usize, f32>,
     remembered: VecDeque<Datagram>,
-    /// The newest announcement of the coordinator's process.
-    pub(super) announced: Option<Vec<u8>>,
+    /// The newest announcement of the coordinator's process for each run.
+    pub(super) announced: BTreeMap<RunId, Vec<u8>>,
 }
 
 /// What happens at a time.
@@ -142,7 +142,7 @@ pub(super) enum Event {
     Goes(usize),
     /// A node's updates are numbers again.
     Cured(usize),
-    /// An operator resumes the run.
+    /// An operator resumes the runs.
     Resumed,
 }
 
@@ -172,26 +172,31 @@ impl World {
             self.witness.on_step(self.now, self.nodes.len());
             self.witness.check()?;
             if self.now >= until {
-                return Err(format!("no end after {limit}: {:?}", self.end));
+                return Err(format!("no end after {limit}: {:?}", self.ends));
             }
         }
-        if !matches!(self.end, Some(End::Finished(_))) {
-            return Err(format!("the run ended with {:?}", self.end));
+        if !matches!(self.end(), Some(End::Finished(_))) {
+            return Err(format!("the run ended with {:?}", self.end()));
         }
         // What it promised must be there when power fails.
         self.kill_coordinator(0);
         self.disk.restore_power();
         let engine = self.keys.engine(self.now, &mut self.random);
-        let (config, mut out) = (self.scene.config(), Vec::new());
-        let process = Process::begin(engine, &self.disk, &config, None, self.now, &mut out);
+        let process = Process::begin(engine, &self.disk, &self.scene, None, self.now, &mut Vec::new());
         let process = process.map_err(|error| format!("the coordinator does not begin: {error:#}"))?;
-        self.witness.audit(&process, &config)?;
-        let model = process
-            .records()
-            .ok()
-            .and_then(|records| process.model(records.iter().rev().find_map(RoundRecord::made)?));
-        let lacking = self.kept.iter().find(|(_, kept)| Some(*kept) != model.as_ref());
-        lacking.map_or(Ok(()), |(index, _)| Err(format!("node-{index} keeps another model than the run's")))
+        self.scene.runs().try_for_each(|run| self.prove_run(run, &process))
+    }
+
+    /// What the disk has of a run is what its nodes trained and were given.
+    fn prove_run(&self, run: RunId, process: &Process) -> Result<(), String> {
+        self.witness.audit(process, run, &self.scene.config(run))?;
+        let records = process.records(run).map_err(|error| error.to_string())?;
+        let made = records.iter().rev().find_map(RoundRecord::made);
+        let model = made.and_then(|made| process.model(run, made));
+        let mut kept = self.kept.iter().filter(|((_, of), _)| *of == run);
+        let lacking = kept.find(|(_, kept)| Some(*kept) != model.as_ref());
+        let wrong = |index: usize| format!("node-{index} keeps another model than the run's");
+        lacking.map_or(Ok(()), |((index, _), _)| Err(wrong(*index)))
     }
 
     /// Whether all that was planned has happened and the run is over.
@@ -207,15 +212,15 @@ impl World {
             Event::NodeBegins(index) => {
                 self.down.remove(&index);
                 self.restart(index);
-                // DDS has kept the newest announcement for who comes late.
-                if let Some(bytes) = self.troubles.announced.clone() {
+                // DDS has kept the newest announcements for who comes late.
+                for bytes in self.troubles.announced.clone().into_values() {
                     self.send_node(index, NodeDatagram::Announcement(bytes));
                 }
             }
             Event::Room => {
                 if self.now >= self.troubles.disk_full_until {
                     self.disk.set_full(false);
-                    if matches!(self.end, Some(End::Halted(_))) {
+                    if self.ends.values().any(|end| matches!(end, End::Halted(_))) {
                         self.kill_coordinator(1);
                     }
                 }
@@ -295,18 +300,15 @@ impl World {
     /// An operator resumes a paused run, and tries again until that is done.
     fn resume_run(&mut self) {
         let mut out = Vec::new();
-        let is_paused = match &mut self.process {
-            Some(process) => process.resume(self.now, &mut out).is_none(),
-            None => true,
-        };
-        if is_paused {
+        let resumed = self.process.as_mut().and_then(|process| process.resume(self.now, &mut out));
+        if resumed.is_some() {
+            self.ends.retain(|_, end| *end != End::Paused);
+        } else {
             self.at(self.now + AGAIN, Arrival::Happens(Event::Resumed));
             // A database that the disk has refused once wants to be opened again.
             if self.now >= self.troubles.disk_full_until {
                 self.kill_coordinator(1);
             }
-        } else if matches!(self.end, Some(End::Paused)) {
-            self.end = None;
         }
         self.obey(out);
     }
@@ -314,15 +316,13 @@ impl World {
     /// A coordinator begins on what the disk holds. One that cannot yet is begun again.
     pub(super) fn begin_coordinator(&mut self) {
         let engine = self.keys.engine(self.now, &mut self.random);
-        let (config, mut out) = (self.scene.config(), Vec::new());
+        let mut out = Vec::new();
         self.disk.restore_power();
-        self.troubles.announced = None;
-        match Process::begin(engine, &self.disk, &config, self.troubles.bug, self.now, &mut out) {
+        self.troubles.announced.clear();
+        match Process::begin(engine, &self.disk, &self.scene, self.troubles.bug, self.now, &mut out) {
             Ok(process) => {
                 self.process = Some(process);
-                if !matches!(self.end, Some(End::Paused)) {
-                    self.end = None;
-                }
+                self.ends.retain(|_, end| *end == End::Paused);
                 self.obey(out);
             }
             Err(_) if self.now < self.troubles.disk_full_until => self.begin_later(AGAIN),
@@ -371,7 +371,7 @@ impl World {
                 let back = self.now + Millis(u64::from(*down_ms));
                 self.troubles.nodes_die.remove(&index);
                 self.down.insert(index);
-                self.kept.remove(&index);
+                self.forget_kept(index);
                 self.at(back, Arrival::Happens(Event::NodeBegins(index)));
                 true
             }
@@ -384,12 +384,13 @@ impl World {
     }
 
     /// [`Bug::PublishBeforeCommit`]: the engine is told that a round is durable, and acts on it, before it is.
-    pub(super) fn commit_late(&mut self, record: &RoundRecord, epochs_end: EpochId) {
-        self.committed.push(record.clone());
-        self.coordinator(|engine, now, out| engine.on_committed(Ok(()), now, out));
+    pub(super) fn commit_late(&mut self, record: Box<RoundRecord>, epochs_end: EpochId) {
+        self.committed.push((*record).clone());
+        let (run, answer) = (record.run, Answer::Committed(record.clone(), Ok(())));
+        self.coordinator(|engine, now, out| engine.on_answer(run, answer, now, out));
         if let Some(process) = &self.process {
             // What comes of it nobody looks at.
-            let _ = process.store.state().commit(record, epochs_end);
+            let _ = process.store.state().commit(&record, epochs_end);
         }
     }
 

@@ -1,9 +1,10 @@
 //! The coordinator's process: the engine, and the store on a simulated disk. A kill ends it; the disk stays.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::id::{EpochId, ModelHash};
+use common::id::{EpochId, ModelHash, RunId};
 use common::units::Timestamp;
 use coordinator::archive;
 use coordinator::config::RunConfig;
@@ -14,7 +15,7 @@ use coordinator::store::{RunStatus, Store, Turn};
 
 use super::Bug;
 use super::disk::Disk;
-use super::scene::RUN;
+use super::scene::Scene;
 
 /// The coordinator's folder.
 const DIR: &str = "coordinator";
@@ -23,11 +24,11 @@ const DIR: &str = "coordinator";
 pub(super) struct Process {
     pub(super) engine: Engine,
     pub(super) store: Store,
-    pub(super) served: Option<Served>,
+    pub(super) served: BTreeMap<RunId, Served>,
 }
 
 impl Process {
-    /// Begins, and goes on with the run that the disk has; a disk without one gets this one.
+    /// Begins, goes on with the runs that the disk has, and starts those that it does not have.
     ///
     /// # Errors
     ///
@@ -35,64 +36,71 @@ impl Process {
     pub(super) fn begin(
         engine: Engine,
         disk: &Disk,
-        config: &str,
+        scene: &Scene,
         bug: Option<Bug>,
         now: Timestamp,
         out: &mut Vec<Output>,
     ) -> anyhow::Result<Self> {
         let store = Store::open_on(Arc::new(disk.hand_over()), Path::new(DIR))?;
-        let mut process = Self { engine, store, served: None };
-        if process.store.state().runs()?.is_empty() {
-            let parsed = RunConfig::parse(config)?;
-            let (_, start) = archive::create(&process.store, (config.to_owned(), parsed), (RUN, None), now)?;
-            process.start(start, now, out);
-        } else if let Some(run) = archive::to_serve(&process.store)? {
+        let mut process = Self { engine, store, served: BTreeMap::new() };
+        let known: Vec<RunId> = process.store.state().runs()?.iter().map(|entry| entry.run).collect();
+        for run in archive::to_serve(&process.store)? {
             let (_, mut start) = archive::resume(&process.store, run)?;
             if bug == Some(Bug::ReusedEpochs) {
                 start.position.epochs.next = EpochId(1);
             }
             process.start(start, now, out);
         }
+        for run in scene.runs().filter(|run| !known.contains(run)) {
+            let config = scene.config(run);
+            let parsed = RunConfig::parse(&config)?;
+            let (_, start) = archive::create(&process.store, (config, parsed), (run, None), now)?;
+            process.start(start, now, out);
+        }
         Ok(process)
     }
 
     fn start(&mut self, start: Start, now: Timestamp, out: &mut Vec<Output>) {
-        self.served = Some(Served::new(&self.store, start.position.run, &start.plan.task));
+        let run = start.position.run;
+        self.served.insert(run, Served::new(&self.store, run, &start.plan.task));
         self.engine.start(start, now, out);
     }
 
-    /// Pauses the run, as an operator does it, if it is going on.
+    /// Pauses the runs, as an operator does it, that go on.
     pub(super) fn pause(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        if self.engine.is_busy() && self.store.state().turn_run(RUN, &Turn::Pause).is_ok() {
-            self.engine.leave(End::Paused, now, out);
+        let going_on: Vec<RunId> = self.engine.running().collect();
+        for run in going_on {
+            if self.store.state().turn_run(run, &Turn::Pause).is_ok() {
+                self.engine.leave(run, End::Paused, now, out);
+            }
         }
     }
 
-    /// Goes on with the run, as an operator does it; `None` while that cannot be done. A run that is not paused is as
-    /// it should be.
+    /// Goes on with the runs that are paused, as an operator does it; `None` while that cannot be done. One that is not
+    /// paused is as it should be.
     pub(super) fn resume(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Option<()> {
-        let entry = self.store.state().runs().ok()?.into_iter().find(|entry| entry.run == RUN)?;
-        if entry.status == RunStatus::Paused {
-            self.store.state().turn_run(RUN, &Turn::Resume).ok()?;
-            let (_, start) = archive::resume(&self.store, RUN).ok()?;
+        let entries = self.store.state().runs().ok()?;
+        for entry in entries.iter().filter(|entry| entry.status == RunStatus::Paused) {
+            self.store.state().turn_run(entry.run, &Turn::Resume).ok()?;
+            let (_, start) = archive::resume(&self.store, entry.run).ok()?;
             self.start(start, now, out);
         }
         Some(())
     }
 
-    /// The records of the run, as the disk has them.
-    pub(super) fn records(&self) -> anyhow::Result<Vec<RoundRecord>> {
-        Ok(self.store.state().rounds(RUN)?)
+    /// The records of a run, as the disk has them.
+    pub(super) fn records(&self, run: RunId) -> anyhow::Result<Vec<RoundRecord>> {
+        Ok(self.store.state().rounds(run)?)
     }
 
-    /// The model that a round made.
-    pub(super) fn model(&self, made: &Checkpoint) -> Option<Vec<f32>> {
-        self.model_of(made.model)
+    /// The model that a round of a run made.
+    pub(super) fn model(&self, run: RunId, made: &Checkpoint) -> Option<Vec<f32>> {
+        self.model_of(run, made.model)
     }
 
-    /// The model of this hash.
-    pub(super) fn model_of(&self, hash: ModelHash) -> Option<Vec<f32>> {
-        let config = RunConfig::parse(&self.store.state().config(RUN).ok()?).ok()?;
+    /// The model of this hash, of this run's task.
+    pub(super) fn model_of(&self, run: RunId, hash: ModelHash) -> Option<Vec<f32>> {
+        let config = RunConfig::parse(&self.store.state().config(run).ok()?).ok()?;
         let schema = config.plan().ok()?.task.schema().ok()?;
         self.store.models().load(hash, &schema).ok()
     }

@@ -31,6 +31,8 @@ pub struct Scene {
     pub minimum: u32,
     /// Nodes selected for each update that closes a round; all of them are selected.
     pub over_selection: f64,
+    /// Rounds after its own in which an update still counts.
+    pub staleness_max: u32,
     /// The rack whose nodes take part; all when there is none.
     pub rack: Option<&'static str>,
     /// How updates become a model: keys of `[strategy]`.
@@ -41,6 +43,10 @@ pub struct Scene {
     pub attempts: u32,
     /// How the network behaves.
     pub network: Network,
+    /// Runs that go on at once.
+    pub runs: u8,
+    /// The number of the first one: it goes on as it would beside those before it.
+    pub first: u8,
 }
 
 /// Strategies of all kinds: sums and side by side, with a server that remembers and without.
@@ -53,22 +59,32 @@ pub const STRATEGIES: [&str; 5] = [
 ];
 
 impl Scene {
-    /// `run.toml` of the run.
-    pub fn config(&self) -> String {
-        let Self { seed, nodes, parameters, rounds, minimum, over_selection, strategy, attempts, .. } = self;
+    /// All runs.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> + use<> {
+        (self.first..self.first + self.runs).map(|number| RunId([FIRST + number; 16]))
+    }
+
+    /// `run.toml` of a run. One beside the first has a strategy of its own.
+    pub fn config(&self, run: RunId) -> String {
+        let Self { seed, nodes, parameters, rounds, minimum, over_selection, staleness_max, .. } = self;
+        let attempts = self.attempts;
+        let number = number(run);
+        let strategy =
+            if number == 0 { self.strategy } else { STRATEGIES[usize::from(number) % STRATEGIES.len()] };
         let goal = (f64::from(*nodes) / over_selection) as u32;
         let select = self.rack.map_or(String::new(), |rack| format!("select = {{ rack = \"{rack}\" }}"));
         // TOML has integers of 64 bits with a sign.
         let seed = seed >> 1;
         format!(
             r#"
-name = "simulated"
+name = "simulated-{number}"
 seed = {seed}
 rounds = {rounds}
 [cohort]
 minimum = {minimum}
 goal = {goal}
 over_selection = {over_selection:?}
+staleness_max = {staleness_max}
 {select}
 [deadlines]
 selection_ms = 5_000
@@ -92,8 +108,13 @@ parameters = {parameters}
     }
 }
 
-/// The run of all worlds.
-pub(super) const RUN: RunId = RunId([7; 16]);
+/// Each byte of the id of the run with number 0.
+const FIRST: u8 = 7;
+
+/// The number of a run.
+pub(super) fn number(run: RunId) -> u8 {
+    run.0[0] - FIRST
+}
 
 /// The tenant of all worlds.
 const TENANT: &str = "test";

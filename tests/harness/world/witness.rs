@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use common::id::{EpochId, ModelHash, NodeId, RoundId};
+use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::message::event::{Event, Fact};
 use common::units::Timestamp;
 use coordinator::config::RunConfig;
-use coordinator::round::RoundRecord;
+use coordinator::round::{Base, RoundRecord};
 use coordinator::strategy::{Aggregator, Effort, Moments};
 use node::participant::Assignment;
 
@@ -43,9 +43,9 @@ struct Second {
 pub(super) struct Witness {
     trained: BTreeMap<(NodeId, EpochId), Contribution>,
     /// The model after each round, as nodes were given it.
-    given: BTreeMap<RoundId, Vec<u32>>,
+    given: BTreeMap<(RunId, RoundId), Vec<u32>>,
     /// The model after each round, as watchers were told.
-    told: BTreeMap<RoundId, ModelHash>,
+    told: BTreeMap<(RunId, RoundId), ModelHash>,
     second: Second,
     fault: Option<String>,
 }
@@ -73,14 +73,15 @@ impl Witness {
 
     fn on_given(&mut self, after: RoundId, assignment: &Assignment) {
         let bits = bits(assignment.model.values());
-        if *self.given.entry(after).or_insert_with(|| bits.clone()) != bits {
+        let round = (assignment.run, after);
+        if *self.given.entry(round).or_insert_with(|| bits.clone()) != bits {
             self.fault(format!("nodes were given two models of round {after}"));
         }
     }
 
     pub(super) fn on_event(&mut self, event: &Event) {
         if let Fact::RoundClosed { model, .. } = event.fact
-            && *self.told.entry(event.round).or_insert(model) != model
+            && *self.told.entry((event.run, event.round)).or_insert(model) != model
         {
             self.fault(format!("watchers were told of two models of round {}", event.round));
         }
@@ -110,12 +111,12 @@ impl Witness {
         &mut self.second
     }
 
-    /// Makes each model of the run again from the updates that the disk says are in it, and compares it with what the
+    /// Makes each model of a run again from the updates that the disk says are in it, and compares it with what the
     /// disk, the nodes and the watchers have.
-    pub(super) fn audit(&self, process: &Process, config: &str) -> Result<(), String> {
+    pub(super) fn audit(&self, process: &Process, run: RunId, config: &str) -> Result<(), String> {
         let config = RunConfig::parse(config).map_err(|error| error.to_string())?;
         let strategy = config.strategy.parse(config.cohort.minimum).map_err(|error| error.to_string())?;
-        let records = process.records().map_err(|error| error.to_string())?;
+        let records = process.records(run).map_err(|error| error.to_string())?;
         let committed: Vec<&RoundRecord> = records.iter().filter(|record| record.made().is_some()).collect();
         let mut moments = Moments::default();
         for (number, record) in (1..).zip(&committed) {
@@ -123,43 +124,51 @@ impl Witness {
             if round != RoundId(number) {
                 return Err(format!("round {round} is stored as number {number}"));
             }
-            let mut model = process.model_of(record.model).ok_or("a model is missing")?;
-            self.same(RoundId(number - 1), &model)?;
+            let mut model = process.model_of(run, record.model).ok_or("a model is missing")?;
+            self.same((run, RoundId(number - 1)), &model)?;
             let mut updates = Aggregator::new(strategy, model.len());
             for (node, report) in record.reports() {
-                let epoch = record.epoch;
+                let Base { epoch, round: begun } = report.base;
                 let made = self.trained.get(&(node, epoch));
                 let made = made.ok_or_else(|| format!("round {round} has an update that nobody trained"))?;
                 if made.samples != report.weight {
                     return Err(format!("round {round}: an update weighs {}", report.weight));
                 }
+                let first = (begun.0 as usize).checked_sub(1).and_then(|index| committed.get(index));
+                let base = first.and_then(|record| process.model_of(run, record.model));
+                let base = base.ok_or("the model of an update is missing")?;
                 let delta: Vec<u8> =
-                    model.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
-                let effort = Effort { weight: made.samples, steps: made.steps, staleness: 0 };
+                    base.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
+                let staleness = report.base.staleness(round);
+                if staleness > config.cohort.staleness_max {
+                    return Err(format!("round {round} has an update that is {staleness} rounds old"));
+                }
+                let effort = Effort { weight: made.samples, steps: made.steps, staleness };
                 let folded = updates.fold(node, &delta, effort);
                 folded.map_err(|fault| format!("round {round} has a wrong update: {fault}"))?;
             }
             updates.finish(&mut model, &mut moments);
             let made = record.made().ok_or("it was filtered")?;
-            let stored = process.model(made).ok_or("a model is missing")?;
+            let stored = process.model(run, made).ok_or("a model is missing")?;
             if bits(&stored) != bits(&model) {
                 let (stored, expected) = (stored[0], model[0]);
                 return Err(format!("round {round}: the model is {stored}, its updates make {expected}"));
             }
-            if self.told.get(&round).is_some_and(|told| *told != made.model) {
+            if self.told.get(&(run, round)).is_some_and(|told| *told != made.model) {
                 return Err(format!("watchers were told of another model of round {round}"));
             }
-            self.same(round, &stored)?;
+            self.same((run, round), &stored)?;
         }
         let newest = committed.len() as u32;
-        let ahead = self.told.keys().chain(self.given.keys()).find(|round| round.0 > newest);
-        ahead.map_or(Ok(()), |round| Err(format!("round {round} was published and is not on the disk")))
+        let published = self.told.keys().chain(self.given.keys());
+        let ahead = published.filter(|(of, _)| *of == run).find(|(_, round)| round.0 > newest);
+        ahead.map_or(Ok(()), |(_, round)| Err(format!("round {round} was published and is not on the disk")))
     }
 
-    fn same(&self, after: RoundId, model: &[f32]) -> Result<(), String> {
+    fn same(&self, after: (RunId, RoundId), model: &[f32]) -> Result<(), String> {
         match self.given.get(&after) {
             Some(given) if *given != bits(model) => {
-                Err(format!("nodes were given another model of round {after} than the disk has"))
+                Err(format!("nodes were given another model of round {} than the disk has", after.1))
             }
             _ => Ok(()),
         }

@@ -9,20 +9,22 @@ use common::message::{Signed, model, update};
 use common::units::Millis;
 
 use super::{Active, Exchange};
+use crate::engine::share::Share;
 use crate::engine::{Context, Output};
 use crate::exchange::{Downlink, Epoch, Uplink};
 
 impl Active {
-    /// Draws the keys of an epoch, announces it, and sends its model.
+    /// Draws the keys of an epoch, announces it, and sends its model: to be trained on, where updates are taken from some
+    /// epoch on, or to be kept.
     pub(super) fn open_exchange(
         &mut self,
         model: Vec<f32>,
         nodes: &BTreeSet<NodeId>,
         (round, id, wait): (RoundId, EpochId, Millis),
-        train: bool,
+        taken_from: Option<EpochId>,
         context: &mut Context<'_>,
     ) {
-        self.close_exchange();
+        self.close_exchanges();
         let now = context.now;
         let coordinator = context.setup.identity.node_id();
         let packages: Vec<(NodeId, KeyPackage)> = nodes
@@ -50,28 +52,42 @@ impl Active {
         drop(model);
         let members = members.try_into().expect("the plan bounds the cohort");
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
+        let train = taken_from.is_some();
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
-        self.announce(request, round, id, wait, context);
-        let transfer = context.setup.transfer;
+        self.announce(request, (round, id, wait), taken_from.unwrap_or(id), context);
+        let Share { down_chunks, up } = context.share;
         let update_bytes = update::plain_bytes(self.parameters);
         let buffers = std::mem::take(&mut self.buffers);
-        let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
-        let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));
-        self.exchange = Some(Exchange { epoch, downlink, uplink, train });
+        let uplink = Uplink::new(id, update_bytes, up.window_chunks, up.uploads_bytes, buffers);
+        let downlink = Some(Downlink::new(sealed, &epoch, down_chunks, now));
+        self.exchanges.insert(id, Exchange { epoch, downlink, uplink, train });
         self.send(context);
     }
 
     pub(super) fn announce(
-        &self,
+        &mut self,
         request: Request,
-        round: RoundId,
-        epoch: EpochId,
-        deadline: Millis,
+        (round, epoch, deadline): (RoundId, EpochId, Millis),
+        taken_from: EpochId,
         context: &mut Context<'_>,
     ) {
-        let (tenant, issued) = (context.setup.tenant, context.now);
-        let announcement = Announcement { tenant, run: self.id, round, epoch, issued, deadline, request };
+        let (tenant, run, issued) = (context.setup.tenant, self.id, context.now);
+        let announcement = Announcement { tenant, run, round, epoch, taken_from, issued, deadline, request };
+        self.say(announcement, context);
+    }
+
+    /// Says again what was announced last, with the time that is left.
+    pub(in crate::engine) fn announce_again(&mut self, context: &mut Context<'_>) {
+        if let Some(announcement) = self.announced.take() {
+            let until = announcement.issued + announcement.deadline;
+            let (issued, deadline) = (context.now, Millis(until.since(context.now).0));
+            self.say(Announcement { issued, deadline, ..announcement }, context);
+        }
+    }
+
+    fn say(&mut self, announcement: Announcement, context: &mut Context<'_>) {
         let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
+        self.announced = Some(announcement);
         context.out.push(Output::Announce { run: self.id, bytes });
     }
 }

@@ -35,7 +35,7 @@ impl World {
 }
 
 fn staleness(record: &RoundRecord) -> Vec<(NodeId, u32)> {
-    record.reports().map(|(node, report)| (node, report.staleness)).collect()
+    record.reports().map(|(node, report)| (node, report.base.staleness(record.round))).collect()
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! From an announcement to a model at hand: open the offer, fetch the model, begin.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use common::blob::Incoming;
 use common::crypto::{EpochRoot, Kind, Opener, PairKey, Scope};
+use common::id::RunId;
+use common::limits::WORKS_MAX;
 use common::message::announce::{Announcement, Member, Offer};
 use common::message::model;
-use common::message::presence::{Activity, HANG, PREPARATION};
 use common::message::receipt::Status;
 use common::units::Timestamp;
 
-use super::{Participant, Stage};
-use crate::participant::fetching::{Fetching, Work};
+use super::Participant;
+use crate::participant::work::{Asked, Channel, Fetching, Stage, Work};
 use crate::participant::{Assignment, Note, Output};
 
 impl Participant {
@@ -36,55 +38,67 @@ impl Participant {
         Ok((opener, pair))
     }
 
-    pub(super) fn fetch(&mut self, work: Work, opener: Opener, now: Timestamp, out: &mut Vec<Output>) {
-        let (window, blob) = (self.setup.window, work.model);
-        let incoming = Incoming::new(opener, std::mem::take(&mut self.buffer), window, now);
-        self.told.activity = Activity::Fetching;
-        self.told.epoch = work.epoch;
-        self.stage = Stage::Fetching(Fetching { work, incoming });
-        for (stashed, index, sealed) in std::mem::take(&mut self.stash) {
-            if stashed == blob {
-                self.on_model_chunk(blob, index, &sealed, now, out);
-            }
+    /// Whether one more run can be worked on; what is over makes way for it.
+    pub(super) fn has_room_for(&mut self, run: RunId) -> bool {
+        if self.works.len() < WORKS_MAX || self.works.contains_key(&run) {
+            return true;
+        }
+        let over = self.works.iter().find(|(_, work)| !work.goes_on()).map(|(run, _)| *run);
+        over.is_some_and(|over| self.works.remove(&over).is_some())
+    }
+
+    pub(super) fn fetch(
+        &mut self,
+        asked: Asked,
+        (channel, train): (Channel, bool),
+        opener: Opener,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        let (window, blob) = (self.setup.window, channel.model);
+        let incoming = Incoming::new(opener, self.buffers.pop().unwrap_or_default(), window, now);
+        let stage = Stage::Fetching(Fetching { channel, incoming, train });
+        self.works.insert(asked.run, Work { asked, stage });
+        let stash = std::mem::take(&mut self.stash).into_iter();
+        let (early, others) = stash.partition::<VecDeque<_>, _>(|(stashed, ..)| *stashed == blob);
+        self.stash = others;
+        for (_, index, sealed) in early {
+            self.on_model_chunk(blob, index, &sealed, now, out);
         }
     }
 
-    /// The model is here: train on it, or keep it.
-    pub(super) fn begin(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        let Stage::Fetching(Fetching { mut work, incoming, .. }) =
-            std::mem::replace(&mut self.stage, Stage::Idle)
-        else {
-            return;
-        };
+    /// The model of a run is here: train on it when it is its turn, or keep it.
+    pub(super) fn begin(&mut self, run: RunId, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(Work { asked, stage: Stage::Fetching(fetching) }) = self.works.remove(&run) else { return };
+        let Fetching { mut channel, incoming, train } = fetching;
         let plain = incoming.finish().map_err(|error| error.to_string());
         let opened = plain.and_then(|plain| {
             let decoded = model::decode(&plain).map_err(|error| error.to_string());
-            self.buffer = plain;
+            self.give_back(plain);
             decoded
         });
         let (plan, model) = match opened {
             Ok(opened) => opened,
-            Err(reason) => return self.decline(&work, &reason, now, out),
+            Err(reason) => return self.decline(asked, &reason, now, out),
         };
-        out.push(work.receipt(self.setup.identity.node_id(), Status::Complete));
-        let model = Arc::new(model);
-        let (run, round, epoch) = (work.run, work.round, work.epoch);
-        let assignment = Assignment { run, round, epoch, plan, model: Arc::clone(&model) };
-        if work.train {
-            self.told.activity = Activity::Training;
-            self.told.progress = 0;
-            (self.began, self.stepped) = (now, (now + PREPARATION) - HANG);
-            self.stage = Stage::Training(work, model);
-            out.push(Output::Train(assignment));
+        out.push(channel.receipt(self.node(), Status::Complete));
+        let Asked { run, round, epoch, .. } = asked;
+        let assignment = Assignment { run, round, epoch, plan, model: Arc::new(model) };
+        if train {
+            self.turns += 1;
+            let stage = Stage::Waiting(channel, assignment, self.turns);
+            self.works.insert(run, Work { asked, stage });
+            self.train_next(now, out);
         } else {
-            self.fetched = Some(work);
-            self.told.activity = Activity::Idle;
+            self.works.insert(run, Work { asked, stage: Stage::Kept(channel) });
             out.push(Output::Keep(assignment));
         }
     }
 
-    pub(super) fn decline(&mut self, work: &Work, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
-        out.push(Output::Note(Note::Declined { round: work.round, reason: reason.to_owned() }));
-        self.say(Activity::Declining, work.epoch, now, out);
+    pub(super) fn decline(&mut self, asked: Asked, reason: &str, now: Timestamp, out: &mut Vec<Output>) {
+        let Asked { run, round, .. } = asked;
+        out.push(Output::Note(Note::Declined { run, round, reason: reason.to_owned() }));
+        self.works.insert(run, Work { asked, stage: Stage::Declining });
+        self.tell(now, out);
     }
 }
