@@ -1,9 +1,9 @@
 //! Updates that come a round or more after their own: `s(τ) Δ` for a delta `Δ` whose model was the newest `τ` rounds ago.
 //!
 //! Buffered asynchronous aggregation, FedBuff: Nguyen et al. 2022, "Federated learning with buffered asynchronous
-//! aggregation", algorithm 1 with the scaling of section 5.1 (appendix E there), after Xie et al. 2019, section 5.2. The
-//! mean is taken over all updates of the buffer and is not divided by the factors, so that a buffer of old updates moves
-//! the model less.
+//! aggregation", algorithm 1. The factor falls with the age of an update as a polynomial does, which is due to Xie et al.
+//! 2019, "Asynchronous federated optimization", section 5.2. The mean is taken over all updates of the buffer and is not
+//! divided by the factors, so that a buffer of old updates moves the model less.
 
 /// What the delta of an older model is multiplied by. Made of operations that IEEE 754 rounds correctly: the same bits
 /// everywhere.
