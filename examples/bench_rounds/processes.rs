@@ -52,7 +52,7 @@ impl Trainer for AddConstant {
     ) -> Result<Trained, String> {
         let mut parameters = (*assignment.model).clone();
         parameters.values_mut().iter_mut().for_each(|value| *value += 0.001);
-        Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+        Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0, control: None })
     }
 
     fn keep(&mut self, _assignment: &Assignment) -> Result<String, String> {

@@ -3,9 +3,11 @@
 //! Idle > Fetching > Training > Uploading > Idle. A newer announcement of the coordinator replaces
 //! whatever was going on; a deadline of the node's own ends what the coordinator forgot.
 
+pub mod control;
 mod fetching;
 mod state;
 
+pub use control::{ControlChange, Held, ServerControl};
 pub use state::{Participant, Setup};
 
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub struct Assignment {
     pub plan: Plan,
     /// The model.
     pub model: Arc<ParameterVector>,
+    /// What holds the node's steps to those of all, when the plan has control variates.
+    pub control: Option<Arc<ServerControl>>,
 }
 
 /// What training made of an assignment.
@@ -84,6 +88,8 @@ pub struct Trained {
     pub steps: u32,
     /// Mean loss of the last pass.
     pub loss: f32,
+    /// What became of the node's control variate, when the plan has them. It is durable already.
+    pub control: Option<ControlChange>,
 }
 
 /// Something an operator would want to know.

@@ -176,7 +176,14 @@ mod tests {
             assert!(std::mem::replace(&mut self.0, true), "as asked");
             let _ = progress(50);
             let parameters = (*assignment.model).clone();
-            Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+            Ok(Trained {
+                epoch: assignment.epoch,
+                parameters,
+                samples: 1,
+                steps: 1,
+                loss: 0.0,
+                control: None,
+            })
         }
 
         fn keep(&mut self, _: &Assignment) -> Result<String, String> {
@@ -193,6 +200,7 @@ mod tests {
             epoch: EpochId(epoch),
             plan,
             model: Arc::new(model),
+            control: None,
         }
     }
 

@@ -82,7 +82,7 @@ impl Trainer for Addition {
         }
         let mut parameters = (*assignment.model).clone();
         parameters.values_mut().iter_mut().enumerate().for_each(|(index, value)| *value += added(index));
-        Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+        Ok(Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.0, control: None })
     }
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {

@@ -11,14 +11,14 @@ use common::message::announce::Request;
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
 use common::message::presence::HANG;
-use common::message::update::{self, UpdateHead};
+use common::message::update::UpdateHead;
 use common::units::{Millis, Timestamp};
 
 use super::{Context, Output};
 use crate::exchange::{Arrived, Downlink, Epoch, Inadmissible, Step, Uplink};
 use crate::members::Told;
 use crate::round::{self, Arrival, Input, RoundPlan, Run, RunPosition};
-use crate::strategy::{Aggregator, Effort, Strategy, UpdateFault};
+use crate::strategy::{Aggregator, Strategy, UpdateFault};
 use files::Awaiting;
 
 /// Parameters of a model whose buffers are given back between their uses; those of a smaller one are kept,
@@ -38,6 +38,8 @@ pub struct Start {
     pub strategy: Strategy,
     /// Where it stands.
     pub position: RunPosition,
+    /// Of each node the last epoch whose model has its update, where nodes keep control variates.
+    pub folded: BTreeMap<NodeId, EpochId>,
     /// Its model, if it is at hand; else it is loaded.
     pub model: Option<Vec<f32>>,
 }
@@ -64,6 +66,8 @@ pub(super) struct Active {
     select: Labels,
     parameters: usize,
     updates: Aggregator,
+    /// Of each node the last epoch whose model has its update, where nodes keep control variates.
+    folded: BTreeMap<NodeId, EpochId>,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
     /// What the files that are being read are for.
@@ -91,7 +95,9 @@ pub(super) struct Exchange {
 
 impl Active {
     pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
-        let Start { plan, rounds, select, strategy, position, model } = start;
+        let Start { plan, rounds, select, strategy, position, folded, model } = start;
+        let candidates = context.members.labelled(&select).count() as u32;
+        let (rounds, strategy) = (rounds.among(candidates), strategy.among(candidates));
         let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
         let (id, first) = (position.run, position.checkpoint.model);
         let (run, outputs) = Run::begin(rounds, position, present, context.now);
@@ -102,6 +108,7 @@ impl Active {
             select,
             parameters,
             updates: Aggregator::new(strategy, parameters),
+            folded,
             fresh: model.map(|model| (first, model)),
             awaiting: None,
             exchange: None,
@@ -262,16 +269,9 @@ impl Active {
     /// A whole, authentic update: taken, or refused by the round.
     fn fold(&mut self, arrived: Arrived, context: &mut Context<'_>) {
         let Some(exchange) = &mut self.exchange else { return };
-        let Arrived { node, plain, .. } = &arrived;
-        let node = *node;
-        let decoded = update::decode(plain);
-        let head = decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error);
-        let nothing = (&[][..], Effort { weight: 0, steps: 0 });
-        let (values, effort) = decoded
-            .as_ref()
-            .map_or(nothing, |(head, values)| (*values, Effort { weight: head.weight, steps: head.steps }));
-        let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
-        let arrival = Arrival { node, epoch: exchange.epoch.id, head };
+        let node = arrived.node;
+        let (arrival, values, effort) = Arrival::read(node, exchange.epoch.id, &arrived.plain);
+        let loss = arrival.head.as_ref().map_or(f32::NAN, |head| head.loss);
         let updates = &mut self.updates;
         let outputs = self.run.on_update(arrival, context.now, || updates.fold(node, values, effort));
         let taken =
@@ -382,6 +382,10 @@ impl Active {
                 self.want(Awaiting::Aggregate, context);
             }
             round::Output::Commit { record, epochs_end } => {
+                // Told with the next model, which is sent only when this is durable.
+                if self.plan.control {
+                    self.folded.extend(record.reports().map(|(node, _)| (node, record.epoch)));
+                }
                 context.out.push(Output::Commit { record, epochs_end });
             }
             round::Output::RoundAborted(record) => {

@@ -326,6 +326,7 @@ impl Run {
             epoch,
             attempt: self.attempt,
             model: self.model(),
+            candidates: self.plan.candidates,
             phases: Vec::new(),
         };
         self.state = State::Round(Round::begin(log, &self.plan, now, out));

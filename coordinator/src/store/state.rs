@@ -19,7 +19,7 @@ use super::{NewRun, RunEntry, RunStatus, StartKey, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
 /// Rises when an older or newer version could not read what this one writes.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.

@@ -12,6 +12,7 @@ use common::message::presence::{
     Activity, Address, CoordinatorPresence, HANG, HEARTBEAT, Mailbox, NodePresence, SILENCE, VERSION,
 };
 use common::message::receipt::Status;
+use common::message::update::Change;
 use common::message::{Signed, SignedError};
 use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
@@ -335,11 +336,13 @@ impl Participant {
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, work.run, round, work.epoch);
         let Trained { samples, steps, loss, .. } = *trained;
+        let model = Change { from: base.values(), to: trained.parameters.values() };
+        let control = trained.control.as_ref().map(|control| Change { from: &control.from, to: &control.to });
         let head = outgoing::head(samples, steps, loss);
         let buffer = std::mem::take(&mut self.buffer);
         let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
         let (to, random) = (&work.coordinator, &mut self.setup.random);
-        let sealed = outgoing::seal(&head, &trained.parameters, &base, sealer, to, random);
+        let sealed = outgoing::seal(&head, (model, control), sealer, to, random);
         match sealed {
             Ok(sealed) => {
                 let coordinator = self.setup.coordinator.node_id();

@@ -87,7 +87,7 @@ impl World {
         let subject =
             Subject { kind: Kind::Model, tenant: TENANT, run: RUN, round, epoch, seq: 1, trace: [0; 16] };
         let sealer = Sealer { identity: &COORDINATOR, subject, next_package: None, buffer: Vec::new() };
-        let sealed = sealer.seal_to_group(&model::plaintext(&plan, &values), &root, &mut self.random).ok()?;
+        let sealed = sealer.seal_to_group(&model::plaintext(&plan.into(), &values, &[]), &root, &mut self.random).ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
         let offer = Offer { model: *sealed.manifest(), package: *KEY.package(), members };
@@ -153,8 +153,8 @@ impl World {
             _ => {
                 let Some(assignment) = self.training.take() else { return };
                 let parameters: ParameterVector = Arc::unwrap_or_clone(assignment.model);
-                let trained =
-                    Trained { epoch: assignment.epoch, parameters, samples: 1, steps: 1, loss: 0.5 };
+                let (epoch, samples, steps, loss) = (assignment.epoch, 1, 1, 0.5);
+                let trained = Trained { epoch, parameters, samples, steps, loss, control: None };
                 self.participant.on_trained(&trained, now, out);
             }
         }

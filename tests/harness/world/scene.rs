@@ -44,10 +44,11 @@ pub struct Scene {
 }
 
 /// Strategies of all kinds: sums and side by side, with a server that remembers and without.
-pub const STRATEGIES: [&str; 5] = [
+pub const STRATEGIES: [&str; 6] = [
     "",
     "combine = { kind = \"normalized_mean\" }",
     "combine = { kind = \"median\" }",
+    "combine = { kind = \"scaffold\" }",
     "server = { kind = \"momentum\", learning_rate = 1.0, momentum = 0.5 }",
     "server = { kind = \"adam\", learning_rate = 0.1, beta_1 = 0.9, beta_2 = 0.99, tau = 1e-3 }",
 ];

@@ -28,6 +28,19 @@ pub(super) struct Contribution {
     pub(super) samples: u64,
     /// Steps of its optimiser.
     pub(super) steps: u32,
+    /// What each value of the control variates was, if nodes keep them.
+    pub(super) controls: Option<Controls>,
+}
+
+/// What each value of the control variates was in a node's training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Controls {
+    /// The server's.
+    pub(super) server: f32,
+    /// The node's before.
+    pub(super) from: f32,
+    /// The node's after.
+    pub(super) to: f32,
 }
 
 /// A second of virtual time, and what happened in it.
@@ -118,6 +131,7 @@ impl Witness {
         let records = process.records().map_err(|error| error.to_string())?;
         let committed: Vec<&RoundRecord> = records.iter().filter(|record| record.made().is_some()).collect();
         let mut moments = Moments::default();
+        let mut own: BTreeMap<NodeId, f32> = BTreeMap::new();
         for (number, record) in (1..).zip(&committed) {
             let round = record.round;
             if round != RoundId(number) {
@@ -125,7 +139,7 @@ impl Witness {
             }
             let mut model = process.model_of(record.model).ok_or("a model is missing")?;
             self.same(RoundId(number - 1), &model)?;
-            let mut updates = Aggregator::new(strategy, model.len());
+            let mut updates = Aggregator::new(strategy.among(record.candidates), model.len());
             for (node, report) in record.reports() {
                 let epoch = record.epoch;
                 let made = self.trained.get(&(node, epoch));
@@ -133,8 +147,18 @@ impl Witness {
                 if made.samples != report.weight {
                     return Err(format!("round {round}: an update weighs {}", report.weight));
                 }
-                let delta: Vec<u8> =
-                    model.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
+                let moved = model.iter().map(|value| (value + made.step) - value);
+                if let Some(Controls { server, from, to }) = made.controls {
+                    let counted = own.insert(node, to).unwrap_or_default();
+                    let given = moments.first().map_or(0.0, |control| control[0]);
+                    if (server.to_bits(), from.to_bits()) != (given.to_bits(), counted.to_bits()) {
+                        return Err(format!("round {round}: a node trained from another control variate"));
+                    }
+                }
+                let change = |Controls { from, to, .. }| vec![to - from; model.len()];
+                let controlled = made.controls.map(change);
+                let values = moved.chain(controlled.into_iter().flatten());
+                let delta: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
                 let effort = Effort { weight: made.samples, steps: made.steps };
                 let folded = updates.fold(node, &delta, effort);
                 folded.map_err(|fault| format!("round {round} has a wrong update: {fault}"))?;

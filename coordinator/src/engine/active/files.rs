@@ -47,10 +47,12 @@ impl Active {
         self.on_input(input, context);
     }
 
-    /// Goes on as soon as the newest model is here, and for a new one what the server remembers.
+    /// Goes on as soon as the newest model is here, and for a new one what the server remembers; nodes that keep control
+    /// variates are told the server's.
     pub(super) fn want(&mut self, awaiting: Awaiting, context: &mut Context<'_>) {
         let wanted = match awaiting {
             Awaiting::Aggregate => self.run.checkpoint().clone(),
+            Awaiting::Announce(_) if self.plan.control => self.run.checkpoint().clone(),
             Awaiting::Announce(_) | Awaiting::Keep(_) => self.run.model().into(),
         };
         match self.fresh.take() {
@@ -80,7 +82,10 @@ impl Active {
                 let wait = Millis(announce.deadline.since(context.now).0);
                 let cohort = announce.cohort.iter().copied().collect();
                 let position = (announce.round, announce.epoch, wait);
-                self.open_exchange(model, &cohort, position, true, context);
+                // Before the first round it is at zero.
+                let zero = || if self.plan.control { vec![0.0; model.len()] } else { Vec::new() };
+                let control = moments.pop().filter(|_| self.plan.control).unwrap_or_else(zero);
+                self.open_exchange((model, Some(control)), &cohort, position, context);
                 let cohort = announce.cohort.try_into().expect("the plan bounds the cohort");
                 context.event(self.id, announce.round, Fact::RoundOpened { cohort });
             }
@@ -91,7 +96,7 @@ impl Active {
                         .push(Output::Note("no epoch is left to offer the result again".into()));
                 };
                 let position = (self.run.rounds_done(), epoch, KEEP);
-                self.open_exchange(model, &nodes, position, false, context);
+                self.open_exchange((model, None), &nodes, position, context);
             }
         }
     }

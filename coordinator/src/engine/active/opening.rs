@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use common::crypto::{KeyPackage, Label, Sealer};
 use common::id::{EpochId, NodeId, RoundId};
 use common::message::announce::{Announcement, Offer, Request};
+use common::message::model::{LastFolded, ModelHead, Plan};
 use common::message::{Signed, model, update};
 use common::units::Millis;
 
@@ -13,13 +14,13 @@ use crate::engine::{Context, Output};
 use crate::exchange::{Downlink, Epoch, Uplink};
 
 impl Active {
-    /// Draws the keys of an epoch, announces it, and sends its model.
+    /// Draws the keys of an epoch, announces it, and sends its model. To train, nodes are given the server's control
+    /// variate as well, which is empty where they keep none.
     pub(super) fn open_exchange(
         &mut self,
-        model: Vec<f32>,
+        (model, control): (Vec<f32>, Option<Vec<f32>>),
         nodes: &BTreeSet<NodeId>,
         (round, id, wait): (RoundId, EpochId, Millis),
-        train: bool,
         context: &mut Context<'_>,
     ) {
         self.close_exchange();
@@ -43,17 +44,26 @@ impl Active {
             next_package: None,
             buffer: std::mem::take(&mut self.sealed_buffer),
         };
+        let train = control.is_some();
+        let plan = Plan { control: train && self.plan.control, ..self.plan.clone() };
+        let last = |node: &NodeId| Some(LastFolded { node: *node, epoch: *self.folded.get(node)? });
+        let folded: Vec<LastFolded> = nodes.iter().filter(|_| plan.control).filter_map(last).collect();
+        let head = ModelHead { plan, folded: folded.try_into().expect("the plan bounds the cohort") };
         let sealed = sealer
-            .seal_to_group(&model::plaintext(&self.plan, &model), &epoch.root, random)
+            .seal_to_group(
+                &model::plaintext(&head, &model, control.as_deref().unwrap_or_default()),
+                &epoch.root,
+                random,
+            )
             .expect("a model within PARAMETERS_MAX fits one blob");
-        // The file has the model, should it be needed again.
-        drop(model);
+        // The files have both, should they be needed again.
+        drop((model, control));
         let members = members.try_into().expect("the plan bounds the cohort");
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         self.announce(request, round, id, wait, context);
         let transfer = context.setup.transfer;
-        let update_bytes = update::plain_bytes(self.parameters);
+        let update_bytes = update::plain_bytes(self.plan.values(self.parameters));
         let buffers = std::mem::take(&mut self.buffers);
         let uplink = Uplink::new(id, update_bytes, transfer.window_chunks, transfer.uploads_bytes, buffers);
         let downlink = Some(Downlink::new(sealed, &epoch, transfer.window_chunks, now));

@@ -12,7 +12,7 @@ use common::units::Timestamp;
 
 use super::{Participant, Stage};
 use crate::participant::fetching::{Fetching, Work};
-use crate::participant::{Assignment, Note, Output};
+use crate::participant::{Assignment, Note, Output, ServerControl};
 
 impl Participant {
     pub(super) fn open_offer(
@@ -62,14 +62,18 @@ impl Participant {
             self.buffer = plain;
             decoded
         });
-        let (plan, model) = match opened {
+        let model::Model { head, parameters, control } = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.decline(&work, &reason, now, out),
         };
+        let me = self.node();
+        let folded =
+            head.folded.iter().find(|last| last.node == me).map(|last| last.epoch).unwrap_or_default();
+        let control = control.map(|values| Arc::new(ServerControl { values, folded }));
         out.push(work.receipt(self.setup.identity.node_id(), Status::Complete));
-        let model = Arc::new(model);
-        let (run, round, epoch) = (work.run, work.round, work.epoch);
-        let assignment = Assignment { run, round, epoch, plan, model: Arc::clone(&model) };
+        let model = Arc::new(parameters);
+        let (run, round, epoch, plan) = (work.run, work.round, work.epoch, head.plan);
+        let assignment = Assignment { run, round, epoch, plan, model: Arc::clone(&model), control };
         if work.train {
             self.told.activity = Activity::Training;
             self.told.progress = 0;
