@@ -24,6 +24,9 @@ pub const BLOB_BYTES_MAX: u64 = 1 << 30;
 /// Parameters in one model; four bytes each, so that the values alone stay within [`BLOB_BYTES_MAX`].
 pub const PARAMETERS_MAX: u64 = 200_000_000;
 
+/// Parameters in one model whose nodes keep a control variate: it travels beside the model, in the same blob.
+pub const CONTROLLED_PARAMETERS_MAX: u64 = PARAMETERS_MAX / 2;
+
 /// Named tensors in one model.
 pub const TENSORS_MAX: usize = 4096;
 

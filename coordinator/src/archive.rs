@@ -1,7 +1,9 @@
 //! Between the store and those who ask: starting and resuming runs, and the view of what is stored.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
-use common::id::{ModelHash, NodeId, RoundId, RunId};
+use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::message::model::Plan;
 use common::model::Task;
 use common::units::{Millis, Timestamp};
@@ -39,12 +41,12 @@ pub fn create(
     };
     let name = parsed.name.as_str().try_into().context("`name`")?;
     let new = NewRun { run, name, config, rounds: parsed.rounds, model, created: now, key };
-    if strategy.server.remembers() > 0 {
+    if strategy.remembers() > 0 {
         store.prepare_moments(run, &[])?;
     }
     let position = store.state().create_run(new)?;
-    let (select, model) = (parsed.cohort.select, Some(values));
-    let start = Start { plan, rounds, select, strategy, position, model };
+    let (select, model, folded) = (parsed.cohort.select, Some(values), BTreeMap::new());
+    let start = Start { plan, rounds, select, strategy, position, folded, model };
     Ok((entry(store, run)?, start))
 }
 
@@ -83,12 +85,20 @@ pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
     config.rounds = entry(store, run)?.rounds;
     let (plan, rounds, strategy) = plans(&config)?;
     let position = store.state().resume_run(run)?;
-    if strategy.server.remembers() > 0 {
+    if strategy.remembers() > 0 {
         // A kill between writing and committing leaves more.
         store.prepare_moments(run, &position.checkpoint.moments)?;
     }
+    let folded = if plan.control { last_folded(store, run)? } else { BTreeMap::new() };
     let select = config.cohort.select;
-    Ok((entry(store, run)?, Start { plan, rounds, select, strategy, position, model: None }))
+    Ok((entry(store, run)?, Start { plan, rounds, select, strategy, position, folded, model: None }))
+}
+
+/// Of each node the last epoch whose model has its update.
+fn last_folded(store: &Store, run: RunId) -> Result<BTreeMap<NodeId, EpochId>> {
+    let records = store.state().rounds(run)?;
+    let committed = records.iter().filter(|record| record.made().is_some());
+    Ok(committed.flat_map(|record| record.reports().map(|(node, _)| (node, record.epoch))).collect())
 }
 
 /// What the store holds of one run.

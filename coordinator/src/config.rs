@@ -9,7 +9,7 @@ pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 
 use common::known::Labels;
-use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX};
+use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
 use common::model::{Classifier, Forecaster, MetricName, Task};
 use common::units::{ByteCount, Millis};
@@ -265,7 +265,24 @@ impl RunConfig {
             "strategy.combine",
             "of kind normalized_mean needs `training.optimizer = \"sgd\"` without `training.proximal`",
         )?;
-        config.task.parse()?;
+        require(
+            !strategy.combine.has_control()
+                || (config.training.optimizer == Optimizer::Sgd && proximal == 0.0),
+            "strategy.combine",
+            "of kind scaffold needs `training.optimizer = \"sgd\"` without `training.proximal`: it corrects plain \
+             gradients",
+        )?;
+        require(
+            !strategy.combine.has_control() || config.cohort.staleness_max == 0,
+            "strategy.combine",
+            "of kind scaffold needs `cohort.staleness_max = 0`: control variates are of one round",
+        )?;
+        let parameters = config.task.parse()?.schema().map_or(0, |schema| schema.parameters());
+        require(
+            !strategy.combine.has_control() || parameters as u64 <= CONTROLLED_PARAMETERS_MAX,
+            "strategy.combine",
+            format!("of kind scaffold takes models of at most {CONTROLLED_PARAMETERS_MAX} parameters"),
+        )?;
         Ok(config)
     }
 
@@ -277,7 +294,8 @@ impl RunConfig {
     pub fn plan(&self) -> Result<Plan, ConfigError> {
         let Training { epochs, batch, optimizer, learning_rate, proximal, stride } = self.training;
         let (task, seed, rounds) = (self.task.parse()?, self.seed, self.rounds);
-        Ok(Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds })
+        let control = self.strategy.has_control();
+        Ok(Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds, control })
     }
 }
 
@@ -399,6 +417,12 @@ mod tests {
                 "[strategy]\ncombine = { kind = \"normalized_mean\" }\n[task]",
                 "`strategy.combine` of kind normalized_mean needs `training.optimizer = \"sgd\"` without \
                  `training.proximal`",
+            ),
+            (
+                "[task]",
+                "[strategy]\ncombine = { kind = \"scaffold\" }\n[task]",
+                "`strategy.combine` of kind scaffold needs `training.optimizer = \"sgd\"` without \
+                 `training.proximal`: it corrects plain gradients",
             ),
         ];
         for (before, after, message) in cases {

@@ -81,8 +81,10 @@ pub enum OverQuota {
 /// node, and two more while it combines them. To that come the model, the sealed model, an update that is arriving, and
 /// what the server remembers.
 pub fn need(parameters: usize, selected: usize, strategy: &Strategy) -> ByteCount {
-    let updates = if let Combine::Robust(_) = strategy.combine { selected as u64 + 2 } else { 2 };
-    let vectors = updates + 3 + strategy.server.remembers() as u64;
+    // A control variate travels with each model and each update.
+    let width = 1 + u64::from(strategy.combine.has_control());
+    let updates = if let Combine::Robust(_) = strategy.combine { selected as u64 + 2 } else { 2 * width };
+    let vectors = updates + 2 * width + 1 + strategy.remembers() as u64;
     ByteCount(vectors * 4 * parameters as u64 + SMALL_BYTES)
 }
 

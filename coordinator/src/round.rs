@@ -68,6 +68,7 @@ struct Log {
     attempt: u32,
     /// The model that the nodes train from.
     model: ModelHash,
+    candidates: u32,
     phases: Vec<PhaseBegan>,
 }
 
@@ -99,6 +100,7 @@ impl Log {
             epoch: self.epoch,
             attempt: self.attempt,
             model: self.model,
+            candidates: self.candidates,
             phases: self.phases.clone().try_into().expect("there are five phases"),
             closed: now,
             members: members.try_into().expect("the plan bounds the cohort"),

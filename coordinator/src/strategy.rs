@@ -16,6 +16,7 @@
 //! | Krum, Multi-Krum (Blanchard et al. 2017) | krum, multi-krum | sgd |
 //! | Bulyan (El Mhamdi et al. 2018) | bulyan | sgd |
 //! | RFA (Pillutla et al. 2022) | geometric median | sgd |
+//! | SCAFFOLD (Karimireddy et al. 2020) | scaffold | sgd |
 //!
 //! An update that is late for its own round may count in a later one, for less (FedBuff, Nguyen et al. 2022): see
 //! [`Staleness`]. FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
@@ -25,6 +26,7 @@
 mod aggregator;
 mod mean;
 pub mod robust;
+mod scaffold;
 mod server;
 mod staleness;
 mod update;
@@ -57,6 +59,11 @@ pub enum Combine {
     Mean,
     /// The mean of the deltas of one step, times the mean number of steps; exact likewise.
     NormalizedMean,
+    /// The plain mean, of the deltas and of what became of the nodes' control variates; exact likewise.
+    Scaffold {
+        /// Nodes that the run selects from: see [`Strategy::among`].
+        nodes: u32,
+    },
     /// A rule that must see them all, side by side.
     Robust(Robust),
 }
@@ -70,14 +77,33 @@ impl Strategy {
         combine: Combine::Mean,
         server: Server::Sgd { learning_rate: 1.0 },
     };
+
+    /// The same for a run that selects from so many nodes, whether they are there or not.
+    #[must_use]
+    pub fn among(self, nodes: u32) -> Self {
+        match self.combine {
+            Combine::Scaffold { .. } => Self { combine: Combine::Scaffold { nodes }, ..self },
+            _ => self,
+        }
+    }
+
+    /// Vectors that are remembered from round to round.
+    pub fn remembers(&self) -> usize {
+        self.server.remembers() + usize::from(self.combine.has_control())
+    }
 }
 
 impl Combine {
     /// Updates without which it cannot be done.
     pub fn needs(&self) -> u32 {
         match self {
-            Self::Mean | Self::NormalizedMean => 1,
+            Self::Mean | Self::NormalizedMean | Self::Scaffold { .. } => 1,
             Self::Robust(rule) => rule.needs(),
         }
+    }
+
+    /// Whether nodes keep control variates, and send what becomes of them.
+    pub fn has_control(&self) -> bool {
+        matches!(self, Self::Scaffold { .. })
     }
 }

@@ -13,7 +13,7 @@ use coordinator::round::{
     Arrival, Checkpoint, Close, CohortSize, Deadlines, Input, Output, RoundOutcome, RoundPlan, Run,
 };
 use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
-use coordinator::strategy::{Aggregator, Effort, Moments, SecondMoment, Server, Strategy};
+use coordinator::strategy::{Aggregator, Combine, Effort, Moments, SecondMoment, Server, Strategy};
 
 const RUN: RunId = RunId([7; 16]);
 const PARAMETERS: u32 = 40;
@@ -31,11 +31,16 @@ const FEDADAM: Strategy = Strategy {
     ..Strategy::FEDAVG
 };
 
+/// A strategy whose nodes keep something from round to round.
+const SCAFFOLD: Strategy =
+    Strategy { combine: Combine::Scaffold { nodes: NODES as u32 }, ..Strategy::FEDAVG };
+
 /// What a process holds; it is gone when the process is killed.
 struct Process {
     store: Store,
     run: Run,
     updates: Aggregator,
+    has_control: bool,
     task: Task,
     schema: Schema,
     now: Timestamp,
@@ -63,12 +68,12 @@ fn task() -> Task {
     Task::Flat { parameters: PARAMETERS }
 }
 
-/// What a node trains depends on the model, the node and the round, and on nothing else.
-fn trained(node: NodeId, round: RoundId, model: &[f32]) -> Vec<u8> {
+/// What a node trains depends on what it is given, the node and the round, and on nothing else.
+fn trained(node: NodeId, round: RoundId, given: &[f32]) -> Vec<u8> {
     let delta = |(index, value): (usize, &f32)| {
         (value + index as f32).sin() * 0.01 * f32::from(node.0[0]) + round.0 as f32 * 0.001
     };
-    model.iter().enumerate().map(delta).flat_map(f32::to_le_bytes).collect()
+    given.iter().enumerate().map(delta).flat_map(f32::to_le_bytes).collect()
 }
 
 impl Process {
@@ -84,14 +89,27 @@ impl Process {
             store.state().create_run(new).unwrap();
         }
         let position = store.state().resume_run(RUN).unwrap();
-        if strategy.server.remembers() > 0 {
+        if strategy.remembers() > 0 {
             store.prepare_moments(RUN, &position.checkpoint.moments).unwrap();
         }
         let present: BTreeSet<NodeId> = (1..=NODES).map(|index| NodeId([index; 32])).collect();
         let now = Timestamp(1);
         let (run, todo) = Run::begin(plan(), position, present, now);
         let updates = Aggregator::new(strategy, PARAMETERS as usize);
-        Self { store, run, updates, task, schema, now, todo }
+        let has_control = strategy.combine.has_control();
+        Self { store, run, updates, has_control, task, schema, now, todo }
+    }
+
+    /// What nodes train from: the model, and the server's control variate where they keep one.
+    fn given(&self) -> Vec<f32> {
+        let mut given = self.model();
+        if self.has_control {
+            let (files, moments) = (self.store.moments(RUN), &self.run.checkpoint().moments);
+            let zero = || vec![0.0; given.len()];
+            let control = moments.first().map_or_else(zero, |hash| files.load(*hash, &self.schema).unwrap());
+            given.extend(control);
+        }
+        given
     }
 
     fn model(&self) -> Vec<f32> {
@@ -123,10 +141,10 @@ impl Process {
                         step(steps)?;
                         epochs.push(announce.epoch);
                         self.updates.reset();
-                        let model = self.model();
+                        let given = self.given();
                         for node in announce.cohort {
                             step(steps)?;
-                            let delta = trained(node, announce.round, &model);
+                            let delta = trained(node, announce.round, &given);
                             let effort = Effort { weight: u64::from(node.0[0]), steps: 1, staleness: 0 };
                             let head = Ok(UpdateHead { weight: effort.weight, steps: 1, loss: 0.5 });
                             let arrival = Arrival { node, epoch: announce.epoch, head };
@@ -185,13 +203,13 @@ fn uninterrupted(strategy: Strategy) -> (ModelHash, u32) {
 
 #[test]
 fn killed_before_any_step_it_ends_in_the_same_model_and_counts_no_round_twice() {
-    let models = [Strategy::FEDAVG, FEDADAM].map(|strategy| {
+    let models = [Strategy::FEDAVG, FEDADAM, SCAFFOLD].map(|strategy| {
         let (expected, steps) = uninterrupted(strategy);
         assert!(steps > 20);
         (0..steps).for_each(|kill_at| kill_once(strategy, kill_at, expected));
         expected
     });
-    assert_ne!(models[0], models[1]);
+    assert!(models[0] != models[1] && models[0] != models[2]);
 }
 
 fn kill_once(strategy: Strategy, kill_at: u32, expected: ModelHash) {
@@ -208,7 +226,7 @@ fn kill_once(strategy: Strategy, kill_at: u32, expected: ModelHash) {
     assert_eq!(state.runs().unwrap()[0].status, RunStatus::Finished);
     let moments = dir.path().join("moments").join(RUN.to_string());
     let kept = std::fs::read_dir(moments).map_or(0, Iterator::count);
-    assert_eq!(kept, strategy.server.remembers(), "of earlier rounds nothing is kept");
+    assert_eq!(kept, strategy.remembers(), "of earlier rounds nothing is kept");
 }
 
 #[test]

@@ -52,14 +52,8 @@ impl Trainer for AddConstant {
     ) -> Result<Trained, String> {
         let mut parameters = (*assignment.model).clone();
         parameters.values_mut().iter_mut().for_each(|value| *value += 0.001);
-        Ok(Trained {
-            run: assignment.run,
-            epoch: assignment.epoch,
-            parameters,
-            samples: 1,
-            steps: 1,
-            loss: 0.0,
-        })
+        let Assignment { run, epoch, .. } = *assignment;
+        Ok(Trained { run, epoch, parameters, samples: 1, steps: 1, loss: 0.0, control: None })
     }
 
     fn keep(&mut self, _assignment: &Assignment) -> Result<String, String> {

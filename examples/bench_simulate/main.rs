@@ -127,7 +127,7 @@ fn measure(kind: &Kind, rounds: u32, threads: usize) -> Result<Measured> {
         _ => Population::with_nothing(*nodes),
     };
     let ids = (0..*nodes as u64).map(|node| NodeId(*blake3::hash(&node.to_le_bytes()).as_bytes())).collect();
-    let mut federation = Federation::new(&config, ids, 0.0)?;
+    let mut federation = Federation::new(&config, ids, *nodes, 0.0)?;
     let mut began = None;
     let mut clients = 0;
     Crew::new(threads).run(&mut federation, &population, &|_, _| (), &mut |record, _| {

@@ -11,6 +11,7 @@
 //! spool.key            encrypts what is accepted and not yet read, mode 0600; made when first needed
 //! spool/               what sources pushed: see `ingest::spool`
 //! imports/             of each imported file how far it is, and the rows that were left out
+//! controls/            of each run with control variates those of this node: see `participant::control`
 //! model/               the model kept for scoring, with this node's scaling and calibration
 //! ```
 

@@ -7,6 +7,8 @@ pub mod cli;
 #[cfg(feature = "learn")]
 pub mod config;
 #[cfg(feature = "learn")]
+pub mod controls;
+#[cfg(feature = "learn")]
 pub mod detect;
 #[cfg(feature = "learn")]
 pub mod driver;

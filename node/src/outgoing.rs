@@ -3,8 +3,7 @@
 use common::crypto::{KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::limits::WEIGHT_MAX;
-use common::message::update::{self, UpdateHead};
-use common::model::ParameterVector;
+use common::message::update::{self, Change, UpdateHead};
 use rand_chacha::ChaCha20Rng;
 
 /// What an update of this epoch is about. A node seals one update an epoch, hence number 1.
@@ -20,20 +19,20 @@ pub fn head(samples: u64, steps: u32, loss: f32) -> UpdateHead {
     UpdateHead { weight: samples.clamp(1, WEIGHT_MAX), steps: steps.max(1), loss }
 }
 
-/// What training changed, sealed to the coordinator's key of this epoch.
+/// What training changed, of the model and of the node's control variate if it has one, sealed to the coordinator's key
+/// of this epoch.
 ///
 /// # Errors
 ///
 /// [`SealError`] when the update is over a limit or the coordinator's package is no key.
 pub fn seal(
     head: &UpdateHead,
-    trained: &ParameterVector,
-    base: &ParameterVector,
+    (model, control): (Change<'_>, Option<Change<'_>>),
     sealer: Sealer<'_>,
     to: &KeyPackage,
     random: &mut ChaCha20Rng,
 ) -> Result<Sealed, SealError> {
-    let plain = update::plaintext(head, trained.values(), base.values());
+    let plain = update::plaintext(head, model, control);
     // Receipts come under the epoch's pair key, as those of models do.
     sealer.seal_to_one(&plain, to, random).map(|(sealed, _)| sealed)
 }

@@ -5,9 +5,11 @@
 //! upload at once, and one trains.
 
 mod announced;
+pub mod control;
 mod state;
 mod work;
 
+pub use control::{ControlChange, Held, ServerControl};
 pub use state::{Participant, Setup};
 
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub struct Assignment {
     pub plan: Plan,
     /// The model.
     pub model: Arc<ParameterVector>,
+    /// What holds the node's steps to those of all, when the plan has control variates.
+    pub control: Option<Arc<ServerControl>>,
 }
 
 /// What training made of an assignment.
@@ -89,6 +93,8 @@ pub struct Trained {
     pub steps: u32,
     /// Mean loss of the last pass.
     pub loss: f32,
+    /// What became of the node's control variate, when the plan has them. It is durable already.
+    pub control: Option<ControlChange>,
 }
 
 /// Something an operator would want to know.

@@ -9,10 +9,11 @@ use common::message::model::Plan;
 use common::model::{Forecaster, Task};
 use common::units::Timestamp;
 
+use crate::controls::Controls;
 use crate::detect::{Detector, History, Preparation};
 use crate::kept::{self, RunNote};
 use crate::learn::{self, Training};
-use crate::participant::{Assignment, Trained};
+use crate::participant::{Assignment, ControlChange, Trained, control};
 use crate::telemetry::Telemetry;
 use crate::trainer::Trainer;
 
@@ -23,6 +24,7 @@ const PREPARED_MAX: usize = 4;
 pub struct TelemetryTrainer {
     name: String,
     dir: PathBuf,
+    controls: Controls,
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
     clock: fn() -> Timestamp,
@@ -39,7 +41,8 @@ impl TelemetryTrainer {
         telemetry: Arc<Mutex<Telemetry>>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { name: name.to_owned(), dir, preparation, telemetry, clock, prepared: Vec::new() }
+        let controls = Controls::of(&dir);
+        Self { name: name.to_owned(), dir, controls, preparation, telemetry, clock, prepared: Vec::new() }
     }
 
     /// The node's records as windows; prepared again only when there are new ones.
@@ -90,7 +93,7 @@ pub fn node_seed(run_seed: u64, name: &str) -> u64 {
 }
 
 /// How the node of this name trains in a round.
-pub fn settings(plan: &Plan, name: &str, round: RoundId) -> Training {
+pub fn settings(plan: &Plan, name: &str, round: RoundId) -> Training<'static> {
     Training {
         epochs: plan.epochs,
         batch: plan.batch as usize,
@@ -99,6 +102,7 @@ pub fn settings(plan: &Plan, name: &str, round: RoundId) -> Training {
         proximal: f64::from(plan.proximal),
         seed: node_seed(plan.seed, name),
         round: round.0,
+        correction: None,
     }
 }
 
@@ -111,7 +115,13 @@ impl Trainer for TelemetryTrainer {
         let task = forecaster(assignment)?;
         let plan = &assignment.plan;
         let history = self.history(task, plan.stride)?;
-        let settings = settings(plan, &self.name, assignment.round);
+        let server = assignment.control.as_deref();
+        let kept = server.map(|server| self.controls.load(assignment.run, server)).transpose();
+        let kept = kept.map_err(|error| format!("{error:#}"))?;
+        let correction =
+            server.zip(kept.as_ref()).map(|(server, (_, own))| control::correction(&server.values, own));
+        let settings =
+            Training { correction: correction.as_deref(), ..settings(plan, &self.name, assignment.round) };
         let mut tell = |step: learn::Progress| {
             let done = u64::from(step.epoch - 1) * u64::from(step.steps) + u64::from(step.step);
             let all = u64::from(step.epochs) * u64::from(step.steps);
@@ -120,7 +130,16 @@ impl Trainer for TelemetryTrainer {
         let trained = learn::train(task, &assignment.model, &history.training, &settings, &mut tell);
         let learn::Trained { parameters, samples, steps, loss } =
             trained.map_err(|error| error.to_string())?;
-        Ok(Trained { run: assignment.run, epoch: assignment.epoch, parameters, samples, steps, loss })
+        let Assignment { run, epoch, .. } = *assignment;
+        let mut change = None;
+        if let Some((server, (held, from))) = server.zip(kept) {
+            let way = (assignment.model.values(), parameters.values());
+            let to = control::next(&server.values, &from, way, steps, plan.learning_rate);
+            let kept = self.controls.keep(run, held, server.folded, (epoch, to.clone()));
+            kept.map_err(|error| format!("{error:#}"))?;
+            change = Some(ControlChange { from, to });
+        }
+        Ok(Trained { run, epoch, parameters, samples, steps, loss, control: change })
     }
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {

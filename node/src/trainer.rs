@@ -185,7 +185,7 @@ mod tests {
             let _ = progress(50);
             let parameters = (*assignment.model).clone();
             let Assignment { run, epoch, .. } = *assignment;
-            Ok(Trained { run, epoch, parameters, samples: 1, steps: 1, loss: 0.0 })
+            Ok(Trained { run, epoch, parameters, samples: 1, steps: 1, loss: 0.0, control: None })
         }
 
         fn keep(&mut self, _: &Assignment) -> Result<String, String> {
@@ -202,6 +202,7 @@ mod tests {
             epoch: EpochId(epoch),
             plan,
             model: Arc::new(model),
+            control: None,
         }
     }
 

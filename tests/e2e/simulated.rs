@@ -1,22 +1,30 @@
 //! The simulator beside a real fleet: the same seed, telemetry and nodes make the same model, bit for bit.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use coordinator::view::{RunStatus, RunView};
 use harness::programs::{edit, program, run};
 
 use crate::fleet::Fleet;
 
-/// A server that remembers, and a cohort of one that is drawn anew in each round.
-const CHANGES: [(&str, &str); 4] = [
-    ("first-run", "second-run"),
-    ("minimum = 2", "minimum = 1"),
-    ("goal = 2", "goal = 1"),
-    (
-        "\n[task]",
-        "\n[strategy]\nserver = { kind = \"momentum\", learning_rate = 0.5, momentum = 0.9 }\n\n[task]",
-    ),
+/// A cohort of one that is drawn anew in each round.
+const ALONE: [(&str, &str); 2] = [("minimum = 2", "minimum = 1"), ("goal = 2", "goal = 1")];
+
+/// A server that remembers, and nodes that do; each with a name of its own.
+const CHANGES: [&[(&str, &str)]; 2] = [
+    &[
+        ("first-run", "second-run"),
+        (
+            "\n[task]",
+            "\n[strategy]\nserver = { kind = \"momentum\", learning_rate = 0.5, momentum = 0.9 }\n\n[task]",
+        ),
+    ],
+    &[
+        ("first-run", "third-run"),
+        ("[training]", "[training]\noptimizer = \"sgd\""),
+        ("\n[task]", "\n[strategy]\ncombine = { kind = \"scaffold\" }\n\n[task]"),
+    ],
 ];
 
 /// How the run of a configuration ends on the fleet.
@@ -57,14 +65,19 @@ fn a_run_that_is_simulated_ends_in_the_model_of_the_real_fleet() {
         let (from, to) = (fleet.at(name).join("train.csv"), fleet.at(&format!("telemetry/{name}.csv")));
         fs::copy(from, to).expect("telemetry can be copied");
     }
-    let second = fleet.at("second.toml");
-    fs::copy(&fleet.config, &second).expect("the configuration can be copied");
-    edit(&second, |text| {
-        CHANGES.iter().fold(text.to_owned(), |text, (before, after)| text.replacen(before, after, 1))
+    let changed = ["second.toml", "third.toml"].into_iter().zip(CHANGES).map(|(name, changes)| {
+        let config = fleet.at(name);
+        fs::copy(&fleet.config, &config).expect("the configuration can be copied");
+        edit(&config, |text| {
+            let changes = ALONE.iter().chain(changes);
+            changes.fold(text.to_owned(), |text, (before, after)| text.replacen(before, after, 1))
+        });
+        config
     });
+    let configs: Vec<PathBuf> = [fleet.config.clone()].into_iter().chain(changed).collect();
     let _coordinator = fleet.serve(&[]);
-    // Both nodes have taken part in the first run before the second one draws among them.
-    for (runs_before, config) in [&fleet.config, &second].into_iter().enumerate() {
+    // Both nodes have taken part in the first run before the others draw among them.
+    for (runs_before, config) in configs.iter().enumerate() {
         let run = distributed(&fleet, config, runs_before);
         let model = run.model.expect("it has a model");
         for threads in ["1", "4"] {

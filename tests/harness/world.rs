@@ -24,7 +24,8 @@ use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
 use coordinator::engine::{Answer, End, Engine, Output as Said, Wish};
 use coordinator::round::RoundRecord;
-use node::participant::{Assignment, Note, Output as Done, Participant, Trained};
+use node::participant::control::{self, ControlLost};
+use node::participant::{Assignment, ControlChange, Held, Note, Output as Done, Participant, Trained};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -76,6 +77,8 @@ pub struct World {
     /// How often each node's process began.
     lives: Vec<u64>,
     marks: Vec<BTreeMap<RunId, EpochId>>,
+    /// The control variates on each node's disk, by run.
+    pub held: Vec<BTreeMap<RunId, Held>>,
     troubles: faults::Troubles,
     keys: Keys,
     scene: Scene,
@@ -117,6 +120,7 @@ impl World {
             process: None,
             disk: Disk::new(random.next_u64()),
             witness: Witness::default(),
+            held: vec![BTreeMap::new(); marks.len()],
             marks,
             troubles: faults::Troubles::default(),
             keys,
@@ -311,16 +315,51 @@ impl World {
             + self.scene.drift * (assignment.epoch.0 % 61) as f32;
         let (samples, steps) = (index as u64 + 1, 1);
         let node = self.nodes[index].node();
-        self.witness.on_train(node, assignment, witness::Contribution { step, samples, steps });
         let mut parameters: ParameterVector = Arc::unwrap_or_clone(Arc::clone(&assignment.model));
+        let control = match self.control(index, assignment, step) {
+            Ok(control) => control,
+            Err(lost) => {
+                let why = lost.to_string();
+                let declined = (assignment.run, assignment.epoch);
+                return self.node(index, |node, now, out| node.on_declined(declined, &why, now, out));
+            }
+        };
+        // All parameters are alike, and so are all values of a control variate. A step is one of size 1.
+        let correction = control.as_ref().map_or(0.0, |(correction, _)| *correction);
+        let step = step - correction;
+        let control = control.map(|(_, change)| change);
+        let controls = assignment.control.as_ref().zip(control.as_ref()).map(|(server, change)| {
+            witness::Controls { server: server.values[0], from: change.from[0], to: change.to[0] }
+        });
+        let made = witness::Contribution { step, samples, steps, controls };
+        self.witness.on_train(node, assignment, made);
         parameters.values_mut().iter_mut().for_each(|value| *value += step);
         if self.hanging.contains(&index) {
             self.stepped[index] = self.now + Millis(1);
             return;
         }
-        let trained =
-            Trained { run: assignment.run, epoch: assignment.epoch, parameters, samples, steps, loss: 0.5 };
+        let Assignment { run, epoch, .. } = *assignment;
+        let trained = Trained { run, epoch, parameters, samples, steps, loss: 0.5, control };
         self.at(self.now + Millis(10), Arrival::Trained(index, self.lives[index], trained));
+    }
+
+    /// The correction of each gradient, and what becomes of the node's control variate, which its disk has before the
+    /// update leaves it.
+    fn control(
+        &mut self,
+        index: usize,
+        assignment: &Assignment,
+        step: f32,
+    ) -> Result<Option<(f32, ControlChange)>, ControlLost> {
+        let Some(server) = &assignment.control else { return Ok(None) };
+        let held = self.held[index].entry(assignment.run).or_default();
+        let from = held.own(server.folded, server.values.len())?;
+        let correction = control::correction(&server.values, &from)[0];
+        let model = assignment.model.values();
+        let to: Vec<f32> = model.iter().map(|value| value + (step - correction)).collect();
+        let to = control::next(&server.values, &from, (model, &to), 1, assignment.plan.learning_rate);
+        held.keep(server.folded, (assignment.epoch, to.clone()));
+        Ok(Some((correction, ControlChange { from, to })))
     }
 
     /// Lets the coordinator act, if it is up, and carries out what it says.

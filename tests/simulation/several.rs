@@ -232,7 +232,7 @@ impl World {
         self.order.push(run);
         let mut parameters = (*assignment.model).clone();
         parameters.values_mut().iter_mut().for_each(|value| *value += step_of(run));
-        let trained = Trained { run, epoch, parameters, samples: 5, steps: 1, loss: 0.5 };
+        let trained = Trained { run, epoch, parameters, samples: 5, steps: 1, loss: 0.5, control: None };
         self.at(self.now + TRAINING, Datagram::Trained(self.life, trained));
     }
 
@@ -300,7 +300,7 @@ impl World {
         let (plan, subject) = (Plan::flat(PARAMETERS, ROUNDS, 1), epoch.model_subject());
         let values = vec![f32::from(id.0[0]); PARAMETERS as usize];
         let sealer = Sealer { identity: &self.coordinator, subject, next_package: None, buffer: Vec::new() };
-        let plain = model::plaintext(&plan, &values);
+        let plain = model::plaintext(&plan.into(), &values, &[]);
         let sealed = sealer.seal_to_group(&plain, &epoch.root, &mut self.random).unwrap();
         let members = members.try_into().unwrap();
         let request =

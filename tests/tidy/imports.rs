@@ -140,11 +140,16 @@ const ROOMS: &[Row] = &[
     pure(NODE, "participant", &["outgoing"]),
     pure(NODE, "config", &["detect"]),
     edge(NODE, "folder", &["config"]),
+    edge(NODE, "controls", &["participant"]),
     edge(NODE, "intake", &["config", "driver", "folder"]),
     edge(NODE, "kept", &["detect", "folder"]),
     edge(NODE, "telemetry", &["config"]),
     edge(NODE, "trainer", &["participant"]),
-    edge(NODE, "telemetry_trainer", &["detect", "kept", "learn", "participant", "telemetry", "trainer"]),
+    edge(
+        NODE,
+        "telemetry_trainer",
+        &["controls", "detect", "kept", "learn", "participant", "telemetry", "trainer"],
+    ),
     edge(NODE, "driver", ALL),
     edge(
         NODE,

@@ -39,6 +39,20 @@ impl<F: Fn(Range<usize>, &mut [u8])> Plain for Headed<F> {
     }
 }
 
+/// Writes a range of two vectors of one length, one behind the other: `write` gets which of them, and the range of it.
+pub(super) fn one_after_the_other(
+    range: Range<usize>,
+    length: usize,
+    out: &mut [u8],
+    write: impl Fn(usize, Range<usize>, &mut [u8]),
+) {
+    let first = range.start.min(length)..range.end.min(length);
+    let second = range.start.max(length) - length..range.end.max(length) - length;
+    let (out_first, out_second) = out.split_at_mut(first.len() * 4);
+    write(0, first, out_first);
+    write(1, second, out_second);
+}
+
 /// Reads a head and leaves the values.
 pub(super) fn take_head<T: Wire>(input: &mut Input<'_>) -> Result<T, WireError> {
     let head = T::take(input)?;

@@ -86,14 +86,15 @@ fn execute(options: &Options) -> Result<ExitCode> {
     let text = std::fs::read_to_string(&options.config).with_context(named)?;
     let config = RunConfig::parse(&text).with_context(named)?;
     let notes = Notes::default();
-    let (population, ids) = nodes::gather(&options.nodes, &config, &mut |note| notes.tell(&note))?;
+    let (population, ids, candidates) =
+        nodes::gather(&options.nodes, &config, &mut |note| notes.tell(&note))?;
     let (found, minimum) = (ids.len(), config.cohort.minimum);
     ensure!(
         found >= minimum as usize,
         "{found} nodes are too few: `cohort.minimum` of {} is {minimum}",
         named()
     );
-    let mut federation = Federation::new(&config, ids, options.fail_rate)?;
+    let mut federation = Federation::new(&config, ids, candidates, options.fail_rate)?;
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let clients = u64::from(config.rounds) * u64::from(config.cohort.goal).min(found as u64);

@@ -8,10 +8,11 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use common::crypto::Plain;
-use common::message::update::{self, UpdateHead};
+use common::message::update::{self, Change, UpdateHead};
 use common::model::ParameterVector;
 use coordinator::round::RoundRecord;
 use node::outgoing;
+use node::participant::control;
 
 use crate::federation::{Federation, Step, Wave};
 use crate::population::Population;
@@ -74,11 +75,19 @@ impl Crew {
         let lock = || federation.lock().unwrap_or_else(PoisonError::into_inner);
         let work = |buffer: &mut Vec<u8>| {
             while let Some(node) = wave.nodes.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                let refused = match population.train(node, &plan, wave.round, &wave.model) {
+                let controls = wave.controls(node);
+                let correction = controls.map(|(server, own)| control::correction(server, own));
+                let trained = population.train(node, &plan, (wave.round, &wave.model), correction.as_deref());
+                let refused = match trained {
                     Ok(trained) => {
                         let head = outgoing::head(trained.samples, trained.steps, trained.loss);
-                        encode(&head, trained.parameters.values(), wave.model.values(), buffer);
-                        lock().on_update(wave, node, buffer);
+                        let (from, to) = (wave.model.values(), trained.parameters.values());
+                        let next = controls.map(|(server, own)| {
+                            control::next(server, own, (from, to), trained.steps, plan.learning_rate)
+                        });
+                        let own = controls.zip(next.as_deref()).map(|((_, from), to)| Change { from, to });
+                        encode(&head, Change { from, to }, own, buffer);
+                        lock().on_update(wave, node, buffer, next);
                         None
                     }
                     Err(error) => {
@@ -98,8 +107,8 @@ impl Crew {
 }
 
 /// The plaintext that a node seals.
-fn encode(head: &UpdateHead, trained: &[f32], base: &[f32], buffer: &mut Vec<u8>) {
-    let plain = update::plaintext(head, trained, base);
+fn encode(head: &UpdateHead, model: Change<'_>, control: Option<Change<'_>>, buffer: &mut Vec<u8>) {
+    let plain = update::plaintext(head, model, control);
     buffer.resize(plain.bytes(), 0);
     plain.write(0, buffer);
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
 use common::message::model::Plan;
-use common::message::update;
 use common::model::ParameterVector;
 use common::units::Timestamp;
 use coordinator::archive;
@@ -34,6 +33,12 @@ pub struct Federation {
     updates: Aggregator,
     model: Arc<ParameterVector>,
     moments: Moments,
+    /// What every node is given of the control variates, where nodes keep them.
+    server: Option<Arc<Vec<f32>>>,
+    /// Those of the nodes, by their place, unless they are zero; they take as much memory as models.
+    own: BTreeMap<usize, Arc<Vec<f32>>>,
+    /// Those that the round's updates made.
+    made: BTreeMap<usize, Arc<Vec<f32>>>,
     /// The nodes by their place.
     ids: Vec<NodeId>,
     places: BTreeMap<NodeId, usize>,
@@ -78,16 +83,28 @@ pub struct Wave {
     pub model: Arc<ParameterVector>,
     /// Their places.
     pub nodes: Vec<usize>,
+    /// The server's control variate and theirs, where nodes keep them.
+    controls: Option<(Arc<Vec<f32>>, BTreeMap<usize, Arc<Vec<f32>>>)>,
+}
+
+impl Wave {
+    /// The server's control variate and that of one of the nodes, where nodes keep them.
+    pub fn controls(&self, node: usize) -> Option<(&[f32], &[f32])> {
+        let (server, own) = self.controls.as_ref()?;
+        Some((server, own.get(&node)?))
+    }
 }
 
 impl Federation {
     /// A run over these nodes, each of which cannot take part in a round with a probability of `fail_rate`.
+    /// `candidates` are as many as the run would select from, those that are never there too.
     ///
     /// # Errors
     ///
     /// When the configuration is of no run.
-    pub fn new(config: &RunConfig, ids: Vec<NodeId>, fail_rate: f64) -> Result<Self> {
+    pub fn new(config: &RunConfig, ids: Vec<NodeId>, candidates: usize, fail_rate: f64) -> Result<Self> {
         let (plan, rounds, strategy) = archive::plans(config)?;
+        let (rounds, strategy) = (rounds.among(candidates as u32), strategy.among(candidates as u32));
         let model = plan.task.initial(plan.seed)?;
         let about = About { round: RoundId(0), task: &plan.task };
         let first = models::hash(&about, model.schema(), model.values());
@@ -106,6 +123,9 @@ impl Federation {
             updates: Aggregator::new(strategy, model.values().len()),
             model: Arc::new(model),
             moments: Moments::new(),
+            server: None,
+            own: BTreeMap::new(),
+            made: BTreeMap::new(),
             places: ids.iter().copied().zip(0..).collect(),
             ids,
             plan,
@@ -164,29 +184,32 @@ impl Federation {
         let Asked { round, epoch, model } = self.waiting.front()?.1.clone();
         let alike = self.waiting.iter().take_while(|(_, asked)| asked.epoch == epoch).count();
         let nodes: Vec<usize> = self.waiting.drain(..needed.min(alike)).map(|(node, _)| node).collect();
-        (!nodes.is_empty()).then_some(Wave { round, epoch, model, nodes })
+        if nodes.is_empty() {
+            return None;
+        }
+        let controls = self.server.as_ref().map(|server| {
+            let zero = Arc::new(vec![0.0; server.len()]);
+            let own = |node: &usize| Arc::clone(self.own.get(node).unwrap_or(&zero));
+            (Arc::clone(server), nodes.iter().map(|node| (*node, own(node))).collect())
+        });
+        Some(Wave { round, epoch, model, nodes, controls })
     }
 
-    /// Takes the update of a node of this wave: the plaintext that a node seals.
+    /// Takes the update of a node of this wave: the plaintext that a node seals, and the control variate that it keeps
+    /// should a model be made of this.
     ///
     /// # Panics
     ///
     /// When there is no such node.
-    pub fn on_update(&mut self, wave: &Wave, node: usize, plain: &[u8]) {
-        let (node, epoch) = (self.ids[node], wave.epoch);
-        let decoded = update::decode(plain);
-        let nothing = (&[][..], Effort { weight: 0, steps: 0, staleness: 0 });
-        let (values, effort) = decoded.as_ref().map_or(nothing, |(head, values)| {
-            (*values, Effort { weight: head.weight, steps: head.steps, staleness: 0 })
-        });
-        let arrival = Arrival {
-            node,
-            epoch,
-            head: decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error),
-        };
+    pub fn on_update(&mut self, wave: &Wave, place: usize, plain: &[u8], control: Option<Vec<f32>>) {
+        let node = self.ids[place];
+        let (arrival, values, effort) = Arrival::read(node, wave.epoch, plain);
         let updates = &mut self.updates;
         let fold = |staleness| updates.fold(node, values, Effort { staleness, ..effort });
         let outputs = self.run.on_update(arrival, self.now, fold);
+        if outputs.contains(&Output::Folded(node)) {
+            self.made.extend(control.map(|control| (place, Arc::new(control))));
+        }
         self.obey(outputs);
     }
 
@@ -208,6 +231,7 @@ impl Federation {
                 Output::Announce(announce) => outputs.extend(self.announce(&announce)),
                 Output::Aggregate { .. } => outputs.extend(self.aggregate()),
                 Output::Commit { record, .. } => {
+                    self.own.append(&mut self.made);
                     self.steps.push_back(Step::Committed(record));
                     outputs.extend(self.run.on_input(Input::Committed, self.now));
                 }
@@ -229,6 +253,10 @@ impl Federation {
     /// Draws who of the cohort cannot take part, and the order of the others.
     fn announce(&mut self, announce: &Announce) -> Vec<Output> {
         self.updates.reset();
+        self.made.clear();
+        let zero = || vec![0.0; self.model.values().len()];
+        let server = || Arc::new(self.moments.first().cloned().unwrap_or_else(zero));
+        self.server = self.plan.control.then(server);
         let mut draw = blake3::Hasher::new_derive_key("starling 2026 order of virtual nodes");
         draw.update(&self.plan.seed.to_le_bytes());
         draw.update(&announce.epoch.0.to_le_bytes());

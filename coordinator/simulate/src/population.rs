@@ -72,7 +72,7 @@ impl Population {
         &self.names
     }
 
-    /// Trains one of them in a round, as a real node of its name would.
+    /// Trains one of them in a round from its model, as a real node of its name would, with this added to each gradient.
     ///
     /// # Errors
     ///
@@ -85,10 +85,10 @@ impl Population {
         &self,
         node: usize,
         plan: &Plan,
-        round: RoundId,
-        model: &ParameterVector,
+        (round, model): (RoundId, &ParameterVector),
+        correction: Option<&[f32]>,
     ) -> Result<Trained, LearnError> {
-        let settings = settings(plan, &self.names[node], round);
+        let settings = Training { correction, ..settings(plan, &self.names[node], round) };
         match &self.have {
             Have::Windows { task, training, .. } => train(task, model, &training[node], &settings),
             Have::Shares { task, shares, .. } => train(task, model, &shares[node], &settings),
@@ -128,7 +128,7 @@ fn train<E: Examples>(
     task: &E::Task,
     model: &ParameterVector,
     examples: &E,
-    settings: &Training,
+    settings: &Training<'_>,
 ) -> Result<Trained, LearnError> {
     learn::train(task, model, examples, settings, &mut |_: Progress| ControlFlow::Continue(()))
 }

@@ -33,6 +33,7 @@ pub struct StrategyConfig {
 enum CombineConfig {
     Mean {},
     NormalizedMean {},
+    Scaffold {},
     Median {},
     TrimmedMean { share: f64 },
     Krum { byzantine: u32 },
@@ -64,6 +65,11 @@ impl Default for ServerConfig {
 }
 
 impl StrategyConfig {
+    /// Whether nodes keep control variates.
+    pub fn has_control(&self) -> bool {
+        self.combine.parse().has_control()
+    }
+
     /// The strategy of rounds that have at least so many updates.
     ///
     /// # Errors
@@ -94,8 +100,18 @@ impl StrategyConfig {
             "strategy.combine",
             format!("needs {needs} updates, and `cohort.minimum` is {minimum}"),
         )?;
+        let server = self.server.parse()?;
+        if combine.has_control() {
+            let plain = matches!(server, Server::Sgd { .. }) && self.clip_norm.is_none();
+            require(
+                plain && self.weight_cap.is_none(),
+                "strategy.combine",
+                "of kind scaffold goes with a server of kind sgd, and without `clip_norm` and `weight_cap`: control \
+                 variates are of whole updates that count alike",
+            )?;
+        }
         let Self { clip_norm, staleness, .. } = *self;
-        Ok(Strategy { weight_cap, clip_norm, staleness, combine, server: self.server.parse()? })
+        Ok(Strategy { weight_cap, clip_norm, staleness, combine, server })
     }
 }
 
@@ -146,6 +162,8 @@ impl CombineConfig {
         Combine::Robust(match self {
             Self::Mean {} => return Combine::Mean,
             Self::NormalizedMean {} => return Combine::NormalizedMean,
+            // How many there are is known when the run begins.
+            Self::Scaffold {} => return Combine::Scaffold { nodes: 0 },
             Self::Median {} => Robust::Median,
             Self::TrimmedMean { share } => Robust::TrimmedMean { share },
             Self::Krum { byzantine } => Robust::MultiKrum { byzantine, keep: 1 },
@@ -175,6 +193,22 @@ mod tests {
     fn federated_nova_is_a_mean_of_another_kind() {
         let nova = Strategy { combine: Combine::NormalizedMean, ..Strategy::FEDAVG };
         assert_eq!(parse("combine = { kind = \"normalized_mean\" }", 1), Ok(nova));
+    }
+
+    #[test]
+    fn scaffold_takes_no_other_server_and_no_clipped_or_weighed_updates() {
+        let scaffold = "combine = { kind = \"scaffold\" }\n";
+        let combine = Combine::Scaffold { nodes: 0 };
+        assert_eq!(parse(scaffold, 1), Ok(Strategy { combine, ..Strategy::FEDAVG }));
+        let others = [
+            "clip_norm = 1.0",
+            "weight_cap = 5",
+            "server = { kind = \"momentum\", learning_rate = 1.0, momentum = 0.5 }",
+        ];
+        for other in others {
+            let error = parse(&format!("{scaffold}{other}"), 1).unwrap_err();
+            assert!(error.starts_with("`strategy.combine` of kind scaffold goes with"), "{error}");
+        }
     }
 
     #[test]

@@ -150,8 +150,8 @@ impl Driver {
         let nodes: Vec<NodeId> = self.engine.members().labelled(&config.cohort.select).collect();
         let present = nodes.iter().filter(|node| self.engine.members().present(**node).is_some());
         let selected = rounds.nodes_wanted() as u64;
-        let (model_bytes, update_bytes) =
-            (model::plain_bytes(&plan, parameters), update::plain_bytes(parameters));
+        let update_bytes = update::plain_bytes(plan.values(parameters));
+        let model_bytes = model::plain_bytes(&plan.into(), parameters);
         Ok(RunSize {
             minimum: config.cohort.minimum,
             goal: config.cohort.goal,

@@ -11,7 +11,7 @@ use common::message::announce::{Announcement, Request};
 use common::message::event::{Fact, reason};
 use common::message::model::Plan;
 use common::message::presence::{Activity, HANG, HEARTBEAT};
-use common::message::update::{self, UpdateHead};
+use common::message::update::UpdateHead;
 use common::units::{Millis, Timestamp};
 
 use super::{Context, Output, Wish};
@@ -42,6 +42,8 @@ pub struct Start {
     pub strategy: Strategy,
     /// Where it stands.
     pub position: RunPosition,
+    /// Of each node the last epoch whose model has its update, where nodes keep control variates.
+    pub folded: BTreeMap<NodeId, EpochId>,
     /// Its model, if it is at hand; else it is loaded.
     pub model: Option<Vec<f32>>,
 }
@@ -69,6 +71,8 @@ pub(super) struct Active {
     select: Labels,
     parameters: usize,
     updates: Aggregator,
+    /// Of each node the last epoch whose model has its update, where nodes keep control variates.
+    folded: BTreeMap<NodeId, EpochId>,
     /// The newest model, while it need not be read from the disk.
     fresh: Option<(ModelHash, Vec<f32>)>,
     /// What the files that are being read are for. While there is one, no others are asked for.
@@ -99,7 +103,9 @@ pub(super) struct Exchange {
 
 impl Active {
     pub(super) fn begin(start: Start, present: BTreeSet<NodeId>, context: &mut Context<'_>) -> Self {
-        let Start { plan, rounds, select, strategy, position, model } = start;
+        let Start { plan, rounds, select, strategy, position, folded, model } = start;
+        let candidates = context.members.labelled(&select).count() as u32;
+        let (rounds, strategy) = (rounds.among(candidates), strategy.among(candidates));
         let parameters = plan.task.schema().map_or(0, |schema| schema.parameters());
         let (id, first) = (position.run, position.checkpoint.model);
         let (run, outputs) = Run::begin(rounds, position, present, context.now);
@@ -110,6 +116,7 @@ impl Active {
             select,
             parameters,
             updates: Aggregator::new(strategy, parameters),
+            folded,
             fresh: model.map(|model| (first, model)),
             awaiting: None,
             exchanges: BTreeMap::new(),
@@ -332,16 +339,9 @@ impl Active {
     /// A whole, authentic update: taken, or refused by the round.
     fn fold(&mut self, epoch: EpochId, arrived: Arrived, context: &mut Context<'_>) {
         let Some(exchange) = self.exchanges.get_mut(&epoch) else { return };
-        let Arrived { node, plain, .. } = &arrived;
-        let node = *node;
-        let decoded = update::decode(plain);
-        let head = decoded.as_ref().map(|(head, _)| head.clone()).map_err(|error| *error);
-        let nothing = (&[][..], Effort { weight: 0, steps: 0, staleness: 0 });
-        let (values, effort) = decoded.as_ref().map_or(nothing, |(head, values)| {
-            (*values, Effort { weight: head.weight, steps: head.steps, staleness: 0 })
-        });
-        let loss = head.as_ref().map_or(f32::NAN, |head| head.loss);
-        let arrival = Arrival { node, epoch, head };
+        let node = arrived.node;
+        let (arrival, values, effort) = Arrival::read(node, epoch, &arrived.plain);
+        let loss = arrival.head.as_ref().map_or(f32::NAN, |head| head.loss);
         let updates = &mut self.updates;
         let fold = |staleness| updates.fold(node, values, Effort { staleness, ..effort });
         let outputs = self.run.on_update(arrival, context.now, fold);
@@ -457,6 +457,10 @@ impl Active {
                 self.combine(context);
             }
             round::Output::Commit { record, epochs_end } => {
+                // Told with the next model, which is sent only when this is durable.
+                if self.plan.control {
+                    self.folded.extend(record.reports().map(|(node, report)| (node, report.base.epoch)));
+                }
                 self.wish(Wish::Commit { record, epochs_end }, context);
             }
             round::Output::RoundAborted(record) => {

@@ -54,6 +54,7 @@ fn run(store: &Store, byte: u8, name: &str, [first, made]: [ModelHash; 2]) {
         epoch: epochs.next,
         attempt: 1,
         model: first,
+        candidates: 2,
         phases: List::default(),
         closed: created,
         members: members.try_into().unwrap(),

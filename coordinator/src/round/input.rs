@@ -1,10 +1,11 @@
 //! What the driver tells a run.
 
 use common::id::{EpochId, NodeId};
-use common::message::update::UpdateHead;
+use common::message::update::{self, UpdateHead};
 use common::wire::WireError;
 
 use super::Checkpoint;
+use crate::strategy::Effort;
 
 /// Something that came about. One that does not fit the phase changes nothing: presence is
 /// repeated, and receipts of an earlier epoch come late.
@@ -47,4 +48,20 @@ pub struct Arrival {
     pub epoch: EpochId,
     /// What it says of itself, or why that could not be read.
     pub head: Result<UpdateHead, WireError>,
+}
+
+impl Arrival {
+    /// Reads the plaintext of an update: what arrived, and for the strategy its values and what they took. Of one that
+    /// cannot be read these are nothing; the round refuses it by its head.
+    pub fn read(node: NodeId, epoch: EpochId, plain: &[u8]) -> (Self, &[u8], Effort) {
+        match update::decode(plain) {
+            Ok((head, values)) => {
+                let effort = Effort { weight: head.weight, steps: head.steps, staleness: 0 };
+                (Self { node, epoch, head: Ok(head) }, values, effort)
+            }
+            Err(error) => {
+                (Self { node, epoch, head: Err(error) }, &[], Effort { weight: 0, steps: 0, staleness: 0 })
+            }
+        }
+    }
 }

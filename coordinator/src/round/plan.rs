@@ -22,6 +22,8 @@ pub struct RoundPlan {
     pub(super) rounds: u32,
     pub(super) attempts: u32,
     pub(super) seed: u64,
+    /// Nodes that the run selects from, whether they are there or not.
+    pub(super) candidates: u32,
 }
 
 /// How many nodes a round wants and needs.
@@ -150,7 +152,13 @@ impl RoundPlan {
         if staleness_max > 0 && close == Close::AtDeadline {
             return Err(PlanError::NothingStale);
         }
-        Ok(Self { cohort, deadlines, rounds, attempts, seed })
+        Ok(Self { cohort, deadlines, rounds, attempts, seed, candidates: 0 })
+    }
+
+    /// The same for a run that selects from so many nodes, whether they are there or not.
+    #[must_use]
+    pub fn among(self, candidates: u32) -> Self {
+        Self { candidates, ..self }
     }
 
     /// Rounds in the run.

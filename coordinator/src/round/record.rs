@@ -25,6 +25,8 @@ pub struct RoundRecord {
     pub attempt: u32,
     /// The model it started from.
     pub model: ModelHash,
+    /// Nodes that the run selected from, whether they were there or not.
+    pub candidates: u32,
     /// Each phase it was in, and when that began.
     pub phases: List<PhaseBegan, 8>,
     /// When this record was made: just before it is committed, or when the round aborted.
@@ -236,6 +238,7 @@ common::wire_fields!(RoundRecord {
     epoch,
     attempt,
     model,
+    candidates,
     phases,
     closed,
     members,

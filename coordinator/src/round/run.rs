@@ -334,6 +334,7 @@ impl Run {
             epoch,
             attempt: self.attempt,
             model: self.model(),
+            candidates: self.plan.candidates,
             phases: Vec::new(),
         };
         self.state = State::Round(Round::begin(log, &self.plan, carried, now, out));

@@ -45,6 +45,7 @@ fn record(round: u32, epoch: u64, outcome: RoundOutcome) -> RoundRecord {
         epoch: EpochId(epoch),
         attempt: 1,
         model: hash(round as u8 - 1),
+        candidates: 4,
         phases: vec![PhaseBegan { phase: PhaseName::Selection, at: Timestamp(6) }].try_into().unwrap(),
         closed: Timestamp(9),
         members: members.try_into().unwrap(),

@@ -7,7 +7,7 @@ use common::id::NodeId;
 use super::mean::Mean;
 use super::server::Moments;
 use super::update::{self, Effort, UpdateFault};
-use super::{Combine, Robust, Strategy};
+use super::{Combine, Robust, Strategy, scaffold};
 
 /// Gathers updates as they come, and makes the next model of them.
 ///
@@ -37,7 +37,7 @@ impl Aggregator {
     /// Nothing yet, for a model of this many parameters.
     pub fn new(strategy: Strategy, parameters: usize) -> Self {
         let gathered = match strategy.combine {
-            Combine::Mean => Gathered::Sum(Mean::default()),
+            Combine::Mean | Combine::Scaffold { .. } => Gathered::Sum(Mean::default()),
             Combine::NormalizedMean => Gathered::Sum(Mean::normalized()),
             Combine::Robust(rule) => Gathered::Each(rule, BTreeMap::new()),
         };
@@ -62,7 +62,8 @@ impl Aggregator {
         Self::new(self.strategy, self.parameters)
     }
 
-    /// Takes one node's delta: its parameters minus the model that it began with, as little-endian binary32, and what it took.
+    /// Takes one node's delta: its parameters minus the model that it began with, as little-endian binary32, and what it
+    /// took. Behind the delta is what became of the node's control variate, if it keeps one.
     ///
     /// # Errors
     ///
@@ -72,18 +73,24 @@ impl Aggregator {
     ///
     /// When more updates are folded than a cohort may have: the round counts them.
     pub fn fold(&mut self, node: NodeId, delta: &[u8], effort: Effort) -> Result<Folded, UpdateFault> {
-        let values = update::check(delta, effort, self.parameters)?;
-        let norm = update::norm(values);
-        let clip = self.strategy.clip_norm.map_or(1.0, |most| if norm > most { most / norm } else { 1.0 });
+        let has_control = self.strategy.combine.has_control();
+        let values = update::check(delta, effort, self.parameters * (1 + usize::from(has_control)))?;
+        let clip = match self.strategy.clip_norm {
+            Some(most) => (most / update::look(values, self.parameters)?).min(1.0),
+            None => 1.0,
+        };
         let scale = clip * self.strategy.staleness.factor(effort.staleness);
-        let effort = Effort { weight: effort.weight.min(self.strategy.weight_cap), ..effort };
-        match &mut self.gathered {
-            Gathered::Sum(mean) => mean.fold(values, scale, effort),
+        let weight_max = if has_control { scaffold::WEIGHT } else { self.strategy.weight_cap };
+        let effort = Effort { weight: effort.weight.min(weight_max), ..effort };
+        let norm = match &mut self.gathered {
+            Gathered::Sum(mean) => mean.fold(values, self.parameters, scale, effort)?,
             Gathered::Each(_, kept) => {
+                let norm = update::look(values, self.parameters)?;
                 let clipped = |value: &[u8; 4]| (f64::from(f32::from_le_bytes(*value)) * scale) as f32;
                 kept.insert(node, (values.iter().map(clipped).collect(), effort.weight));
+                norm
             }
-        }
+        };
         Ok(Folded { delta_norm: norm as f32 })
     }
 
@@ -97,6 +104,10 @@ impl Aggregator {
         assert_eq!(model.len(), self.parameters, "the updates are for this model");
         let server = &self.strategy.server;
         match &self.gathered {
+            Gathered::Sum(mean) if let Combine::Scaffold { nodes } = self.strategy.combine => {
+                let share = mean.folded() as f64 / f64::from(nodes.max(1));
+                scaffold::step(server, model, mean.deltas(), share, moments);
+            }
             Gathered::Sum(mean) => server.step(model, mean.deltas(), moments),
             Gathered::Each(rule, kept) => {
                 let (deltas, samples): (Vec<&[f32]>, Vec<u64>) =

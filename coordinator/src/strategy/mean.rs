@@ -13,7 +13,7 @@
 
 use common::limits::{COHORT_MAX, WEIGHT_MAX};
 
-use super::update::{DELTA_MAX, Effort, STEPS_MAX};
+use super::update::{self, BLOCK, DELTA_MAX, Effort, Look, STEPS_MAX, UpdateFault};
 
 /// Binary digits after the point of a folded delta.
 const FRACTION_BITS: u32 = 24;
@@ -59,24 +59,69 @@ impl Mean {
         self.steps_total = self.steps_total.map(|_| 0);
     }
 
-    /// Adds one checked delta, each value times `scale`, which is at most 1.
-    pub(super) fn fold(&mut self, values: &[[u8; 4]], scale: f64, effort: Effort) {
+    /// Adds one delta, each value times `scale`, which is at most 1. Returns the norm of the first of its values. Each
+    /// block is looked at and added while it is in the cache: memory is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateFault`] names the first value that cannot be; the sum is what it was.
+    pub(super) fn fold(
+        &mut self,
+        values: &[[u8; 4]],
+        first: usize,
+        scale: f64,
+        effort: Effort,
+    ) -> Result<f64, UpdateFault> {
         assert!(self.folded < COHORT_MAX, "a round folds one update a member of its cohort");
         let Effort { weight, steps, .. } = effort;
         let divisor = if self.steps_total.is_some() { f64::from(steps) } else { 1.0 };
         let factor = scale * weight as f64 / divisor * UNITS;
-        let weighted = |value: &[u8; 4]| to_integer(f64::from(f32::from_le_bytes(*value)) * factor);
         if self.folded == 0 {
             self.sums.reserve_exact(values.len());
-            self.sums.extend(values.iter().map(weighted));
-        } else {
-            let pairs = self.sums.iter_mut().zip(values);
-            // Never wraps, see above; a checked addition would not vectorise in a build with checks.
-            pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(weighted(value)));
+        }
+        let (mut added, mut norms) = (0, [0.0; 2]);
+        let (model, rest) = values.split_at(first);
+        for (norm, part) in norms.iter_mut().zip([model, rest]) {
+            let mut look = Look::default();
+            for block in part.chunks(BLOCK) {
+                look.at(block);
+                if !look.is_fine() {
+                    self.take_back(&values[..added], factor);
+                    return Err(update::first_fault(values));
+                }
+                self.add(added, block, factor);
+                added += block.len();
+            }
+            *norm = look.norm();
         }
         self.folded += 1;
         self.weight_total += weight;
         self.steps_total = self.steps_total.map(|total| total + weight * u64::from(steps));
+        Ok(norms[0])
+    }
+
+    /// Adds a block that begins there.
+    fn add(&mut self, from: usize, block: &[[u8; 4]], factor: f64) {
+        if self.folded == 0 {
+            return self.sums.extend(block.iter().map(|value| weighted(*value, factor)));
+        }
+        let pairs = self.sums[from..].iter_mut().zip(block);
+        // Never wraps, see above; a checked addition would not vectorise in a build with checks.
+        pairs.for_each(|(sum, value)| *sum = sum.wrapping_add(weighted(*value, factor)));
+    }
+
+    /// Undoes [`Self::add`] from the beginning: integers leave no trace.
+    fn take_back(&mut self, values: &[[u8; 4]], factor: f64) {
+        if self.folded == 0 {
+            return self.sums.clear();
+        }
+        let pairs = self.sums.iter_mut().zip(values);
+        pairs.for_each(|(sum, value)| *sum = sum.wrapping_sub(weighted(*value, factor)));
+    }
+
+    /// Updates in the sum.
+    pub(super) fn folded(&self) -> usize {
+        self.folded
     }
 
     /// The mean, in the order of the model's values.
@@ -92,6 +137,11 @@ impl Mean {
         let (units, steps) = (weight * UNITS, self.steps_total.map_or(1.0, |total| total as f64 / weight));
         self.sums.iter().map(move |sum| *sum as f64 / units * steps)
     }
+}
+
+/// A value in units of the sum.
+fn weighted(value: [u8; 4], factor: f64) -> i64 {
+    to_integer(f64::from(f32::from_le_bytes(value)) * factor)
 }
 
 /// The nearest integer, ties to even, to a number within ±2⁵⁰. The addition rounds (IEEE 754-2019, section 4.3.1), and

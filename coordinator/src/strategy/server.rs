@@ -54,7 +54,7 @@ pub enum SecondMoment {
 }
 
 /// What a server remembers from round to round, each vector as long as the model: nothing for [`Server::Sgd`], `v` for
-/// [`Server::Momentum`], `m` and `v` for [`Server::Adaptive`].
+/// [`Server::Momentum`], `m` and `v` for [`Server::Adaptive`]; its control variate where nodes keep one.
 pub type Moments = Vec<Vec<f32>>;
 
 /// The most vectors that a server remembers.

@@ -22,6 +22,9 @@ pub struct Effort {
 /// Partial sums of the norm.
 const LANES: usize = 64;
 
+/// Values that are looked at together: while something is made of them they are still in the first cache.
+pub(super) const BLOCK: usize = 32 * LANES;
+
 /// What was wrong with an update's values. Nothing of it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum UpdateFault {
@@ -58,13 +61,13 @@ pub enum UpdateFault {
     },
 }
 
-/// The values of an update for a model of so many parameters, if it is one.
+/// The values of an update that must have so many of them, not yet looked at.
 ///
 /// # Errors
 ///
 /// [`UpdateFault`] tells what was wrong with it.
-pub(super) fn check(delta: &[u8], effort: Effort, parameters: usize) -> Result<&[[u8; 4]], UpdateFault> {
-    let (expected_bytes, found_bytes) = (parameters * 4, delta.len());
+pub(super) fn check(delta: &[u8], effort: Effort, values: usize) -> Result<&[[u8; 4]], UpdateFault> {
+    let (expected_bytes, found_bytes) = (values * 4, delta.len());
     if expected_bytes != found_bytes {
         return Err(UpdateFault::WrongShape { expected_bytes, found_bytes });
     }
@@ -74,23 +77,59 @@ pub(super) fn check(delta: &[u8], effort: Effort, parameters: usize) -> Result<&
     if !(1..=STEPS_MAX).contains(&effort.steps) {
         return Err(UpdateFault::WrongSteps(effort.steps));
     }
-    let values = delta.as_chunks::<4>().0;
-    // The bits of a magnitude are ordered as the magnitudes are, infinity and NaN above all.
-    let magnitude = |value: &[u8; 4]| i32::from_le_bytes(*value) & i32::MAX;
-    let largest = values.iter().fold(0, |largest, value| magnitude(value).max(largest));
-    if largest as u32 <= DELTA_MAX.to_bits() { Ok(values) } else { Err(first_fault(values)) }
+    Ok(delta.as_chunks::<4>().0)
 }
 
-/// The Euclidean norm, in lanes of a fixed number, so that it vectorises and the order of additions is the same
-/// everywhere.
-pub(super) fn norm(values: &[[u8; 4]]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let (groups, rest) = values.as_chunks::<LANES>();
-    for group in groups {
-        lanes.iter_mut().zip(group).for_each(|(lane, value)| *lane += square(*value));
+/// The Euclidean norm of the first of the values; all of them are looked at.
+///
+/// # Errors
+///
+/// [`UpdateFault`] names the first value that cannot be.
+pub(super) fn look(values: &[[u8; 4]], first: usize) -> Result<f64, UpdateFault> {
+    let (first, rest) = values.split_at(first);
+    let mut looks = [Look::default(), Look::default()];
+    for (look, values) in looks.iter_mut().zip([first, rest]) {
+        values.chunks(BLOCK).for_each(|block| look.at(block));
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += square(*value));
-    lanes.iter().sum::<f64>().sqrt()
+    let [first, rest] = looks;
+    if first.is_fine() && rest.is_fine() { Ok(first.norm()) } else { Err(first_fault(values)) }
+}
+
+/// What was seen of values that are looked at block by block.
+pub(super) struct Look {
+    /// Of the squares, a fixed number of sums: it vectorises, and the order of additions is the same everywhere.
+    squares: [f64; LANES],
+    /// The bits of a magnitude are ordered as the magnitudes are, infinity and NaN above all.
+    largest: i32,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { squares: [0.0; LANES], largest: 0 }
+    }
+}
+
+impl Look {
+    /// Looks at the next block; all but the last have [`BLOCK`] values.
+    pub(super) fn at(&mut self, block: &[[u8; 4]]) {
+        let magnitude = |value: &[u8; 4]| i32::from_le_bytes(*value) & i32::MAX;
+        self.largest = block.iter().fold(self.largest, |largest, value| magnitude(value).max(largest));
+        let (groups, rest) = block.as_chunks::<LANES>();
+        for group in groups {
+            self.squares.iter_mut().zip(group).for_each(|(sum, value)| *sum += square(*value));
+        }
+        self.squares.iter_mut().zip(rest).for_each(|(sum, value)| *sum += square(*value));
+    }
+
+    /// Whether every value so far can be one of a delta.
+    pub(super) fn is_fine(&self) -> bool {
+        self.largest as u32 <= DELTA_MAX.to_bits()
+    }
+
+    /// The Euclidean norm.
+    pub(super) fn norm(&self) -> f64 {
+        self.squares.iter().sum::<f64>().sqrt()
+    }
 }
 
 fn square(value: [u8; 4]) -> f64 {
@@ -98,7 +137,8 @@ fn square(value: [u8; 4]) -> f64 {
     value * value
 }
 
-fn first_fault(values: &[[u8; 4]]) -> UpdateFault {
+/// What is wrong with values of which one cannot be.
+pub(super) fn first_fault(values: &[[u8; 4]]) -> UpdateFault {
     let mut values = values.iter().map(|value| f32::from_le_bytes(*value)).enumerate();
     let (index, value) = values
         .find(|(_, value)| value.is_nan() || value.abs() > DELTA_MAX)

@@ -205,6 +205,7 @@ mod tests {
             epoch: EpochId(1),
             attempt: 2,
             model: ModelHash([0; 32]),
+            candidates: 2,
             phases: phases.to_vec().try_into().unwrap(),
             closed: Timestamp(10_000),
             members: members.collect::<Vec<_>>().try_into().unwrap(),

@@ -77,6 +77,7 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
             proximal: f64::from(note.proximal),
             seed: node_seed(note.seed, &config.name),
             round: 0,
+            correction: None,
         },
         initial_seed: note.seed,
         preparation: Preparation { stride: note.stride, ..config.preparation },

@@ -18,7 +18,7 @@ pub struct Plan {
     /// Rounds of the run: training alone gets as many.
     pub rounds: u32,
     /// How a node trains in a round; its round number is not looked at.
-    pub training: Training,
+    pub training: Training<'static>,
     /// Seed of the run's first model: training alone starts from the same.
     pub initial_seed: u64,
     /// How records become windows and scores.

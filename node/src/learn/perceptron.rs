@@ -5,7 +5,6 @@
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
-use common::model::ParameterVector;
 
 use super::LearnError;
 
@@ -30,9 +29,16 @@ impl Perceptron {
 
     /// What it says: [examples, inputs] to [examples, outputs].
     pub(super) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.through(input, |_| ())
+    }
+
+    /// What it says; `see` is shown what each layer sees.
+    fn through(&self, input: Tensor<2>, mut see: impl FnMut(&Tensor<2>)) -> Tensor<2> {
         let mut output = input;
         for (index, layer) in self.layers.iter().enumerate() {
-            output = linear(layer, if index > 0 { relu(output) } else { output });
+            let seen = if index > 0 { relu(output) } else { output };
+            see(&seen);
+            output = linear(layer, seen);
         }
         output
     }
@@ -44,13 +50,8 @@ impl Perceptron {
         input: Tensor<2>,
         loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<2>),
     ) -> (Tensor<1>, Tensor<1>) {
-        // What each layer sees.
-        let mut seen = vec![input];
-        for layer in &self.layers[..self.layers.len() - 1] {
-            seen.push(relu(linear(layer, seen[seen.len() - 1].clone())));
-        }
-        let last = self.layers.len() - 1;
-        let (loss, mut by_output) = loss(linear(&self.layers[last], seen[last].clone()));
+        let mut seen = Vec::with_capacity(self.layers.len());
+        let (loss, mut by_output) = loss(self.through(input, |layer| seen.push(layer.clone())));
         let mut gradients = Vec::with_capacity(2 * self.layers.len());
         for (index, ((weight, _), seen)) in self.layers.iter().zip(seen).enumerate().rev() {
             gradients.push(by_output.clone().sum_dim(0).flatten(0, 1));
@@ -75,10 +76,8 @@ pub(super) fn device() -> Device {
 }
 
 /// Parameters as a tensor.
-pub(super) fn flat(parameters: &ParameterVector) -> Tensor<1> {
-    let values = parameters.values().to_vec();
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), &device())
+pub(super) fn flat(values: &[f32]) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device())
 }
 
 /// Rows of one width as a tensor: [rows, width].
@@ -99,10 +98,6 @@ pub(super) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Lear
 mod tests {
     use super::*;
 
-    fn tensor(values: &[f32]) -> Tensor<1> {
-        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device())
-    }
-
     /// The sum of what it says, whose gradient by that is 1.
     fn sum(output: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
         let slope = output.ones_like();
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_weight_is_laid_out_by_input_and_then_output() {
-        let perceptron = Perceptron::new(&[2, 2], &tensor(&[1.0, 2.0, 3.0, 4.0, 0.5, 0.25]));
+        let perceptron = Perceptron::new(&[2, 2], &flat(&[1.0, 2.0, 3.0, 4.0, 0.5, 0.25]));
         let output = perceptron.forward(rows([&[1.0, 10.0][..]].into_iter(), 2));
         assert_eq!(floats(output).unwrap(), [1.0 + 30.0 + 0.5, 2.0 + 40.0 + 0.25]);
     }
@@ -123,9 +118,9 @@ mod tests {
         let values: Vec<f32> = (0..count).map(|index| (index as f32 * 1.3).sin()).collect();
         let input = || rows([&[0.3, -0.8, 1.1][..], &[-0.5, 0.9, 0.2]].into_iter(), 3);
         let loss = |values: &[f32]| {
-            floats(Perceptron::new(&widths, &tensor(values)).gradient(input(), sum).0).unwrap()[0]
+            floats(Perceptron::new(&widths, &flat(values)).gradient(input(), sum).0).unwrap()[0]
         };
-        let gradient = floats(Perceptron::new(&widths, &tensor(&values)).gradient(input(), sum).1).unwrap();
+        let gradient = floats(Perceptron::new(&widths, &flat(&values)).gradient(input(), sum).1).unwrap();
         assert_eq!(gradient.len(), count);
         assert!(gradient.iter().any(|slope| *slope < -0.1) && gradient.iter().any(|slope| *slope > 0.1));
         for (index, slope) in gradient.into_iter().enumerate() {

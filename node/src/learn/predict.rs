@@ -100,7 +100,7 @@ fn in_batches<E: Examples>(
     mut take: impl FnMut(Tensor<2>, &[usize]) -> Result<(), LearnError>,
 ) -> Result<(), LearnError> {
     let widths = check(task, parameters, examples)?;
-    let perceptron = Perceptron::new(&widths, &flat(parameters));
+    let perceptron = Perceptron::new(&widths, &flat(parameters.values()));
     let all: Vec<usize> = (0..examples.count()).collect();
     all.chunks(BATCH).try_for_each(|chosen| {
         let input = rows(chosen.iter().map(|index| examples.input(*index)), widths[0] as usize);

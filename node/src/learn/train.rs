@@ -16,7 +16,7 @@ use super::{Examples, LearnError, check};
 
 /// How a node trains in one round.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Training {
+pub struct Training<'c> {
     /// Passes over the examples.
     pub epochs: u32,
     /// Examples in one step.
@@ -31,12 +31,15 @@ pub struct Training {
     pub seed: u64,
     /// The round: each has its own order.
     pub round: u32,
+    /// What is added to each gradient, a value for each parameter: SCAFFOLD's `c - cᵢ`.
+    pub correction: Option<&'c [f32]>,
 }
 
-impl Default for Training {
+impl Default for Training<'_> {
     fn default() -> Self {
         let (optimizer, learning_rate, proximal) = (Optimizer::Adam, 1e-3, 0.0);
-        Self { epochs: 1, batch: 64, optimizer, learning_rate, proximal, seed: 0, round: 0 }
+        let (epochs, batch, seed, round, correction) = (1, 64, 0, 0, None);
+        Self { epochs, batch, optimizer, learning_rate, proximal, seed, round, correction }
     }
 }
 
@@ -79,7 +82,7 @@ pub fn train<E: Examples>(
     task: &E::Task,
     start: &ParameterVector,
     examples: &E,
-    settings: &Training,
+    settings: &Training<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, LearnError> {
     let mut learner = Learner::new(check(task, start, examples)?, start, settings);
@@ -120,6 +123,8 @@ struct Learner {
     learning_rate: f64,
     /// The factor of the proximal term and the parameters that it holds to, when there is one.
     anchor: Option<(f64, Tensor<1>)>,
+    /// What is added to each gradient, when there is something.
+    correction: Option<Tensor<1>>,
 }
 
 /// An optimiser, and what it remembers.
@@ -129,14 +134,15 @@ enum Stepper {
 }
 
 impl Learner {
-    fn new(widths: Vec<u32>, start: &ParameterVector, settings: &Training) -> Self {
-        let parameters = flat(start);
+    fn new(widths: Vec<u32>, start: &ParameterVector, settings: &Training<'_>) -> Self {
+        let parameters = flat(start.values());
         let stepper = match settings.optimizer {
             Optimizer::Adam => Stepper::Adam(AdamConfig::new().with_epsilon(1e-8).build(), Box::default()),
             Optimizer::Sgd => Stepper::Sgd(SgdConfig::new().build()),
         };
         let anchor = (settings.proximal > 0.0).then(|| (settings.proximal, parameters.clone()));
-        Self { widths, parameters, stepper, learning_rate: settings.learning_rate, anchor }
+        let correction = settings.correction.map(flat);
+        Self { widths, parameters, stepper, learning_rate: settings.learning_rate, anchor, correction }
     }
 
     /// One step on the examples chosen; the loss before it.
@@ -147,6 +153,9 @@ impl Learner {
         drop(perceptron);
         if let Some((proximal, held)) = &self.anchor {
             gradient = gradient + (self.parameters.clone() - held.clone()) * *proximal;
+        }
+        if let Some(correction) = &self.correction {
+            gradient = gradient + correction.clone();
         }
         self.parameters = self.stepper.step(self.learning_rate, self.parameters.clone(), gradient);
         loss.try_into_scalar().map_err(|error| LearnError::Backend(error.to_string()))

@@ -124,7 +124,15 @@ impl World {
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), checkpoint: model.into(), epochs };
         let mut out = Vec::new();
         world.engine.start(
-            Start { plan, rounds, select: Labels::new(), strategy: Strategy::FEDAVG, position, model: None },
+            Start {
+                plan,
+                rounds,
+                select: Labels::new(),
+                strategy: Strategy::FEDAVG,
+                position,
+                folded: BTreeMap::new(),
+                model: None,
+            },
             now,
             &mut out,
         );
@@ -215,14 +223,8 @@ impl World {
                     Done::Train(assignment) => {
                         let mut parameters = Arc::unwrap_or_clone(assignment.model);
                         parameters.values_mut().iter_mut().for_each(|value| *value += 1.0);
-                        let trained = Trained {
-                            run: assignment.run,
-                            epoch: assignment.epoch,
-                            parameters,
-                            samples: 1,
-                            steps: 1,
-                            loss: 0.5,
-                        };
+                        let (run, epoch, samples, steps, loss) = (assignment.run, assignment.epoch, 1, 1, 0.5);
+                        let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
                     Done::Mark { .. } | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),

@@ -90,7 +90,7 @@ impl World {
         let subject =
             Subject { kind: Kind::Model, tenant: TENANT, run, round, epoch, seq: 1, trace: [0; 16] };
         let sealer = Sealer { identity: &COORDINATOR, subject, next_package: None, buffer: Vec::new() };
-        let sealed = sealer.seal_to_group(&model::plaintext(&plan, &values), &root, &mut self.random).ok()?;
+        let sealed = sealer.seal_to_group(&model::plaintext(&plan.into(), &values, &[]), &root, &mut self.random).ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
         let offer = Offer { model: *sealed.manifest(), package: *KEY.package(), members };
@@ -160,14 +160,8 @@ impl World {
             13 => {
                 let Some(assignment) = self.training.take() else { return };
                 let parameters: ParameterVector = Arc::unwrap_or_clone(assignment.model);
-                let trained = Trained {
-                    run: assignment.run,
-                    epoch: assignment.epoch,
-                    parameters,
-                    samples: 1,
-                    steps: 1,
-                    loss: 0.5,
-                };
+                        let (run, epoch, samples, steps, loss) = (assignment.run, assignment.epoch, 1, 1, 0.5);
+                        let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                 self.participant.on_trained(&trained, now, out);
             }
             _ => self.participant.on_step(now, now, out),

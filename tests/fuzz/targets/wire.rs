@@ -9,7 +9,7 @@ use common::crypto::{KeyPackage, Manifest, Plain, WrappedRoot};
 use common::message::announce::Announcement;
 use common::message::event::Event;
 use common::message::forward::{BridgePresence, IntakePresence};
-use common::message::model::{self, Plan};
+use common::message::model::{self, Model, Plan};
 use common::message::presence::{CoordinatorPresence, NodePresence};
 use common::message::receipt::Receipt;
 use common::message::update::{self, UpdateHead};
@@ -39,8 +39,8 @@ fn gaps(bytes: &[u8]) {
 }
 
 fn model(bytes: &[u8]) {
-    if let Ok((plan, parameters)) = model::decode(bytes) {
-        let plain = model::plaintext(&plan, parameters.values());
+    if let Ok(Model { head, parameters, control }) = model::decode(bytes) {
+        let plain = model::plaintext(&head, parameters.values(), control.as_deref().unwrap_or_default());
         let mut again = vec![0; plain.bytes()];
         plain.write(0, &mut again);
         assert_eq!(again, bytes);

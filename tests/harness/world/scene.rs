@@ -50,10 +50,11 @@ pub struct Scene {
 }
 
 /// Strategies of all kinds: sums and side by side, with a server that remembers and without.
-pub const STRATEGIES: [&str; 5] = [
+pub const STRATEGIES: [&str; 6] = [
     "",
     "combine = { kind = \"normalized_mean\" }",
     "combine = { kind = \"median\" }",
+    "combine = { kind = \"scaffold\" }",
     "server = { kind = \"momentum\", learning_rate = 1.0, momentum = 0.5 }",
     "server = { kind = \"adam\", learning_rate = 0.1, beta_1 = 0.9, beta_2 = 0.99, tau = 1e-3 }",
 ];
@@ -66,11 +67,13 @@ impl Scene {
 
     /// `run.toml` of a run. One beside the first has a strategy of its own.
     pub fn config(&self, run: RunId) -> String {
-        let Self { seed, nodes, parameters, rounds, minimum, over_selection, staleness_max, .. } = self;
+        let Self { seed, nodes, parameters, rounds, minimum, over_selection, .. } = self;
         let attempts = self.attempts;
         let number = number(run);
         let strategy =
             if number == 0 { self.strategy } else { STRATEGIES[usize::from(number) % STRATEGIES.len()] };
+        // Control variates are of one round.
+        let staleness_max = if strategy.contains("scaffold") { 0 } else { self.staleness_max };
         let goal = (f64::from(*nodes) / over_selection) as u32;
         let select = self.rack.map_or(String::new(), |rack| format!("select = {{ rack = \"{rack}\" }}"));
         // TOML has integers of 64 bits with a sign.

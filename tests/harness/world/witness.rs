@@ -28,6 +28,19 @@ pub(super) struct Contribution {
     pub(super) samples: u64,
     /// Steps of its optimiser.
     pub(super) steps: u32,
+    /// What each value of the control variates was, if nodes keep them.
+    pub(super) controls: Option<Controls>,
+}
+
+/// What each value of the control variates was in a node's training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Controls {
+    /// The server's.
+    pub(super) server: f32,
+    /// The node's before.
+    pub(super) from: f32,
+    /// The node's after.
+    pub(super) to: f32,
 }
 
 /// A second of virtual time, and what happened in it.
@@ -119,6 +132,7 @@ impl Witness {
         let records = process.records(run).map_err(|error| error.to_string())?;
         let committed: Vec<&RoundRecord> = records.iter().filter(|record| record.made().is_some()).collect();
         let mut moments = Moments::default();
+        let mut own: BTreeMap<NodeId, f32> = BTreeMap::new();
         for (number, record) in (1..).zip(&committed) {
             let round = record.round;
             if round != RoundId(number) {
@@ -126,7 +140,7 @@ impl Witness {
             }
             let mut model = process.model_of(run, record.model).ok_or("a model is missing")?;
             self.same((run, RoundId(number - 1)), &model)?;
-            let mut updates = Aggregator::new(strategy, model.len());
+            let mut updates = Aggregator::new(strategy.among(record.candidates), model.len());
             for (node, report) in record.reports() {
                 let Base { epoch, round: begun } = report.base;
                 let made = self.trained.get(&(node, epoch));
@@ -137,12 +151,22 @@ impl Witness {
                 let first = (begun.0 as usize).checked_sub(1).and_then(|index| committed.get(index));
                 let base = first.and_then(|record| process.model_of(run, record.model));
                 let base = base.ok_or("the model of an update is missing")?;
-                let delta: Vec<u8> =
-                    base.iter().flat_map(|value| ((value + made.step) - value).to_le_bytes()).collect();
                 let staleness = report.base.staleness(round);
                 if staleness > config.cohort.staleness_max {
                     return Err(format!("round {round} has an update that is {staleness} rounds old"));
                 }
+                let moved = base.iter().map(|value| (value + made.step) - value);
+                if let Some(Controls { server, from, to }) = made.controls {
+                    let counted = own.insert(node, to).unwrap_or_default();
+                    let given = moments.first().map_or(0.0, |control| control[0]);
+                    if (server.to_bits(), from.to_bits()) != (given.to_bits(), counted.to_bits()) {
+                        return Err(format!("round {round}: a node trained from another control variate"));
+                    }
+                }
+                let change = |Controls { from, to, .. }| vec![to - from; model.len()];
+                let controlled = made.controls.map(change);
+                let values = moved.chain(controlled.into_iter().flatten());
+                let delta: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
                 let effort = Effort { weight: made.samples, steps: made.steps, staleness };
                 let folded = updates.fold(node, &delta, effort);
                 folded.map_err(|fault| format!("round {round} has a wrong update: {fault}"))?;

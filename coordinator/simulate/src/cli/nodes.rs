@@ -69,12 +69,13 @@ enum Division {
     Dirichlet,
 }
 
-/// The nodes that a run selects from, and their ids. What is left out is handed to `tell`.
+/// The nodes that a run selects from, their ids, and how many there are on the coordinator's list; what is left out is
+/// handed to `tell`.
 pub(super) fn gather(
     options: &Choice,
     config: &RunConfig,
     tell: &mut dyn FnMut(String),
-) -> Result<(Population, Vec<NodeId>)> {
+) -> Result<(Population, Vec<NodeId>, usize)> {
     let plan = config.plan()?;
     let nodes = options.nodes.unwrap_or_default();
     let list = List::read(options, config)?;
@@ -97,8 +98,9 @@ pub(super) fn gather(
         (_, Some(_), _) => bail!("--telemetry is for a task of kind \"forecaster\""),
         (_, None, Some(_)) => bail!("--images is for a task of kind \"classifier\""),
     };
-    let ids = population.names().iter().map(|name| list.id(name)).collect();
-    Ok((population, ids))
+    let ids: Vec<NodeId> = population.names().iter().map(|name| list.id(name)).collect();
+    let candidates = list.selected().unwrap_or(ids.len());
+    Ok((population, ids, candidates))
 }
 
 /// The coordinator's list of nodes, if there is one, and the labels of those that a run selects from.
@@ -130,6 +132,12 @@ impl List {
             (Some(_), Some((_, peer))) => Ok(peer.has(&self.select)),
             (Some(_), None) => bail!("--allowed-nodes does not list `{name}`"),
         }
+    }
+
+    /// Nodes of the list that the run selects from, with telemetry here or without.
+    fn selected(&self) -> Option<usize> {
+        let known = self.known.as_ref()?;
+        Some(known.values().filter(|peer| peer.has(&self.select)).count())
     }
 
     /// Its id: that of its key, or of a virtual node of this name.

@@ -16,7 +16,8 @@ fn config(text: &str) -> RunConfig {
 }
 
 fn federation(text: &str, nodes: u8, fail_rate: f64) -> Federation {
-    Federation::new(&config(text), (0..nodes).map(|node| NodeId([node; 32])).collect(), fail_rate).unwrap()
+    let ids = (0..nodes).map(|node| NodeId([node; 32])).collect();
+    Federation::new(&config(text), ids, usize::from(nodes), fail_rate).unwrap()
 }
 
 /// The records of a run, and its end.
@@ -87,15 +88,16 @@ fn an_update_that_is_none_costs_its_node_the_slot() {
     assert_eq!(wave.nodes.len(), 4);
     let update = |values: &[f32]| {
         let base = vec![0.0; values.len()];
-        let plain = update::plaintext(&UpdateHead { weight: 1, steps: 1, loss: 0.0 }, values, &base);
+        let change = Change { from: &base, to: values };
+        let plain = update::plaintext(&UpdateHead { weight: 1, steps: 1, loss: 0.0 }, change, None);
         let mut bytes = vec![0; plain.bytes()];
         plain.write(0, &mut bytes);
         bytes
     };
-    federation.on_update(&wave, wave.nodes[0], &update(&[f32::NAN; 7]));
-    federation.on_update(&wave, wave.nodes[1], b"cut");
-    federation.on_update(&wave, wave.nodes[2], &update(&[1.0; 7]));
-    federation.on_update(&wave, wave.nodes[3], &update(&[3.0; 7]));
+    federation.on_update(&wave, wave.nodes[0], &update(&[f32::NAN; 7]), None);
+    federation.on_update(&wave, wave.nodes[1], b"cut", None);
+    federation.on_update(&wave, wave.nodes[2], &update(&[1.0; 7]), None);
+    federation.on_update(&wave, wave.nodes[3], &update(&[3.0; 7]), None);
     // Two more of those selected are asked in their place.
     let Step::Train(more) = federation.next_step() else { panic!("the goal is not reached") };
     assert_eq!(more.nodes.len(), 2);

@@ -6,6 +6,7 @@ use common::id::{NodeId, RoundId};
 use common::message::event::Fact;
 use common::units::Millis;
 
+use super::opening::Purpose;
 use super::{Active, End, LARGE};
 use crate::engine::{Answer, Combination, Combined, Context, Output, Values, Wish};
 use crate::round::{Announce, Input};
@@ -75,29 +76,37 @@ impl Active {
         }
     }
 
-    /// Goes on as soon as the newest model is here.
+    /// Goes on as soon as the newest model is here; nodes that keep control variates are told the server's with it.
     pub(super) fn want(&mut self, awaiting: Awaiting, context: &mut Context<'_>) {
+        let wanted = match awaiting {
+            Awaiting::Announce(_) if self.plan.control => self.run.checkpoint().clone(),
+            Awaiting::Announce(_) | Awaiting::Keep => self.run.model().into(),
+        };
         match self.fresh.take() {
-            Some((hash, model)) if hash == self.run.model() => {
+            Some((hash, model)) if wanted == hash.into() => {
                 self.go_on(awaiting, Values { model, moments: Vec::new() }, context);
             }
             // What is being read is the newest model, whatever it was wanted for first.
             _ => {
                 if self.awaiting.replace(awaiting).is_none() {
-                    self.wish(Wish::Load(self.run.model().into()), context);
+                    self.wish(Wish::Load(wanted), context);
                 }
             }
         }
     }
 
     fn go_on(&mut self, awaiting: Awaiting, values: Values, context: &mut Context<'_>) {
-        let model = values.model;
+        let Values { model, mut moments } = values;
         match awaiting {
             Awaiting::Announce(announce) => {
                 let wait = Millis(announce.deadline.since(context.now).0);
                 let cohort = announce.cohort.iter().copied().collect();
                 let position = (announce.round, announce.epoch, wait);
-                self.open_exchange(model, &cohort, position, Some(announce.taken_from), context);
+                // Before the first round it is at zero.
+                let zero = || if self.plan.control { vec![0.0; model.len()] } else { Vec::new() };
+                let control = moments.pop().filter(|_| self.plan.control).unwrap_or_else(zero);
+                let purpose = Purpose::Train { control, taken_from: announce.taken_from };
+                self.open_exchange((model, purpose), &cohort, position, context);
                 let cohort = announce.cohort.try_into().expect("the plan bounds the cohort");
                 context.event(self.id, announce.round, Fact::RoundOpened { cohort });
             }
@@ -109,7 +118,7 @@ impl Active {
                         .push(Output::Note("no epoch is left to offer the result again".into()));
                 };
                 let position = (self.run.rounds_done(), epoch, KEEP);
-                self.open_exchange(model, &nodes, position, None, context);
+                self.open_exchange((model, Purpose::Keep), &nodes, position, context);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use common::crypto::{KeyPackage, Label, Sealer};
 use common::id::{EpochId, NodeId, RoundId};
 use common::message::announce::{Announcement, Offer, Request};
+use common::message::model::{LastFolded, ModelHead, Plan};
 use common::message::{Signed, model, update};
 use common::units::Millis;
 
@@ -13,15 +14,26 @@ use crate::engine::share::Share;
 use crate::engine::{Context, Output};
 use crate::exchange::{Downlink, Epoch, Uplink};
 
+/// What a model is sent for.
+pub(super) enum Purpose {
+    /// To be trained on.
+    Train {
+        /// The server's control variate; empty where nodes keep none.
+        control: Vec<f32>,
+        /// Updates of this epoch and later ones are taken.
+        taken_from: EpochId,
+    },
+    /// To be kept.
+    Keep,
+}
+
 impl Active {
-    /// Draws the keys of an epoch, announces it, and sends its model: to be trained on, where updates are taken from some
-    /// epoch on, or to be kept.
+    /// Draws the keys of an epoch, announces it, and sends its model.
     pub(super) fn open_exchange(
         &mut self,
-        model: Vec<f32>,
+        (model, purpose): (Vec<f32>, Purpose),
         nodes: &BTreeSet<NodeId>,
         (round, id, wait): (RoundId, EpochId, Millis),
-        taken_from: Option<EpochId>,
         context: &mut Context<'_>,
     ) {
         self.close_exchanges();
@@ -45,18 +57,25 @@ impl Active {
             next_package: None,
             buffer: std::mem::take(&mut self.sealed_buffer),
         };
+        let (train, control, taken_from) = match purpose {
+            Purpose::Train { control, taken_from } => (true, control, taken_from),
+            Purpose::Keep => (false, Vec::new(), id),
+        };
+        let plan = Plan { control: train && self.plan.control, ..self.plan.clone() };
+        let last = |node: &NodeId| Some(LastFolded { node: *node, epoch: *self.folded.get(node)? });
+        let folded: Vec<LastFolded> = nodes.iter().filter(|_| plan.control).filter_map(last).collect();
+        let head = ModelHead { plan, folded: folded.try_into().expect("the plan bounds the cohort") };
         let sealed = sealer
-            .seal_to_group(&model::plaintext(&self.plan, &model), &epoch.root, random)
+            .seal_to_group(&model::plaintext(&head, &model, &control), &epoch.root, random)
             .expect("a model within PARAMETERS_MAX fits one blob");
-        // The file has the model, should it be needed again.
-        drop(model);
+        // The files have both, should they be needed again.
+        drop((model, control));
         let members = members.try_into().expect("the plan bounds the cohort");
         let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
-        let train = taken_from.is_some();
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
-        self.announce(request, (round, id, wait), taken_from.unwrap_or(id), context);
+        self.announce(request, (round, id, wait), taken_from, context);
         let Share { down_chunks, up } = context.share;
-        let update_bytes = update::plain_bytes(self.parameters);
+        let update_bytes = update::plain_bytes(self.plan.values(self.parameters));
         let buffers = std::mem::take(&mut self.buffers);
         let uplink = Uplink::new(id, update_bytes, up.window_chunks, up.uploads_bytes, buffers);
         let downlink = Some(Downlink::new(sealed, &epoch, down_chunks, now));

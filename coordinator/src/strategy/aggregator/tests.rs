@@ -235,3 +235,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_added_before_a_wrong_value_was_met_is_taken_back() {
+    let values = 3 * update::BLOCK + 5;
+    let updates = cohort(3, values, 4);
+    let strategy = Strategy { combine: Combine::Mean, ..Strategy::FEDAVG };
+    let expected = next_model(strategy, &vec![0.0; values], &updates);
+    let mut wrong = updates[0].1.clone();
+    wrong[values - 7] = f32::NAN;
+    let mut aggregator = Aggregator::new(strategy, values);
+    for (node, delta, weight) in &updates {
+        let fault = aggregator.fold(*node, &bytes(&wrong), effort(9)).unwrap_err();
+        assert!(matches!(fault, UpdateFault::NonFinite { index, .. } if index == values - 7), "{fault}");
+        aggregator.fold(*node, &bytes(delta), effort(*weight)).unwrap();
+    }
+    let mut model = vec![0.0; values];
+    aggregator.finish(&mut model, &mut Moments::new());
+    assert_eq!(bytes(&model), bytes(&expected));
+}

@@ -14,7 +14,7 @@ use common::units::Timestamp;
 
 use super::Participant;
 use crate::participant::work::{Asked, Channel, Fetching, Stage, Work};
-use crate::participant::{Assignment, Note, Output};
+use crate::participant::{Assignment, Note, Output, ServerControl};
 
 impl Participant {
     pub(super) fn open_offer(
@@ -77,13 +77,18 @@ impl Participant {
             self.give_back(plain);
             decoded
         });
-        let (plan, model) = match opened {
+        let model::Model { head, parameters, control } = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.decline(asked, &reason, now, out),
         };
-        out.push(channel.receipt(self.node(), Status::Complete));
+        let me = self.node();
+        let folded =
+            head.folded.iter().find(|last| last.node == me).map(|last| last.epoch).unwrap_or_default();
+        let control = control.map(|values| Arc::new(ServerControl { values, folded }));
+        out.push(channel.receipt(me, Status::Complete));
         let Asked { run, round, epoch, .. } = asked;
-        let assignment = Assignment { run, round, epoch, plan, model: Arc::new(model) };
+        let (plan, model) = (head.plan, Arc::new(parameters));
+        let assignment = Assignment { run, round, epoch, plan, model, control };
         if train {
             self.turns += 1;
             let stage = Stage::Waiting(channel, assignment, self.turns);

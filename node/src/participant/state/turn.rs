@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::crypto::Sealer;
 use common::id::{EpochId, RunId};
+use common::message::update::Change;
 use common::units::Timestamp;
 use common::upload::Upload;
 
@@ -47,11 +48,13 @@ impl Participant {
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, run, round, epoch);
         let Trained { samples, steps, loss, .. } = *trained;
+        let model = Change { from: training.base.values(), to: trained.parameters.values() };
+        let control = trained.control.as_ref().map(|control| Change { from: &control.from, to: &control.to });
         let head = outgoing::head(samples, steps, loss);
         let buffer = self.buffers.pop().unwrap_or_default();
         let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
         let (to, random) = (&channel.coordinator, &mut self.setup.random);
-        let sealed = outgoing::seal(&head, &trained.parameters, &training.base, sealer, to, random);
+        let sealed = outgoing::seal(&head, (model, control), sealer, to, random);
         match sealed {
             Ok(sealed) => {
                 let upload = Upload::new(sealed, self.setup.coordinator.node_id(), now);
