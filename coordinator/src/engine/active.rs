@@ -1,5 +1,6 @@
 //! A run that goes on: its rounds, the exchange of the epoch they are in, and what it wants of the disk.
 
+mod candidacy;
 mod files;
 mod opening;
 
@@ -187,7 +188,7 @@ impl Active {
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
             self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
-        self.on_input(Input::NodeReady(node), context);
+        self.on_candidacy(node, context);
         let declined = declined.filter(|declined| epoch == Some(*declined));
         if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
             // A new process has not the keys of the epoch going on: it takes part again in the next one.
@@ -217,11 +218,6 @@ impl Active {
         if !knows && self.announced.as_ref().is_some_and(is_due) {
             self.announce_again(context);
         }
-    }
-
-    /// Whether a node is one of those that the run selects from.
-    fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
-        context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
     }
 
     pub(super) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {
