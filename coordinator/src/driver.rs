@@ -2,6 +2,7 @@
 
 mod fault;
 mod link;
+mod nodes;
 mod orders;
 mod relay;
 mod shown;
@@ -102,6 +103,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         outputs: VecDeque::new(),
         fresh: Vec::new(),
     };
+    driver.recall_drained()?;
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
     let mut terminate = signal(SignalKind::terminate())?;

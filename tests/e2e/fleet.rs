@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use coordinator::view::RunView;
-use harness::programs::{Daemon, are_built, fleet, run, run_config, wait_until};
+use harness::programs::{Daemon, are_built, edit, fleet, run, run_config, wait_until};
 
 use crate::{METRICS, domain, value};
 
@@ -13,7 +13,7 @@ pub(crate) struct Fleet {
     dir: tempfile::TempDir,
     /// A run over both nodes.
     pub(crate) config: PathBuf,
-    _nodes: [Daemon; 2],
+    nodes: Vec<Daemon>,
 }
 
 impl Fleet {
@@ -29,7 +29,15 @@ impl Fleet {
             let folder = dir.path().join(name).display().to_string();
             Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
         });
-        Some(Self { dir, config, _nodes: nodes })
+        Some(Self { dir, config, nodes: nodes.into() })
+    }
+
+    /// The second node, started again after a change of its configuration: for who asks it to end.
+    pub(crate) fn change_node(&mut self, change: impl FnOnce(&str) -> String) -> Daemon {
+        drop(self.nodes.pop());
+        edit(&self.at("node-2/node.toml"), change);
+        let folder = self.at("node-2").display().to_string();
+        Daemon::start("node", &["--dir", &folder, "run"], &self.at("node-2.log"))
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {

@@ -37,6 +37,9 @@ impl Driver {
             Question::Try(RunOrder::Start { config, key }) => return self.start(config, key, true, answer),
             Question::Do(order) => self.obey(order, false).map(Reply::Done),
             Question::Try(order) => self.obey(order, true).map(Reply::Done),
+            Question::Node { node, order, dry_run } => {
+                self.order_node(&node, order, dry_run).map(Reply::Node)
+            }
             Question::Stored(stored) => {
                 archive::answer(&self.store, &stored, |node| self.engine.members().name(node))
             }
@@ -148,7 +151,7 @@ impl Driver {
         let (plan, rounds, _) = archive::plans(config)?;
         let parameters = plan.task.schema()?.parameters();
         let nodes: Vec<NodeId> = self.engine.members().labelled(&config.cohort.select).collect();
-        let present = nodes.iter().filter(|node| self.engine.members().present(**node).is_some());
+        let present = nodes.iter().filter(|node| self.engine.members().is_candidate(**node));
         let selected = rounds.nodes_wanted() as u64;
         let update_bytes = update::plain_bytes(plan.values(parameters));
         let model_bytes = model::plain_bytes(&plan.into(), parameters);

@@ -1,5 +1,6 @@
 //! A run that goes on: its rounds, the exchanges of the epochs whose updates it takes, and what it wants of the disk.
 
+mod candidacy;
 mod files;
 mod opening;
 
@@ -203,7 +204,7 @@ impl Active {
         let declined = work.filter(|work| work.activity == Activity::Declining).map(|work| work.epoch);
         let (arrived, returned) = (told == Told::Arrived(node), told == Told::Returned(node));
         let asked = self.exchange_with(node).map(|exchange| exchange.epoch.id);
-        self.on_input(Input::NodeReady(node), context);
+        self.on_candidacy(node, context);
         let declined = declined.filter(|declined| asked == Some(*declined));
         if let Some(epoch) = declined.or(asked.filter(|_| arrived)) {
             // A new process has not the keys of the epoch in which it was asked: it takes part again in the next one.
@@ -235,11 +236,6 @@ impl Active {
         if !knows && self.announced.as_ref().is_some_and(is_due) {
             self.announce_again(context);
         }
-    }
-
-    /// Whether a node is one of those that the run selects from.
-    fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
-        context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
     }
 
     pub(super) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {
