@@ -67,7 +67,7 @@ impl Engine {
     fn is_awaited(&self, node: NodeId) -> bool {
         let is_open = |active: &Active| {
             let cohort = active.run.progress().and_then(|progress| progress.cohort);
-            let slot = cohort.and_then(|cohort| cohort.slots().get(&node));
+            let slot = cohort.and_then(|cohort| cohort.slot(node));
             matches!(slot, Some(Slot::Announced | Slot::HasModel))
         };
         self.runs.values().any(is_open)

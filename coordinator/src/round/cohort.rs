@@ -91,6 +91,11 @@ impl Cohort {
         self.seats.iter().map(|(node, seat)| (*node, &seat.slot))
     }
 
+    /// The slot of a node, if it was selected.
+    pub fn slot(&self, node: NodeId) -> Option<&Slot> {
+        self.seats.get(&node).map(|seat| &seat.slot)
+    }
+
     /// The nodes that were asked in this epoch.
     pub(super) fn asked(&self, epoch: EpochId) -> Vec<NodeId> {
         self.seats.iter().filter(|(_, seat)| seat.base.epoch == epoch).map(|(node, _)| *node).collect()
