@@ -1,5 +1,6 @@
 //! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
 
+mod runs;
 mod seeds;
 mod several;
 
