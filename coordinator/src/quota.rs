@@ -36,12 +36,10 @@ pub struct Taken {
 pub enum OverQuota {
     /// As many go on as may.
     #[error(
-        "{count} runs are going on and `runs.at_once` is {at_once}: pause or stop one of them ({runs}), or raise that \
-         key of coordinator.toml and start the coordinator again"
+        "as many runs go on as `runs.at_once` allows, {at_once}: pause or stop one of them ({runs}), or raise that key \
+         of coordinator.toml and start the coordinator again"
     )]
     Runs {
-        /// That go on.
-        count: usize,
         /// That may.
         at_once: u32,
         /// Which.
@@ -102,7 +100,7 @@ impl Quota {
         }
         if going_on.len() >= at_once as usize {
             let runs = names(Taken::title);
-            return Err(OverQuota::Runs { count: going_on.len(), at_once, runs });
+            return Err(OverQuota::Runs { at_once, runs });
         }
         let taken = ByteCount(going_on.iter().map(|run| run.memory.0).sum());
         if taken.0 + wanted.0 > memory.0 {
@@ -149,7 +147,7 @@ mod tests {
         assert_eq!(QUOTA.admit(&[taken(1, 60_000_000)], ByteCount(40_000_000)), Ok(()));
         let refused = |going_on: &[Taken], wanted| QUOTA.admit(going_on, wanted).unwrap_err().to_string();
         let many = refused(&[taken(1, 1), taken(2, 1)], ByteCount(1));
-        assert!(many.starts_with("2 runs are going on and `runs.at_once` is 2"), "{many}");
+        assert!(many.starts_with("as many runs go on as `runs.at_once` allows, 2: pause or stop"), "{many}");
         assert!(many.contains("(run-1 01010101, run-2 02020202)"), "{many}");
         let full = refused(&[taken(1, 60_000_000)], ByteCount(50_000_000));
         assert!(

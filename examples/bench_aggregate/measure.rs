@@ -94,7 +94,7 @@ pub(crate) fn speed(
         let between = now();
         aggregator.reset();
         for (node, bytes) in bytes.iter().enumerate() {
-            aggregator.fold(id(node), bytes, Effort { weight: 1 + node as u64, steps: 7 })?;
+            aggregator.fold(id(node), bytes, Effort { weight: 1 + node as u64, steps: 7, staleness: 0 })?;
         }
         aggregator.finish(black_box(&mut model), &mut moments);
         if round > 0 {
@@ -123,7 +123,7 @@ pub(crate) fn memory(nodes: usize, params: usize) -> Result<Memory> {
     let before = peak_mb()?;
     let mut aggregator = Aggregator::new(Strategy::FEDAVG, params);
     for node in 0..nodes {
-        aggregator.fold(id(node), &bytes, Effort { weight: 5, steps: 7 })?;
+        aggregator.fold(id(node), &bytes, Effort { weight: 5, steps: 7, staleness: 0 })?;
     }
     aggregator.finish(black_box(&mut model), &mut Moments::new());
     let models = (peak_mb()? - before) * 1e6 / (params * 4) as f64;

@@ -1,43 +1,51 @@
-//! A coordinator's folder and two nodes that train on, while the coordinator comes and goes.
+//! A coordinator's folder and nodes that train on, while the coordinator comes and goes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use coordinator::view::RunView;
-use harness::programs::{Daemon, are_built, edit, fleet, run, run_config, wait_until};
+use harness::programs::{Daemon, are_built, edit, fleet_of, run, run_config, wait_until};
 
 use crate::{METRICS, domain, value};
 
-/// Two nodes that stay, and the coordinator's folder.
+/// Nodes that stay, and the coordinator's folder.
 pub(crate) struct Fleet {
     dir: tempfile::TempDir,
-    /// A run over both nodes.
+    /// A run over two nodes.
     pub(crate) config: PathBuf,
+    names: Vec<String>,
     nodes: Vec<Daemon>,
 }
 
 impl Fleet {
-    /// The nodes of a test, by its number, and a run of so many rounds; `None` when the programs are not built.
+    /// Two nodes for a test, by its number, and a run of so many rounds; `None` when the programs are not built.
     pub(crate) fn new(test: u16, rounds: u32) -> Option<Self> {
+        Self::of(&["node-1", "node-2"], test, rounds)
+    }
+
+    /// The same with nodes of these names.
+    pub(crate) fn of(names: &[&str], test: u16, rounds: u32) -> Option<Self> {
         if !are_built() {
             return None;
         }
         let dir = tempfile::tempdir().expect("a folder can be made");
-        fleet(dir.path(), domain(test), &METRICS, value);
+        fleet_of(names, dir.path(), domain(test), &METRICS, value);
         let config = run_config(dir.path(), rounds, &METRICS);
-        let nodes = ["node-1", "node-2"].map(|name| {
+        let node = |name: &&str| {
             let folder = dir.path().join(name).display().to_string();
             Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
-        });
-        Some(Self { dir, config, nodes: nodes.into() })
+        };
+        let nodes = names.iter().map(node).collect();
+        Some(Self { config, names: names.iter().map(ToString::to_string).collect(), nodes, dir })
     }
 
-    /// The second node, started again after a change of its configuration: for who asks it to end.
+    /// The last node, started again after a change of its configuration: for who asks it to end.
     pub(crate) fn change_node(&mut self, change: impl FnOnce(&str) -> String) -> Daemon {
         drop(self.nodes.pop());
-        edit(&self.at("node-2/node.toml"), change);
-        let folder = self.at("node-2").display().to_string();
-        Daemon::start("node", &["--dir", &folder, "run"], &self.at("node-2.log"))
+        let name = self.names.last().expect("there are nodes");
+        edit(&self.at(name).join("node.toml"), change);
+        let folder = self.at(name).display().to_string();
+        Daemon::start("node", &["--dir", &folder, "run"], &self.at(&format!("{name}.log")))
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
@@ -55,7 +63,8 @@ impl Fleet {
 
     /// What all of them said, for who has to find out.
     pub(crate) fn logs(&self) -> String {
-        ["coordinator.log", "node-1.log", "node-2.log"].map(|name| read(&self.at(name))).join("\n")
+        let all = ["coordinator"].into_iter().chain(self.names.iter().map(String::as_str));
+        all.map(|name| read(&self.at(&format!("{name}.log")))).collect::<Vec<_>>().join("\n")
     }
 
     /// A coordinator that can be asked.

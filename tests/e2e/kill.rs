@@ -1,5 +1,7 @@
 //! The coordinator, killed (SIGKILL) at every fault point of a run, one after the other, and started again.
 
+use std::fs;
+
 use common::units::Timestamp;
 use coordinator::view::{RunStatus, RunView};
 use harness::programs::{Daemon, edit};
@@ -15,17 +17,26 @@ const POINTS_MIN: u64 = 30;
 /// A server that remembers, so that there is more to lose than a model.
 const STRATEGY: &str = "\n[strategy]\nserver = { kind = \"adam\", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.99, tau = 1e-3 }\n\n[task]";
 
-/// The same run, again and again.
+/// The same run, again and again, each time in a folder without state: what is counted are the points of that run.
 struct Tries {
     fleet: Fleet,
-    /// Runs that are over.
-    over: usize,
 }
 
 impl Tries {
     /// The run of this try, if it is there.
     fn run(&self) -> Option<RunView> {
-        self.fleet.runs().into_iter().nth(self.over)
+        self.fleet.runs().pop()
+    }
+
+    /// Removes the run of the try before.
+    fn forget(&self) {
+        let remove = |name: &str| {
+            let path = self.fleet.at("coordinator").join(name);
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+        };
+        // What was never made need not be removed.
+        ["state.redb", "models", "moments"].into_iter().for_each(|name| drop(remove(name)));
+        assert!(self.run().is_none());
     }
 
     fn start(&self) -> Daemon {
@@ -35,20 +46,21 @@ impl Tries {
     }
 
     /// The run of this try when it is over.
-    fn end(&mut self) -> RunView {
+    fn end(&self) -> RunView {
         let is_running = || self.run().is_some_and(|run| run.status == RunStatus::Running);
         if is_running() {
-            let is_over =
-                |said: &str| said.contains("the run is finished") || said.contains("the run failed");
-            self.fleet.until(|| is_over(&self.fleet.said()) && !is_running());
+            self.fleet.until(|| self.is_said_to_be_over() && !is_running());
         }
-        let run = self.run().expect("it was started");
-        self.over += 1;
-        run
+        self.run().expect("it was started")
+    }
+
+    fn is_said_to_be_over(&self) -> bool {
+        let said = self.fleet.said();
+        said.contains("the run is finished") || said.contains("the run failed")
     }
 
     /// A run that nothing happens to: how it ended, and how many fault points it has.
-    fn undisturbed(&mut self) -> (RunView, u64) {
+    fn undisturbed(&self) -> (RunView, u64) {
         let coordinator = self.fleet.serve(&[]);
         let _starting = self.start();
         self.fleet.until(|| self.run().is_some());
@@ -61,7 +73,8 @@ impl Tries {
 
     /// A run whose coordinator stands still at a fault point, is killed there and started again: how it ended, and at
     /// what moment it was killed and started again.
-    fn killed_at(&mut self, point: u64) -> (RunView, String, Timestamp) {
+    fn killed_at(&self, point: u64) -> (RunView, String, Timestamp) {
+        self.forget();
         let coordinator = self.fleet.serve(&["--halt-at", &point.to_string()]);
         let starting = self.start();
         let said = || self.fleet.said();
@@ -83,7 +96,7 @@ impl Tries {
 fn a_coordinator_that_is_killed_at_any_point_ends_its_run_in_the_same_model_and_counts_no_update_twice() {
     let Some(fleet) = Fleet::new(2, ROUNDS) else { return };
     edit(&fleet.config, |text| text.replace("\n[task]", STRATEGY));
-    let mut tries = Tries { fleet, over: 0 };
+    let tries = Tries { fleet };
     let (undisturbed, points) = tries.undisturbed();
     assert!(points >= POINTS_MIN, "{points} fault points");
     let mut resumed = Vec::new();

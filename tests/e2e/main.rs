@@ -9,6 +9,7 @@ mod kill;
 mod operator;
 mod orders;
 mod registry;
+mod runs;
 mod simulated;
 
 use std::fs;

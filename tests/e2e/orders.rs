@@ -1,7 +1,7 @@
 //! What an operator does with runs that go on: pause, resume, extend, stop, and start another one meanwhile.
 
-use coordinator::view::RunStatus;
-use harness::programs::run;
+use coordinator::view::{OrderedRun, RunStatus};
+use harness::programs::{edit, run};
 
 use crate::fleet::Fleet;
 use crate::operator::Operator;
@@ -9,6 +9,7 @@ use crate::operator::Operator;
 #[test]
 fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     let Some(fleet) = Fleet::new(3, 1) else { return };
+    edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("at_once = 8", "at_once = 1"));
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
     let listed = run("coordinator", &["--dir", &operator.0.folder(), "node", "list"]);
@@ -25,7 +26,9 @@ fn a_run_is_paused_over_a_restart_resumed_beside_others_and_stopped() {
     assert!(coordinator.stop());
     let _coordinator = operator.0.serve(&[]);
     let short = operator.start("short", 2);
-    assert!(operator.refused(&["resume", "long"]).contains("a run is going on"));
+    let refused = operator.refused(&["resume", "long"]);
+    let makes_room = format!("pause or stop one of them (short {})", &short[..8]);
+    assert!(refused.contains("as `runs.at_once` allows, 1") && refused.contains(&makes_room), "{refused}");
     operator.until(&short, |run| run.status == RunStatus::Finished);
     let still = operator.view(&long);
     assert_eq!(
@@ -79,8 +82,39 @@ fn a_run_is_extended_while_it_goes_on_while_it_is_paused_and_when_it_is_finished
     extend("short", 1);
     operator.order(&["wait", "short", "--timeout", "60"]);
     assert_eq!(operator.view(&short).rounds_done, 5);
+    // Both go on side by side, and only a name tells which is meant.
     operator.order(&["resume", "long"]);
-    assert!(operator.refused(&["extend", "short", "--rounds", "1"]).contains("a run is going on"));
+    extend("short", 1_000_000);
+    let refused = operator.refused(&["status"]);
+    assert!(refused.contains("several runs go on; name one") && refused.contains(&long), "{refused}");
+    let done = [&long, &short].map(|run| operator.view(run).rounds_done);
+    operator.until(&long, |run| run.rounds_done >= done[0] + 2);
+    operator.until(&short, |run| run.rounds_done >= done[1] + 2);
+    operator.order(&["stop", "short"]);
+    assert!(operator.order(&["status"]).starts_with(&long), "the only one that goes on is meant");
     operator.order(&["stop", "long"]);
     assert!(operator.refused(&["extend", "long", "--rounds", "1"]).contains("is failed"));
+}
+
+#[test]
+fn a_run_that_the_memory_of_all_has_no_room_for_is_refused_with_the_numbers() {
+    let Some(fleet) = Fleet::new(3, 1) else { return };
+    edit(&fleet.at("coordinator/coordinator.toml"), |text| {
+        text.replace("memory_mb = 8_000", "memory_mb = 2")
+    });
+    let operator = Operator(fleet);
+    let _coordinator = operator.0.serve(&[]);
+    let config = operator.config("one", 1_000_000);
+    let dry = operator.order(&["start", "--config", &config, "--dry-run", "--format", "json"]);
+    let dry: OrderedRun = serde_json::from_str(&dry).expect("it is JSON");
+    let memory = dry.size.expect("a dry start tells the size").memory_bytes;
+    assert!((1_000_000..2_000_000).contains(&memory), "{memory}");
+    operator.order(&["start", "--config", &config]);
+    for dry in [&["--dry-run"][..], &[]] {
+        let refused = operator.refused(&[&["start", "--config", &config][..], dry].concat());
+        assert!(refused.contains("of `runs.memory_mb`, 2.0 MB, the runs that go on take 1."), "{refused}");
+        assert!(refused.contains("pause or stop some of them (one "), "{refused}");
+    }
+    operator.order(&["stop", "one"]);
+    operator.order(&["start", "--config", &config]);
 }

@@ -135,13 +135,28 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> String) {
 ///
 /// When a command fails.
 pub fn fleet(dir: &Path, domain: u16, metrics: &[&str], values: impl Fn(usize, usize) -> f32) {
+    fleet_of(&["node-1", "node-2"], dir, domain, metrics, values);
+}
+
+/// The same with nodes of these names.
+///
+/// # Panics
+///
+/// When a command fails.
+pub fn fleet_of(
+    nodes: &[&str],
+    dir: &Path,
+    domain: u16,
+    metrics: &[&str],
+    values: impl Fn(usize, usize) -> f32,
+) {
     let domain = domain.to_string();
     let at = |name: &str| dir.join(name).display().to_string();
     let place = ["--domain", &domain, "--interface", "127.0.0.1"];
     let made = run("coordinator", &[&["--dir", &at("coordinator"), "init"][..], &place].concat());
     assert!(made.status.success());
     let mut allowed = Vec::new();
-    for name in ["node-1", "node-2"] {
+    for name in nodes {
         let (folder, key) = (at(name), at("coordinator/identity.pub"));
         let init = ["--dir", &folder, "init", "--coordinator", &key, "--name", name];
         let made = run("node", &[&init[..], &place].concat());

@@ -168,9 +168,16 @@ fn scene() -> impl Strategy<Value = Scene> {
     let parameters = prop_oneof![4 => Just(10_u32), 2 => Just(300), 1 => Just(20_000)];
     let over_selection = prop_oneof![Just(1.0), Just(1.5)];
     let staleness = prop_oneof![2 => Just(0_u32), 1 => 1..4_u32];
-    let sizes = (any::<u32>(), 3_u16..7, parameters, 1_u32..4, staleness);
+    let runs = prop_oneof![2 => Just(1_u8), 1 => 2_u8..4];
+    let sizes = (any::<u32>(), 3_u16..7, parameters, 1_u32..4, staleness, runs);
     (sizes, 0.0..1.0, over_selection, 0..STRATEGIES.len(), network()).prop_map(
-        |((seed, nodes, parameters, rounds, staleness_max), minimum, over_selection, strategy, network)| {
+        |(
+            (seed, nodes, parameters, rounds, staleness_max, runs),
+            minimum,
+            over_selection,
+            strategy,
+            network,
+        )| {
             let goal = (f64::from(nodes) / over_selection) as u32;
             Scene {
                 seed: u64::from(seed),
@@ -185,7 +192,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                 drift: 0.015_625,
                 attempts: 64,
                 network,
-                runs: 1,
+                runs,
                 first: 0,
             }
         },

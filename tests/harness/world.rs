@@ -38,6 +38,9 @@ use witness::Witness;
 /// A machine wakes a process this much later than it asked for, in microseconds.
 const LATE: u64 = 1_500;
 
+/// What a run wishes is done so much later at most, in microseconds.
+const GRANTED_MAX: u32 = 10_000;
+
 /// The fleet.
 pub struct World {
     /// Virtual time.
@@ -68,6 +71,8 @@ pub struct World {
     pub events: Vec<Fact>,
     /// The coordinator, unless it was killed.
     process: Option<Process>,
+    /// How often it began.
+    begun: u64,
     disk: Disk,
     witness: Witness,
     /// When each node's trainer took its last step.
@@ -118,6 +123,7 @@ impl World {
             wire: Vec::new(),
             events: Vec::new(),
             process: None,
+            begun: 0,
             disk: Disk::new(random.next_u64()),
             witness: Witness::default(),
             held: vec![BTreeMap::new(); marks.len()],
@@ -270,6 +276,14 @@ impl World {
                     }
                 });
             }
+            Arrival::Granted(life, run, wish) => {
+                if self.process.as_ref().is_some_and(|process| process.life == life)
+                    && !self.coordinator_dies()
+                {
+                    let said = self.grant(run, wish);
+                    self.obey(said);
+                }
+            }
             Arrival::Happens(event) => self.happen(event),
         }
     }
@@ -383,13 +397,23 @@ impl World {
                 {
                     self.commit_late(record, epochs_end);
                 }
-                Said::Wish(run, wish) => said.extend(self.grant(run, wish)),
+                Said::Wish(run, wish) => self.take(run, wish),
                 other => self.obey_other(other),
             }
         }
     }
 
-    /// Does what a run wishes, at once: in a world nothing takes time but what the network and the trainers do.
+    /// A wish is granted a while later, beside everything else, and after those that its run had before.
+    fn take(&mut self, run: RunId, wish: Wish) {
+        let Some(process) = &mut self.process else { return };
+        let begins = process.busy_until.get(&run).map_or(self.now, |until| self.now.max(*until));
+        let done = Timestamp(begins.0 + 1 + u64::from(self.random.next_u32() % GRANTED_MAX));
+        process.busy_until.insert(run, done);
+        let granted = Arrival::Granted(process.life, run, wish);
+        self.at(done, granted);
+    }
+
+    /// Does what a run wishes.
     fn grant(&mut self, run: RunId, wish: Wish) -> Vec<Said> {
         let Some(process) = &mut self.process else { return Vec::new() };
         let answer = process.served[&run].answer(&process.store, wish, &mut |_| ());

@@ -1,6 +1,6 @@
 //! What operators want of runs: start, pause, resume, stop, extend. The disk has it before they are told that it is done.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use common::id::{NodeId, RunId};
 use common::limits::NAME_BYTES_MAX;
 use common::message::event::reason;
@@ -32,19 +32,26 @@ impl Driver {
             return self.waiting.push_back(asked);
         }
         let Asked { question, answer } = asked;
-        let answered = match question {
-            Question::Do(RunOrder::Start { config, key }) => return self.start(config, key, false, answer),
-            Question::Try(RunOrder::Start { config, key }) => return self.start(config, key, true, answer),
-            Question::Do(order) => self.obey(order, false).map(Reply::Done),
-            Question::Try(order) => self.obey(order, true).map(Reply::Done),
+        let (order, dry_run) = match question {
+            Question::Do(order) => (order, false),
+            Question::Try(order) => (order, true),
             Question::Node { node, order, dry_run } => {
-                self.order_node(&node, order, dry_run).map(Reply::Node)
+                reply(answer, self.order_node(&node, order, dry_run).map(Reply::Node));
+                return self.carry_out();
             }
             Question::Stored(stored) => {
-                archive::answer(&self.store, &stored, |node| self.engine.members().name(node))
+                let name = |node| self.engine.members().name(node);
+                return reply(answer, archive::answer(&self.store, &stored, name));
             }
         };
-        reply(answer, answered);
+        let (order, run, turn) = match order {
+            RunOrder::Start { config, key } => return self.start(config, key, dry_run, answer),
+            RunOrder::Pause { run } => (Order::Pause, run, Turn::Pause),
+            RunOrder::Resume { run } => (Order::Resume, run, Turn::Resume),
+            RunOrder::Stop { run } => (Order::Stop, run, Turn::Stop(reason(STOPPED))),
+            RunOrder::Extend { run, rounds } => (Order::Extend, run, Turn::Extend(rounds)),
+        };
+        reply(answer, self.turn(order, &run, &turn, dry_run).map(Reply::Done));
         self.carry_out();
     }
 
@@ -54,26 +61,19 @@ impl Driver {
         self.works.is_preparing() || run.is_some_and(|run| self.works.is_busy(run))
     }
 
-    /// Does what is wanted, after a look at whether it can be done; a dry run is that look.
-    fn obey(&mut self, order: RunOrder, dry_run: bool) -> Result<OrderedRun> {
-        let (order, run, turn) = match order {
-            RunOrder::Start { .. } => bail!("a start is prepared first"),
-            RunOrder::Pause { run } => (Order::Pause, run, Turn::Pause),
-            RunOrder::Resume { run } => (Order::Resume, run, Turn::Resume),
-            RunOrder::Stop { run } => (Order::Stop, run, Turn::Stop(reason(STOPPED))),
-            RunOrder::Extend { run, rounds } => (Order::Extend, run, Turn::Extend(rounds)),
-        };
-        let run = self.shown.find(&run)?;
+    /// Does with a run what is wanted, after a look at whether it can be done; a dry run is that look.
+    fn turn(&mut self, order: Order, run: &str, turn: &Turn, dry_run: bool) -> Result<OrderedRun> {
+        let run = self.shown.find(run)?;
         let before = archive::entry(&self.store, run)?;
-        let mut after = before.turned(&turn)?;
+        let mut after = before.turned(turn)?;
         let begins = before.status != RunStatus::Running && after.status == RunStatus::Running;
         if begins {
             let config = RunConfig::parse(&self.store.state().config(run)?)?;
             self.quota.admit(&self.going_on(), self.need(&config)?)?;
         }
         if !dry_run {
-            after = self.store.state().turn_run(run, &turn)?;
-            self.follow(&turn, &after, begins)?;
+            after = self.store.state().turn_run(run, turn)?;
+            self.follow(turn, &after, begins)?;
         }
         Ok(ordered(order, &after, dry_run))
     }

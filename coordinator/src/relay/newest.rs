@@ -19,7 +19,7 @@ const TOPIC_BYTES_MAX: usize = 8 << 20;
 const KEY_COST: usize = 256;
 
 /// Hellos are repeated each second: whoever has not repeated its own for this long is gone, and is not told of any
-/// more. Announcements are not repeated, and are kept.
+/// more. Announcements are not repeated like that, and are kept.
 const RENEWED: Millis = Millis(10_000);
 
 /// The newest samples.

@@ -182,7 +182,7 @@ impl World {
         self.kill_coordinator(0);
         self.disk.restore_power();
         let engine = self.keys.engine(self.now, &mut self.random);
-        let process = Process::begin(engine, &self.disk, &self.scene, None, self.now, &mut Vec::new());
+        let process = Process::begin(engine, (&self.disk, 0), &self.scene, None, self.now, &mut Vec::new());
         let process = process.map_err(|error| format!("the coordinator does not begin: {error:#}"))?;
         self.scene.runs().try_for_each(|run| self.prove_run(run, &process))
     }
@@ -318,8 +318,16 @@ impl World {
         let engine = self.keys.engine(self.now, &mut self.random);
         let mut out = Vec::new();
         self.disk.restore_power();
+        self.begun += 1;
         self.troubles.announced.clear();
-        match Process::begin(engine, &self.disk, &self.scene, self.troubles.bug, self.now, &mut out) {
+        match Process::begin(
+            engine,
+            (&self.disk, self.begun),
+            &self.scene,
+            self.troubles.bug,
+            self.now,
+            &mut out,
+        ) {
             Ok(process) => {
                 self.process = Some(process);
                 self.ends.retain(|_, end| *end == End::Paused);

@@ -1,7 +1,8 @@
 //! What crosses the network, and what becomes of it.
 
-use common::id::{BlobId, NodeId};
+use common::id::{BlobId, NodeId, RunId};
 use common::units::Timestamp;
+use coordinator::engine::Wish;
 use node::participant::Trained;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -25,6 +26,8 @@ pub(super) enum Arrival {
     Datagram(Datagram),
     /// What this life of a node's process trained.
     Trained(usize, u64, Trained),
+    /// What this life of the coordinator's process had begun for a run is done.
+    Granted(u64, RunId, Wish),
     Happens(Event),
 }
 

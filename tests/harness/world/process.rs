@@ -25,6 +25,10 @@ pub(super) struct Process {
     pub(super) engine: Engine,
     pub(super) store: Store,
     pub(super) served: BTreeMap<RunId, Served>,
+    /// Tells it from those before it.
+    pub(super) life: u64,
+    /// When the last wish of each run is granted.
+    pub(super) busy_until: BTreeMap<RunId, Timestamp>,
 }
 
 impl Process {
@@ -35,14 +39,15 @@ impl Process {
     /// What keeps a coordinator from serving.
     pub(super) fn begin(
         engine: Engine,
-        disk: &Disk,
+        (disk, life): (&Disk, u64),
         scene: &Scene,
         bug: Option<Bug>,
         now: Timestamp,
         out: &mut Vec<Output>,
     ) -> anyhow::Result<Self> {
         let store = Store::open_on(Arc::new(disk.hand_over()), Path::new(DIR))?;
-        let mut process = Self { engine, store, served: BTreeMap::new() };
+        let (served, busy_until) = (BTreeMap::new(), BTreeMap::new());
+        let mut process = Self { engine, store, served, life, busy_until };
         let known: Vec<RunId> = process.store.state().runs()?.iter().map(|entry| entry.run).collect();
         for run in archive::to_serve(&process.store)? {
             let (_, mut start) = archive::resume(&process.store, run)?;
@@ -66,9 +71,10 @@ impl Process {
         self.engine.start(start, now, out);
     }
 
-    /// Pauses the runs, as an operator does it, that go on.
+    /// Pauses the runs, as an operator does it, that go on; but for those for which something is done meanwhile.
     pub(super) fn pause(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        let going_on: Vec<RunId> = self.engine.running().collect();
+        let is_busy = |run: &RunId| self.busy_until.get(run).is_some_and(|until| *until >= now);
+        let going_on: Vec<RunId> = self.engine.running().filter(|run| !is_busy(run)).collect();
         for run in going_on {
             if self.store.state().turn_run(run, &Turn::Pause).is_ok() {
                 self.engine.leave(run, End::Paused, now, out);
