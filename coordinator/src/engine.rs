@@ -20,7 +20,7 @@ use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::message::presence::{Mailbox, SILENCE};
+use common::message::presence::{Mailbox, SILENCE, Standing};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
@@ -33,6 +33,9 @@ use share::Share;
 /// Results that stay offered to nodes which lack them: of the runs that finished last. For more a node that was away
 /// would fetch one model after the other, of which it keeps the newest.
 pub const OFFERED_MAX: usize = 8;
+
+/// Why a node is away that said so itself.
+const STOPPED: &str = "it was stopped";
 
 /// What a coordinator is made of.
 #[derive(Debug)]
@@ -141,7 +144,7 @@ impl Engine {
         let node = match told {
             Told::Stale | Told::Hangs(_) => return None,
             Told::Left(node) => {
-                self.lose(node, "it was stopped", now, out);
+                self.lose(node, STOPPED, now, out);
                 return None;
             }
             Told::Arrived(node) | Told::Returned(node) | Told::Goes(node) => node,
@@ -157,8 +160,9 @@ impl Engine {
 
     /// The tether ended of a process of this host that had given this presence.
     pub fn on_severed(&mut self, presence: &[u8], now: Timestamp, out: &mut Vec<Output>) {
-        if let Some(node) = self.members.on_severed(presence) {
-            self.lose(node, "its process ended", now, out);
+        if let Some((node, standing)) = self.members.on_severed(presence) {
+            let meant = standing == Standing::Leaving;
+            self.lose(node, if meant { STOPPED } else { "its process ended" }, now, out);
         }
     }
 

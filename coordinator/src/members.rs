@@ -233,13 +233,13 @@ impl Members {
         }
     }
 
-    /// The tether of a process ended that gave this presence: it is there no more. `None` when that is not
+    /// The tether of a process ended that gave this presence last: it is there no more. `None` when that is not
     /// the node's hand, or a newer process is there.
-    pub fn on_severed(&mut self, bytes: &[u8]) -> Option<NodeId> {
+    pub fn on_severed(&mut self, bytes: &[u8]) -> Option<(NodeId, Standing)> {
         let signed = Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node)).ok()?;
         self.present.get(&signed.signer).filter(|member| member.session == signed.body.session)?;
         self.present.remove(&signed.signer);
-        Some(signed.signer)
+        Some((signed.signer, signed.body.standing))
     }
 
     /// A node wants the next epoch's root wrapped to this key, unless it told of a newer one since: an update of one run

@@ -157,7 +157,9 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     tracing::info!("stopping");
     training.cancel();
     participant.on_leave(now(), &mut out);
-    carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)
+    carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)?;
+    tie.leave().await;
+    Ok(())
 }
 
 /// The process is asked to end: it takes nothing new. Returns when it ends at the latest.

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Bytes in the message with which a process ties itself: those of a presence.
-const HELLO_BYTES_MAX: usize = 2048;
+/// Bytes in what a process says over its tether: those of a presence.
+const MESSAGE_BYTES_MAX: usize = 2048;
 
 /// Processes that may be tied at once: a cohort.
 const TIED_MAX: usize = common::limits::COHORT_MAX;
@@ -39,7 +39,7 @@ pub fn bind(owner: NodeId) -> io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-/// Accepts tethers until the receiver of `severed` is gone; it gets what a process said of itself when its
+/// Accepts tethers until the receiver of `severed` is gone; it gets what a process said of itself last when its
 /// tether ends. Whether that is true is for the receiver to find out.
 pub async fn accept_all(listener: UnixListener, severed: mpsc::Sender<Vec<u8>>) {
     let room = Arc::new(Semaphore::new(TIED_MAX));
@@ -48,24 +48,28 @@ pub async fn accept_all(listener: UnixListener, severed: mpsc::Sender<Vec<u8>>) 
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
         let severed = severed.clone();
         tokio::spawn(async move {
-            if let Some(hello) = held(stream).await {
-                let _ = severed.send(hello).await;
+            if let Some(said) = held(stream).await {
+                let _ = severed.send(said).await;
             }
             drop(place);
         });
     }
 }
 
-/// Reads the message, then waits for the end; `None` when there was no message.
+/// Reads who it is, then waits for the end, or for the word with which a process ends of its own accord. `None` when
+/// nothing was said.
 async fn held(mut stream: UnixStream) -> Option<Vec<u8>> {
-    let mut hello = vec![0; usize::from(tokio::time::timeout(HELLO, stream.read_u16_le()).await.ok()?.ok()?)];
-    if hello.len() > HELLO_BYTES_MAX {
+    let hello = tokio::time::timeout(HELLO, message(&mut stream)).await.ok()??;
+    Some(message(&mut stream).await.unwrap_or(hello))
+}
+
+async fn message(stream: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut message = vec![0; usize::from(stream.read_u16_le().await.ok()?)];
+    if message.len() > MESSAGE_BYTES_MAX {
         return None;
     }
-    tokio::time::timeout(HELLO, stream.read_exact(&mut hello)).await.ok()?.ok()?;
-    // Nothing else is ever said: whatever comes next is the end.
-    let _ = stream.read_u8().await;
-    Some(hello)
+    stream.read_exact(&mut message).await.ok()?;
+    Some(message)
 }
 
 /// A process's end of a tether. Held for its life, and closed by the kernel with it.
@@ -77,11 +81,21 @@ impl Tether {
     pub async fn tie(owner: NodeId, hello: &[u8]) -> Option<Self> {
         let stream = StdStream::connect_addr(&address(owner).ok()?).ok()?;
         stream.set_nonblocking(true).ok()?;
-        let mut stream = UnixStream::from_std(stream).ok()?;
-        let mut message = u16::try_from(hello.len()).ok()?.to_le_bytes().to_vec();
-        message.extend_from_slice(hello);
-        stream.write_all(&message).await.ok()?;
-        Some(Self(stream))
+        let mut tether = Self(UnixStream::from_std(stream).ok()?);
+        tether.say(hello).await?;
+        Some(tether)
+    }
+
+    /// Ends it of this process's own accord, with a last word.
+    pub async fn untie(mut self, word: &[u8]) {
+        // Without it the end is known all the same, but not that it was meant.
+        let _ = self.say(word).await;
+    }
+
+    async fn say(&mut self, what: &[u8]) -> Option<()> {
+        let mut message = u16::try_from(what.len()).ok()?.to_le_bytes().to_vec();
+        message.extend_from_slice(what);
+        self.0.write_all(&message).await.ok()
     }
 
     /// Returns when the owner has ended.
@@ -95,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_end_of_a_tether_tells_what_was_said_at_its_beginning() {
+    async fn the_end_of_a_tether_tells_what_was_said_at_its_beginning_or_as_a_last_word() {
         let owner = NodeId([0x5a; 32]);
         let (severed, mut ends) = mpsc::channel(4);
         let accepting = tokio::spawn(accept_all(bind(owner).unwrap(), severed));
@@ -103,8 +117,8 @@ mod tests {
             (Tether::tie(owner, b"one").await.unwrap(), Tether::tie(owner, b"two").await.unwrap());
         drop(two);
         assert_eq!(ends.recv().await.unwrap(), b"two");
-        drop(one);
-        assert_eq!(ends.recv().await.unwrap(), b"one");
+        one.untie(b"bye").await;
+        assert_eq!(ends.recv().await.unwrap(), b"bye");
         accepting.abort();
     }
 
