@@ -22,7 +22,7 @@ const CHANGES: [&[(&str, &str)]; 2] = [
     ],
     &[
         ("first-run", "third-run"),
-        ("[training]", "[training]\noptimizer = \"sgd\""),
+        ("optimizer = \"adam\"", "optimizer = \"sgd\""),
         ("\n[task]", "\n[strategy]\ncombine = { kind = \"scaffold\" }\n\n[task]"),
     ],
 ];
