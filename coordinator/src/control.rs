@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::{AttemptView, OrderedRun, View};
+use crate::view::{AttemptView, NodeOrder, OrderedNode, OrderedRun, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -46,6 +46,15 @@ pub enum Question {
     Try(RunOrder),
     /// What is stored and in no view.
     Stored(Stored),
+    /// Do something with a node, or only look whether that can be done.
+    Node {
+        /// Its name, its id, or the start of that.
+        node: String,
+        /// What is to be done.
+        order: NodeOrder,
+        /// Change nothing.
+        dry_run: bool,
+    },
 }
 
 /// What is stored of a run, by its whole id, and in no view.
@@ -133,6 +142,8 @@ pub enum Reply {
     },
     /// What was asked of models.
     Model(ModelAnswer),
+    /// It was done with a node, durably; or, if only that was asked, it would be.
+    Node(OrderedNode),
     /// It was not done.
     Refused {
         /// Why, and what to do.

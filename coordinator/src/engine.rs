@@ -100,7 +100,7 @@ impl Engine {
         let run = start.position.run;
         assert!(!self.is_running(run), "a run goes on once");
         let wanted = self.members.labelled(&start.select);
-        let present = wanted.filter(|node| self.members.present(*node).is_some()).collect();
+        let present = wanted.filter(|node| self.members.is_candidate(*node)).collect();
         let share = Share::of(run, &self.runs, self.setup.transfer);
         let Self { setup, members, runs } = self;
         runs.insert(run, Active::begin(start, present, &mut Context { setup, members, share, now, out }));
@@ -121,6 +121,12 @@ impl Engine {
         if let Some(active) = self.runs.get_mut(&run).filter(|active| !active.is_over()) {
             active.extend(more);
         }
+    }
+
+    /// An operator takes a node out of selection, or back in. It goes on with the rounds that it is in.
+    pub fn drain(&mut self, node: NodeId, drained: bool, now: Timestamp, out: &mut Vec<Output>) {
+        self.members.drain(node, drained);
+        self.on_all(now, out, |active, context| active.on_candidacy(node, context));
     }
 
     /// Takes what a node says of itself; returns where it reads, when that is believed and new.

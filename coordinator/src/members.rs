@@ -1,6 +1,6 @@
 //! Which allowed nodes are there, and what they say of themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
 use common::id::{NodeId, RunId};
@@ -22,6 +22,8 @@ const HELD_UP: Millis = Millis(HEARTBEAT.0 * 3 / 2);
 pub struct Members {
     allowed: Known,
     present: BTreeMap<NodeId, Member>,
+    /// Those that an operator took out of selection.
+    drained: BTreeSet<NodeId>,
     /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
     /// is the same, and what it said before is a replay.
     sessions: BTreeMap<NodeId, (u64, u64)>,
@@ -104,9 +106,19 @@ impl Member {
 impl Members {
     /// Nobody is there yet.
     pub fn new(allowed: Known, now: Timestamp) -> Self {
-        let (present, sessions) = Default::default();
+        let (present, drained, sessions) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
-        Self { allowed, present, sessions, began: now, hello_at: now, hello_last, silent_at, ticked: now }
+        Self {
+            allowed,
+            present,
+            drained,
+            sessions,
+            began: now,
+            hello_at: now,
+            hello_last,
+            silent_at,
+            ticked: now,
+        }
     }
 
     /// The key of an allowed node.
@@ -137,6 +149,26 @@ impl Members {
     /// A node, if it is there.
     pub fn present(&self, node: NodeId) -> Option<&Member> {
         self.present.get(&node)
+    }
+
+    /// An operator takes a node out of selection, or back in.
+    pub fn drain(&mut self, node: NodeId, drained: bool) {
+        if drained {
+            self.drained.insert(node);
+        } else {
+            self.drained.remove(&node);
+        }
+    }
+
+    /// Whether an operator took a node out of selection.
+    pub fn is_drained(&self, node: NodeId) -> bool {
+        self.drained.contains(&node)
+    }
+
+    /// Whether a node may be selected: it is there, and neither it nor an operator says that it takes nothing new.
+    pub fn is_candidate(&self, node: NodeId) -> bool {
+        let ready = |member: &Member| member.standing == Standing::Ready;
+        self.present(node).is_some_and(ready) && !self.is_drained(node)
     }
 
     /// Takes a presence.
@@ -268,4 +300,106 @@ impl Members {
 /// work for another run. Its key may be erased by then.
 fn newer(one: KeyPackage, other: KeyPackage) -> KeyPackage {
     if one.expires > other.expires { one } else { other }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::id::EpochId;
+    use common::known::Peer;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    const BEGAN: Timestamp = Timestamp(1000);
+    const RUNS: [RunId; 2] = [RunId([1; 16]), RunId([2; 16])];
+
+    fn identity() -> Identity {
+        Identity::generate(&mut ChaCha20Rng::seed_from_u64(1))
+    }
+
+    fn members() -> Members {
+        let key = *identity().public();
+        let peer = Peer { name: "node-1".to_owned(), key, labels: Labels::new() };
+        Members::new([(key.node_id(), peer)].into(), BEGAN)
+    }
+
+    /// What the node says: its `seq`, what it does for the first runs, and when its package expires.
+    fn presence(seq: u64, works: &[Activity], expires: u64) -> NodePresence {
+        let node = identity().node_id();
+        let work = |(activity, run): (&Activity, RunId)| Work {
+            run,
+            epoch: EpochId(1),
+            activity: *activity,
+            progress: 200,
+        };
+        let works: Vec<Work> = works.iter().zip(RUNS).map(work).collect();
+        NodePresence {
+            session: 5,
+            seq,
+            answers: BEGAN.0,
+            package: KeyPackage { node, public: [0; 32], nonce: [0; 16], expires: Timestamp(expires) },
+            mailbox: Mailbox::default(),
+            standing: Standing::Ready,
+            works: works.try_into().unwrap(),
+            version: VERSION,
+        }
+    }
+
+    fn say(members: &mut Members, presence: &NodePresence) -> Told {
+        members.on_presence(&Signed::seal(&identity(), Label::Presence, presence), BEGAN).unwrap()
+    }
+
+    #[test]
+    fn a_trainer_that_hangs_hangs_for_the_run_that_trains_alone() {
+        let (mut members, node) = (members(), identity().node_id());
+        let told_of = |members: &Members, told| RUNS.map(|run| members.told_of(told, run));
+        let mut say = |seq, works| {
+            let told = say(&mut members, &presence(seq, works, 9));
+            told_of(&members, told)
+        };
+        assert_eq!(say(1, &[Activity::Training, Activity::Waiting]), [Told::Arrived(node); 2]);
+        assert_eq!(say(2, &[Activity::Hanging, Activity::Waiting]), [Told::Hangs(node), Told::Goes(node)]);
+        assert_eq!(say(3, &[Activity::Hanging, Activity::Waiting]), [Told::Stale, Told::Goes(node)]);
+        assert_eq!(say(3, &[]), [Told::Stale; 2], "it was said before");
+        assert_eq!(
+            say(4, &[Activity::Uploading, Activity::Training]),
+            [Told::Returned(node), Told::Goes(node)]
+        );
+        let member = members.present(node).unwrap();
+        assert_eq!(
+            member.work(RUNS[1]).map(|work| (work.activity, work.progress)),
+            Some((Activity::Training, 100))
+        );
+    }
+
+    #[test]
+    fn a_package_in_an_update_that_waited_does_not_replace_what_presence_told_since() {
+        let (mut members, node) = (members(), identity().node_id());
+        say(&mut members, &presence(1, &[], 50));
+        let package = |expires| presence(0, &[], expires).package;
+        members.on_package(node, package(40), BEGAN);
+        assert_eq!(members.present(node).unwrap().package.expires, Timestamp(50));
+        members.on_package(node, package(60), BEGAN);
+        say(&mut members, &presence(2, &[], 50));
+        assert_eq!(members.present(node).unwrap().package.expires, Timestamp(60));
+        // Another process has other keys, whatever its clock says.
+        say(&mut members, &NodePresence { session: 6, ..presence(3, &[], 10) });
+        assert_eq!(members.present(node).unwrap().package.expires, Timestamp(10));
+    }
+
+    #[test]
+    fn a_node_that_drains_or_is_drained_is_there_and_no_candidate() {
+        let (mut members, node) = (members(), identity().node_id());
+        assert!(!members.is_candidate(node), "it is not there");
+        say(&mut members, &presence(1, &[], 9));
+        assert!(members.is_candidate(node));
+        members.drain(node, true);
+        say(&mut members, &presence(2, &[Activity::Training], 9));
+        assert!(members.present(node).is_some() && !members.is_candidate(node));
+        members.drain(node, false);
+        assert!(members.is_candidate(node));
+        say(&mut members, &NodePresence { standing: Standing::Draining, ..presence(3, &[], 9) });
+        assert!(members.present(node).is_some() && !members.is_candidate(node));
+    }
 }

@@ -15,6 +15,7 @@
 //! which reserves the next epochs too.
 
 pub mod disk;
+mod drained;
 mod entry;
 pub mod models;
 pub mod registry;

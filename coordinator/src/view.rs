@@ -7,7 +7,7 @@ mod ordered;
 
 pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
 pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
-pub use ordered::{Order, OrderedRun, RunSize};
+pub use ordered::{NodeOrder, Order, OrderedNode, OrderedRun, RunSize};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,8 +158,10 @@ pub struct NodeView {
     pub node: String,
     /// Whether it was heard lately.
     pub present: bool,
-    /// What it says it is doing.
+    /// What it says it is doing; `draining` and `drained` when it is to be in no new round, `away` when it is not there.
     pub activity: String,
+    /// Whether an operator took it out of selection.
+    pub drained: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// What it says it is doing for each run.
@@ -189,6 +191,7 @@ impl NodeView {
             activity: activity.to_owned(),
             labels,
             works: Vec::new(),
+            drained: false,
         }
     }
 }

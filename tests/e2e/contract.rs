@@ -88,6 +88,8 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     let served = questions.map(|words| printed.take(&operator, words, "json"));
     printed.take(&operator, &["run", "list"], "jsonl");
     printed.take(&operator, &["node", "list"], "json");
+    printed.take(&operator, &["node", "drain", "node-1", "--dry-run"], "json");
+    printed.take(&operator, &["node", "undrain", "node-1"], "jsonl");
     printed.take(&operator, &["run", "extend", "first", "--rounds", "1", "--dry-run"], "json");
     assert_eq!(printed.take(&operator, &["run", "watch", "first"], "json"), served[1]);
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use coordinator::view::RunView;
-use harness::programs::{Daemon, are_built, fleet_of, run, run_config, wait_until};
+use harness::programs::{Daemon, are_built, edit, fleet_of, run, run_config, wait_until};
 
 use crate::{METRICS, domain, value};
 
@@ -14,7 +14,7 @@ pub(crate) struct Fleet {
     /// A run over two nodes.
     pub(crate) config: PathBuf,
     names: Vec<String>,
-    _nodes: Vec<Daemon>,
+    nodes: Vec<Daemon>,
 }
 
 impl Fleet {
@@ -36,7 +36,16 @@ impl Fleet {
             Daemon::start("node", &["--dir", &folder, "run"], &dir.path().join(format!("{name}.log")))
         };
         let nodes = names.iter().map(node).collect();
-        Some(Self { config, names: names.iter().map(ToString::to_string).collect(), _nodes: nodes, dir })
+        Some(Self { config, names: names.iter().map(ToString::to_string).collect(), nodes, dir })
+    }
+
+    /// The last node, started again after a change of its configuration: for who asks it to end.
+    pub(crate) fn change_node(&mut self, change: impl FnOnce(&str) -> String) -> Daemon {
+        drop(self.nodes.pop());
+        let name = self.names.last().expect("a fleet has nodes");
+        edit(&self.at(&format!("{name}/node.toml")), change);
+        let folder = self.at(name).display().to_string();
+        Daemon::start("node", &["--dir", &folder, "run"], &self.at(&format!("{name}.log")))
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
 mod contract;
+mod drain;
 mod fleet;
 mod kill;
 mod operator;

@@ -1,15 +1,17 @@
-//! `coordinator node list`.
+//! `coordinator node list | drain | undrain`.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Subcommand;
-use edge::Listing;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use edge::{Listing, print_one};
 
+use super::asked::{self, Absent};
 use super::exit::Exit;
-use super::printing::Printing;
-use crate::view::{NodeView, WorkView};
+use super::printing::{How, Printing};
+use crate::control::{Question, Reply, Request};
+use crate::view::{NodeOrder, NodeView, WorkView};
 
 #[derive(Subcommand)]
 pub(super) enum NodeCommand {
@@ -18,15 +20,43 @@ pub(super) enum NodeCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Select a node for no new round, over restarts too; it goes on with the rounds that it is in.
+    Drain(Which),
+    /// Select a drained node again.
+    Undrain(Which),
+}
+
+/// A node, for which something is done.
+#[derive(Args)]
+pub(super) struct Which {
+    /// Name, id (or its start) of the node.
+    node: String,
+    #[command(flatten)]
+    how: How,
 }
 
 pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCode> {
-    let NodeCommand::List { printing } = command;
+    match command {
+        NodeCommand::List { printing } => list(dir, printing).await,
+        NodeCommand::Drain(which) => order(dir, which, NodeOrder::Drain).await,
+        NodeCommand::Undrain(which) => order(dir, which, NodeOrder::Undrain).await,
+    }
+}
+
+async fn list(dir: &Path, printing: &Printing) -> Result<ExitCode> {
     let mut list = Listing::begin(printing.format);
-    for node in &super::asked::serving_view(dir).await?.nodes {
+    for node in &asked::serving_view(dir).await?.nodes {
         list.item(node, || lines(node))?;
     }
     list.end();
+    Ok(Exit::Done.into())
+}
+
+async fn order(dir: &Path, Which { node, how }: &Which, order: NodeOrder) -> Result<ExitCode> {
+    let question = Question::Node { node: node.clone(), order, dry_run: how.dry_run };
+    let mut client = asked::ask(dir, &Request::Ask(question)).await?;
+    let Some(Reply::Node(ordered)) = client.next().await? else { bail!(Absent::Ended) };
+    print_one(how.printing.format, &ordered, || ordered.lines())?;
     Ok(Exit::Done.into())
 }
 
@@ -34,7 +64,7 @@ pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCod
 fn lines(node: &NodeView) -> Vec<String> {
     let labels: Vec<String> = node.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let NodeView { name, node, activity, works, .. } = node;
-    let first = format!("{name:<24} {activity:<10} {:<8}  {}", &node[..8.min(node.len())], labels.join(" "));
+    let first = format!("{name:<24} {activity:<16} {:<8}  {}", &node[..8.min(node.len())], labels.join(" "));
     let work = |work: &WorkView| {
         format!("  run {} {:<10} {:>3} %", &work.run[..8.min(work.run.len())], work.activity, work.progress)
     };

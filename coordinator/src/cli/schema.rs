@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema};
 
 use crate::doctor::Finding;
 use crate::view::model::{AliasView, ExportedModel, ImportedModel, ListedModel, ModelView};
-use crate::view::{ComparedRuns, ExplainedRound, NodeView, OrderedRun, RunView};
+use crate::view::{ComparedRuns, ExplainedRound, NodeView, OrderedNode, OrderedRun, RunView};
 
 /// A command, and what it prints as one document and as a line.
 struct Row {
@@ -29,7 +29,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 20] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),
@@ -41,6 +41,8 @@ const ROWS: [Row; 18] = [
     one::<ExplainedRound>(&["run", "explain"]),
     one::<ComparedRuns>(&["run", "diff"]),
     list::<NodeView>(&["node", "list"]),
+    one::<OrderedNode>(&["node", "drain"]),
+    one::<OrderedNode>(&["node", "undrain"]),
     list::<ListedModel>(&["model", "list"]),
     one::<ModelView>(&["model", "show"]),
     one::<AliasView>(&["model", "promote"]),

@@ -11,14 +11,14 @@ use rand_chacha::rand_core::Rng;
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::works::Prepared;
+use super::works::{Prepare, Prepared};
 use crate::archive;
 use crate::config::{self, Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
 use crate::quota::{self, Taken};
 use crate::served::Served;
-use crate::store::{RunEntry, RunName, RunStatus, StartKey, Store, Turn};
+use crate::store::{RunEntry, RunName, RunStatus, StartKey, Turn};
 use crate::view::{self, Order, OrderedRun, RunSize};
 
 /// Why a run failed that was stopped.
@@ -35,6 +35,10 @@ impl Driver {
         let (order, dry_run) = match question {
             Question::Do(order) => (order, false),
             Question::Try(order) => (order, true),
+            Question::Node { node, order, dry_run } => {
+                reply(answer, self.order_node(&node, order, dry_run).map(Reply::Node));
+                return self.carry_out();
+            }
             Question::Stored(stored) => {
                 let name = |node| self.engine.members().name(node);
                 return reply(answer, archive::answer(&self.store, &stored, name));
@@ -147,7 +151,7 @@ impl Driver {
         let (plan, rounds, _) = archive::plans(config)?;
         let parameters = plan.task.schema()?.parameters();
         let nodes: Vec<NodeId> = self.engine.members().labelled(&config.cohort.select).collect();
-        let present = nodes.iter().filter(|node| self.engine.members().present(**node).is_some());
+        let present = nodes.iter().filter(|node| self.engine.members().is_candidate(**node));
         let selected = rounds.nodes_wanted() as u64;
         let (model_bytes, update_bytes) =
             (model::plain_bytes(&plan, parameters), update::plain_bytes(parameters));
@@ -261,7 +265,7 @@ enum Startable {
     /// It was done before, and this is told of it.
     Told(OrderedRun),
     /// This prepares it.
-    New(Box<dyn FnOnce(&Store) -> Result<Prepared> + Send>),
+    New(Prepare),
 }
 
 /// Who asked may have hung up; it is done all the same.

@@ -1,5 +1,6 @@
 //! A run that goes on: its rounds, the exchange of the epoch they are in, and what it wants of the disk.
 
+mod candidacy;
 mod files;
 mod nodes;
 mod opening;

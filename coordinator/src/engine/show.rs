@@ -41,11 +41,37 @@ impl Engine {
     pub fn nodes(&self) -> Vec<NodeView> {
         let view = |(node, peer): (NodeId, &Peer)| {
             let member = self.members().present(node);
-            let activity = member.map_or_else(|| "away".to_owned(), activity);
             let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
-            NodeView { works, ..NodeView::of(node, peer, member.is_some(), &activity) }
+            let drained = self.members().is_drained(node);
+            let activity = self.activity(node, drained);
+            NodeView { drained, works, ..NodeView::of(node, peer, member.is_some(), &activity) }
         };
         self.members().allowed().map(view).collect()
+    }
+
+    /// What a node does, in words: `training`, or for several runs `fetching, training, 2 waiting`. One that is
+    /// drained is `draining` until no round waits for it any more.
+    pub fn activity(&self, node: NodeId, drained: bool) -> String {
+        let Some(member) = self.members().present(node) else {
+            return if drained { "away, drained" } else { "away" }.to_owned();
+        };
+        let is_busy = !member.works().is_empty() || self.is_awaited(node);
+        match (member.standing, drained, is_busy) {
+            (Standing::Leaving, ..) => "leaving".to_owned(),
+            (Standing::Draining, ..) | (Standing::Ready, true, true) => "draining".to_owned(),
+            (Standing::Ready, true, false) => "drained".to_owned(),
+            (Standing::Ready, false, _) => works(member),
+        }
+    }
+
+    /// Whether a round waits for a node's update.
+    fn is_awaited(&self, node: NodeId) -> bool {
+        let is_open = |active: &Active| {
+            let cohort = active.run.progress().and_then(|progress| progress.cohort);
+            let slot = cohort.and_then(|cohort| cohort.slots().get(&node));
+            matches!(slot, Some(Slot::Announced | Slot::HasModel))
+        };
+        self.runs.values().any(is_open)
     }
 
     fn member(&self, active: &Active, node: NodeId, slot: &Slot) -> MemberView {
@@ -80,8 +106,7 @@ fn reported(slots: &BTreeMap<NodeId, Slot>) -> u32 {
     slots.values().filter(|slot| matches!(slot, Slot::Reported(_))).count() as u32
 }
 
-/// What a node does, in words: `training`, or for several runs `fetching, training, 2 waiting`.
-fn activity(member: &Member) -> String {
+fn works(member: &Member) -> String {
     let mut counts = BTreeMap::<Activity, u32>::new();
     for work in member.works() {
         *counts.entry(work.activity).or_default() += 1;
@@ -91,12 +116,7 @@ fn activity(member: &Member) -> String {
         count => format!("{count} {}", word(activity)),
     });
     let words: Vec<String> = words.collect();
-    match (member.standing, words.is_empty()) {
-        (Standing::Ready, true) => "idle".to_owned(),
-        (Standing::Ready, false) => words.join(", "),
-        (Standing::Draining, _) => "draining".to_owned(),
-        (Standing::Leaving, _) => "leaving".to_owned(),
-    }
+    if words.is_empty() { "idle".to_owned() } else { words.join(", ") }
 }
 
 fn work(work: &Work) -> WorkView {

@@ -14,6 +14,8 @@ pub enum Input {
     Tick,
     /// A node is there and can take part. May be said again.
     NodeReady(NodeId),
+    /// A node is there and goes on with the round that it is in, but is not to be selected. May be said again.
+    NodeDrains(NodeId),
     /// A node was not heard for too long, or said goodbye.
     NodeGone(NodeId),
     /// A node has the whole model of this epoch.

@@ -213,6 +213,10 @@ impl Run {
                 self.present.insert(node);
                 self.in_cohort(None, |cohort| cohort.on_ready(node));
             }
+            Input::NodeDrains(node) => {
+                self.present.remove(&node);
+                self.in_cohort(None, |cohort| cohort.on_ready(node));
+            }
             Input::NodeGone(node) => {
                 self.present.remove(&node);
                 self.in_cohort(None, |cohort| cohort.on_gone(node, now));

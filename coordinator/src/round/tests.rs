@@ -1,5 +1,6 @@
 //! The table of transitions, each way a round can end, and rounds under random inputs.
 
+mod drain;
 mod patience;
 mod random;
 

@@ -129,6 +129,19 @@ fn a_run_is_found_by_the_key_of_its_start_after_a_restart_too() {
 }
 
 #[test]
+fn a_drained_node_is_one_after_a_restart_too_until_it_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, other] = [NodeId([1; 32]), NodeId([2; 32])];
+    let store = open(&dir);
+    assert!(store.state().drained().unwrap().is_empty());
+    for (node, drained) in [(one, true), (other, true), (other, true), (one, false)] {
+        store.state().drain(node, drained).unwrap();
+    }
+    drop(store);
+    assert_eq!(open(&dir).state().drained().unwrap(), [other].into());
+}
+
+#[test]
 fn the_last_round_finishes_the_run_in_the_same_transaction() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);

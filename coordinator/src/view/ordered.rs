@@ -1,4 +1,4 @@
-//! What was done with a run, or would be.
+//! What was done with a run or a node, or would be.
 
 use common::units::ByteCount;
 use schemars::JsonSchema;
@@ -70,6 +70,51 @@ pub struct RunSize {
     pub round_bytes: u64,
     /// Bytes of the coordinator's memory that it takes at most.
     pub memory_bytes: u64,
+}
+
+/// What was done with a node, or would be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct OrderedNode {
+    /// What was ordered.
+    pub order: NodeOrder,
+    /// Whether nothing was changed, and this tells what would be.
+    pub dry_run: bool,
+    /// Its name in the allow-list.
+    pub name: String,
+    /// Its id.
+    pub node: String,
+    /// Whether it is out of selection afterwards.
+    pub drained: bool,
+    /// What it does afterwards: `draining` while a round waits for it, then `drained`.
+    pub activity: String,
+}
+
+/// What can be done with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeOrder {
+    /// It is in no new round.
+    Drain,
+    /// It is in new rounds again.
+    Undrain,
+}
+
+impl OrderedNode {
+    /// It in words, as people read it.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { order, dry_run, name, activity, .. } = self;
+        let word = match order {
+            NodeOrder::Drain => "drain",
+            NodeOrder::Undrain => "undrain",
+        };
+        if *dry_run {
+            let first = format!("would {word} {name}; it would be {activity}");
+            vec![first, "nothing was changed".to_owned()]
+        } else {
+            vec![format!("{name} is {activity}")]
+        }
+    }
 }
 
 impl RunSize {

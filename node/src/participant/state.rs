@@ -178,9 +178,10 @@ impl Participant {
         if !self.has_room_for(run) {
             return out.push(ignored("announce", &"this node works on as many runs as it can"));
         }
-        let opened = match self.draining {
-            true => Err("this node is asked to end, and takes nothing new".to_owned()),
-            false => self.open_offer(&announcement, offer, member),
+        let opened = if self.draining {
+            Err("this node is asked to end, and takes nothing new".to_owned())
+        } else {
+            self.open_offer(&announcement, offer, member)
         };
         let (opener, pair) = match opened {
             Ok(opened) => opened,

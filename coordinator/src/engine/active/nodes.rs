@@ -39,7 +39,7 @@ impl Active {
         let epoch = self.exchange.as_ref().map(|exchange| exchange.epoch.id);
         let selected =
             self.exchange.as_ref().is_some_and(|exchange| exchange.epoch.pairs.contains_key(&node));
-        self.on_input(Input::NodeReady(node), context);
+        self.on_candidacy(node, context);
         let declined = declined.filter(|declined| epoch == Some(*declined));
         if let Some(epoch) = declined.or(epoch.filter(|_| arrived && selected)) {
             // A new process has not the keys of the epoch going on: it takes part again in the next one.
@@ -79,11 +79,6 @@ impl Active {
         let cohort = self.run.progress().and_then(|progress| progress.cohort);
         let slot = cohort.and_then(|cohort| cohort.slots().get(&node));
         slot == Some(&Slot::Announced) || self.lacking.as_ref().is_some_and(|lacking| lacking.contains(&node))
-    }
-
-    /// Whether a node is one of those that the run selects from.
-    fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
-        context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
     }
 
     pub(in crate::engine) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {

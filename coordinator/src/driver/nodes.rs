@@ -1,0 +1,52 @@
+//! What operators want of nodes: that they are in no new round, or are again. The disk has it before they are told.
+
+use anyhow::{Context, Result, bail};
+use common::id::NodeId;
+use edge::now;
+
+use super::Driver;
+use crate::view::{NodeOrder, OrderedNode};
+
+impl Driver {
+    /// Drains a node, or takes it back; a dry run is the look whether that can be done.
+    pub(super) fn order_node(
+        &mut self,
+        wanted: &str,
+        order: NodeOrder,
+        dry_run: bool,
+    ) -> Result<OrderedNode> {
+        let node = self.find_node(wanted)?;
+        let drained = order == NodeOrder::Drain;
+        if !dry_run {
+            self.store.state().drain(node, drained)?;
+            self.engine.drain(node, drained, now(), &mut self.fresh);
+        }
+        let name = self.engine.members().name(node);
+        let activity = self.engine.activity(node, drained);
+        Ok(OrderedNode { order, dry_run, name, node: node.to_string(), drained, activity })
+    }
+
+    /// The allowed node of this name, of this id, or whose id alone begins so.
+    fn find_node(&self, wanted: &str) -> Result<NodeId> {
+        let members = self.engine.members();
+        if let Some((node, _)) = members.allowed().find(|(_, peer)| peer.name == wanted) {
+            return Ok(node);
+        }
+        let mut found = members.allowed().filter(|(node, _)| node.to_string().starts_with(wanted));
+        let (node, _) = found
+            .next()
+            .with_context(|| format!("no node `{wanted}`; `coordinator node list` shows them"))?;
+        if found.next().is_some() {
+            bail!("more than one node's id begins with `{wanted}`; write more of it");
+        }
+        Ok(node)
+    }
+
+    /// Nodes stay drained when the coordinator is started again.
+    pub(super) fn recall_drained(&mut self) -> Result<()> {
+        for node in self.store.state().drained()? {
+            self.engine.drain(node, true, now(), &mut self.fresh);
+        }
+        Ok(())
+    }
+}
