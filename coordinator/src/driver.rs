@@ -25,7 +25,7 @@ use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::archive;
 use crate::control::{self, Asked, ModelDesk};
@@ -35,8 +35,9 @@ use crate::members::Members;
 use crate::quota::Quota;
 use crate::registry;
 use crate::store::Store;
+use crate::view::View;
 use fault::FaultPoints;
-use link::{Incoming, Link};
+use link::{Incoming, Link, Readers};
 use shown::Shown;
 use works::{Done, Works};
 
@@ -61,6 +62,14 @@ struct Driver {
     fresh: Vec<Output>,
 }
 
+/// A driver whose loop is still to begin, and what goes on around it.
+struct Joined {
+    driver: Driver,
+    readers: Readers,
+    models: ModelDesk,
+    view: watch::Receiver<View>,
+}
+
 /// Serves nodes and the control socket until SIGTERM or Ctrl-C. For tests it stands still at a fault point.
 ///
 /// # Errors
@@ -68,41 +77,12 @@ struct Driver {
 /// When the folder, the socket, the store or DDS cannot be opened.
 pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
-    let Folder { config, identity, allowed } = Folder::open(dir)?;
+    let folder = Folder::open(dir)?;
+    let dds = folder.config.dds.clone();
     let listener = control::listen(dir).await?;
-    let store = Arc::new(Store::open(dir)?);
-    let models = desk(&store, &allowed);
-    let (link, mut readers) = Link::join(&config.dds, identity.node_id())?;
-    let mut transfer = config.transfer;
-    transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
-    tracing::info!(
-        id = %identity.node_id(),
-        domain = config.dds.domain,
-        nodes_allowed = allowed.len(),
-        window_chunks = transfer.window_chunks,
-        "serving"
-    );
-    let tenant = TenantId::of_name(&config.tenant);
-    let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
-    let engine = Engine::new(setup, Members::new(allowed, now()));
-    let name = |node: NodeId| engine.members().name(node);
-    let (shown, view) = Shown::new(archive::view(&store, name)?);
+    let Joined { mut driver, mut readers, models, view } = Driver::join(dir, folder, halt_at)?;
     let (asked, mut questions) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
-    let faults = Arc::new(FaultPoints::new(halt_at));
-    let mut driver = Driver {
-        engine,
-        link,
-        works: Works::new(Arc::clone(&store), Arc::clone(&faults)),
-        store,
-        quota: config.runs.quota(),
-        waiting: VecDeque::new(),
-        shown,
-        random: entropy()?,
-        faults,
-        outputs: VecDeque::new(),
-        fresh: Vec::new(),
-    };
     driver.recall_drained()?;
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
@@ -143,7 +123,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         }
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
-            (driver.link, readers) = driver.link.rejoin(readers, &config.dds)?;
+            (driver.link, readers) = driver.link.rejoin(readers, &dds)?;
             driver.engine.on_moved(readers.mailbox(), now(), &mut driver.fresh);
             driver.carry_out();
         }
@@ -178,6 +158,42 @@ async fn wake(at: Timestamp) {
 }
 
 impl Driver {
+    /// Opens the store and joins the domain.
+    fn join(dir: &Path, folder: Folder, halt_at: Option<u64>) -> Result<Joined> {
+        let Folder { config, identity, allowed } = folder;
+        let store = Arc::new(Store::open(dir)?);
+        let models = desk(&store, &allowed);
+        let (link, readers) = Link::join(&config.dds, identity.node_id())?;
+        let mut transfer = config.transfer;
+        transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
+        tracing::info!(
+            id = %identity.node_id(),
+            domain = config.dds.domain,
+            nodes_allowed = allowed.len(),
+            window_chunks = transfer.window_chunks,
+            "serving"
+        );
+        let tenant = TenantId::of_name(&config.tenant);
+        let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
+        let engine = Engine::new(setup, Members::new(allowed, now()));
+        let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
+        let faults = Arc::new(FaultPoints::new(halt_at));
+        let driver = Self {
+            engine,
+            link,
+            works: Works::new(Arc::clone(&store), Arc::clone(&faults)),
+            store,
+            quota: config.runs.quota(),
+            waiting: VecDeque::new(),
+            shown,
+            random: entropy()?,
+            faults,
+            outputs: VecDeque::new(),
+            fresh: Vec::new(),
+        };
+        Ok(Joined { driver, readers, models, view })
+    }
+
     fn tick(&mut self) {
         // While something beside the loop stands still, nothing goes on.
         self.faults.passed();

@@ -183,7 +183,7 @@ impl Engine {
         let sent = self.runs.iter().find_map(|(run, active)| Some((*run, active.sends(blob)?)));
         if let Some((run, epoch)) = sent {
             self.on_run(run, now, out, |active, context| {
-                active.on_model_receipt(epoch, node, bytes, context)
+                active.on_model_receipt(epoch, node, bytes, context);
             });
         }
     }

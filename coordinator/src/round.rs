@@ -73,6 +73,7 @@ struct Log {
 }
 
 /// Where a round stands after it looked at its inputs.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Settled {
     /// It waits.
     On(Round),

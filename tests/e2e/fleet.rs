@@ -42,8 +42,8 @@ impl Fleet {
     /// The last node, started again after a change of its configuration: for who asks it to end.
     pub(crate) fn change_node(&mut self, change: impl FnOnce(&str) -> String) -> Daemon {
         drop(self.nodes.pop());
-        let name = self.names.last().expect("there are nodes");
-        edit(&self.at(name).join("node.toml"), change);
+        let name = self.names.last().expect("a fleet has nodes");
+        edit(&self.at(&format!("{name}/node.toml")), change);
         let folder = self.at(name).display().to_string();
         Daemon::start("node", &["--dir", &folder, "run"], &self.at(&format!("{name}.log")))
     }

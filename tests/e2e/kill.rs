@@ -30,12 +30,11 @@ impl Tries {
 
     /// Removes the run of the try before.
     fn forget(&self) {
-        let remove = |name: &str| {
+        for name in ["state.redb", "models", "moments"] {
             let path = self.fleet.at("coordinator").join(name);
-            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-        };
-        // What was never made need not be removed.
-        ["state.redb", "models", "moments"].into_iter().for_each(|name| drop(remove(name)));
+            // What was never made need not be removed.
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
         assert!(self.run().is_none());
     }
 

@@ -28,7 +28,7 @@ fn configs(operator: &Operator) -> Vec<String> {
 
 #[test]
 fn eight_runs_at_once_over_a_kill_of_the_coordinator_end_in_the_models_of_the_same_runs_alone() {
-    let Some(fleet) = Fleet::of(&["node-1", "node-2", "node-3"], 9, 1) else { return };
+    let Some(fleet) = Fleet::of(&["node-1", "node-2", "node-3"], 12, 1) else { return };
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
     let configs = configs(&operator);

@@ -395,7 +395,7 @@ impl World {
                 Said::Wish(_, Wish::Commit { record, epochs_end })
                     if self.troubles.bug == Some(Bug::PublishBeforeCommit) =>
                 {
-                    self.commit_late(record, epochs_end);
+                    self.commit_late(&record, epochs_end);
                 }
                 Said::Wish(run, wish) => self.take(run, wish),
                 other => self.obey_other(other),

@@ -34,7 +34,7 @@ fn alone() -> Vec<ModelHash> {
     let alone = |first| {
         let scene = Scene { first, runs: 1, ..ALL };
         let mut world = World::new(scene);
-        world.prove(LIMIT).unwrap();
+        world.prove(LIMIT).expect("nothing goes wrong");
         results(&world, &scene)[0]
     };
     (0..RUNS).map(alone).collect()

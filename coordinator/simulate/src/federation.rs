@@ -34,11 +34,11 @@ pub struct Federation {
     model: Arc<ParameterVector>,
     moments: Moments,
     /// What every node is given of the control variates, where nodes keep them.
-    server: Option<Arc<Vec<f32>>>,
+    server: Option<Control>,
     /// Those of the nodes, by their place, unless they are zero; they take as much memory as models.
-    own: BTreeMap<usize, Arc<Vec<f32>>>,
+    own: BTreeMap<usize, Control>,
     /// Those that the round's updates made.
-    made: BTreeMap<usize, Arc<Vec<f32>>>,
+    made: BTreeMap<usize, Control>,
     /// The nodes by their place.
     ids: Vec<NodeId>,
     places: BTreeMap<NodeId, usize>,
@@ -65,6 +65,9 @@ pub enum Step {
     Failed(RunFailure),
 }
 
+/// A control variate.
+type Control = Arc<Vec<f32>>;
+
 /// What a node is to train from.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -84,7 +87,7 @@ pub struct Wave {
     /// Their places.
     pub nodes: Vec<usize>,
     /// The server's control variate and theirs, where nodes keep them.
-    controls: Option<(Arc<Vec<f32>>, BTreeMap<usize, Arc<Vec<f32>>>)>,
+    controls: Option<(Control, BTreeMap<usize, Control>)>,
 }
 
 impl Wave {

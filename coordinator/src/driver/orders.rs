@@ -11,14 +11,14 @@ use rand_chacha::rand_core::Rng;
 use tokio::sync::oneshot;
 
 use super::Driver;
-use super::works::Prepared;
+use super::works::{Prepare, Prepared};
 use crate::archive;
 use crate::config::{self, Cohort, RunConfig};
 use crate::control::{Asked, Question, Reply, RunOrder};
 use crate::engine::{End, Start};
 use crate::quota::{self, Taken};
 use crate::served::Served;
-use crate::store::{RunEntry, RunName, RunStatus, StartKey, Store, Turn};
+use crate::store::{RunEntry, RunName, RunStatus, StartKey, Turn};
 use crate::view::{self, Order, OrderedRun, RunSize};
 
 /// Why a run failed that was stopped.
@@ -265,7 +265,7 @@ enum Startable {
     /// It was done before, and this is told of it.
     Told(OrderedRun),
     /// This prepares it.
-    New(Box<dyn FnOnce(&Store) -> Result<Prepared> + Send>),
+    New(Prepare),
 }
 
 /// Who asked may have hung up; it is done all the same.

@@ -45,6 +45,9 @@ pub(super) enum Done {
     Prepared(Result<Prepared>, oneshot::Sender<Reply>),
 }
 
+/// What prepares a run, and may take long.
+pub(super) type Prepare = Box<dyn FnOnce(&Store) -> Result<Prepared> + Send>;
+
 /// A run that may begin.
 pub(super) enum Prepared {
     /// Nothing keeps it from it.
@@ -92,11 +95,7 @@ impl Works {
     }
 
     /// Prepares a run, and tells of it by [`Self::next`].
-    pub(super) fn prepare(
-        &mut self,
-        prepare: impl FnOnce(&Store) -> Result<Prepared> + Send + 'static,
-        answer: oneshot::Sender<Reply>,
-    ) {
+    pub(super) fn prepare(&mut self, prepare: Prepare, answer: oneshot::Sender<Reply>) {
         let store = Arc::clone(&self.store);
         self.is_preparing = true;
         self.going_on.spawn_blocking(move || Done::Prepared(prepare(&store), answer));

@@ -28,6 +28,7 @@ pub struct Run {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 enum State {
     Round(Round),
     Over,

@@ -58,6 +58,7 @@ impl Aggregator {
     }
 
     /// One for the same model and strategy, without updates and memory.
+    #[must_use]
     pub fn emptied(&self) -> Self {
         Self::new(self.strategy, self.parameters)
     }

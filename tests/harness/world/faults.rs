@@ -392,13 +392,13 @@ impl World {
     }
 
     /// [`Bug::PublishBeforeCommit`]: the engine is told that a round is durable, and acts on it, before it is.
-    pub(super) fn commit_late(&mut self, record: Box<RoundRecord>, epochs_end: EpochId) {
-        self.committed.push((*record).clone());
-        let (run, answer) = (record.run, Answer::Committed(record.clone(), Ok(())));
+    pub(super) fn commit_late(&mut self, record: &RoundRecord, epochs_end: EpochId) {
+        self.committed.push(record.clone());
+        let (run, answer) = (record.run, Answer::Committed(Box::new(record.clone()), Ok(())));
         self.coordinator(|engine, now, out| engine.on_answer(run, answer, now, out));
         if let Some(process) = &self.process {
             // What comes of it nobody looks at.
-            let _ = process.store.state().commit(&record, epochs_end);
+            let _ = process.store.state().commit(record, epochs_end);
         }
     }
 
