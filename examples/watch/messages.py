@@ -125,7 +125,7 @@ def manifest(given):
 
 def announcement(given):
     told = {"tenant": given.hex(16), "run": given.hex(16), "round": given.u32(), "epoch": given.u64(),
-            "issued_us": given.u64(), "deadline_ms": given.u64(), "request": given.one_of(REQUESTS)}
+            "taken_from": given.u64(), "issued_us": given.u64(), "deadline_ms": given.u64(), "request": given.one_of(REQUESTS)}
     if told["request"] != "rest":
         told["model"] = manifest(given)
         told["package"] = package(given)

@@ -7,6 +7,7 @@ mod faults;
 mod network;
 mod process;
 mod scene;
+mod training;
 mod witness;
 
 pub use faults::{Bug, Fault};
@@ -14,25 +15,22 @@ pub use network::Network;
 pub use scene::{STRATEGIES, Scene};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use common::crypto::Label;
 use common::id::{EpochId, RunId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
-use common::model::ParameterVector;
 use common::units::{Millis, Timestamp};
 use coordinator::engine::{Answer, End, Engine, Output as Said, Wish};
 use coordinator::round::RoundRecord;
-use node::participant::control::{self, ControlLost};
-use node::participant::{Assignment, ControlChange, Held, Note, Output as Done, Participant, Trained};
+use node::participant::{Held, Note, Output as Done, Participant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use disk::Disk;
 use network::{Arrival, CoordinatorDatagram, Datagram, NodeDatagram, alter};
 use process::Process;
-use scene::{Keys, addressed, number};
+use scene::{Keys, addressed};
 use witness::Witness;
 
 /// A machine wakes a process this much later than it asked for, in microseconds.
@@ -79,6 +77,8 @@ pub struct World {
     stepped: Vec<Timestamp>,
     /// Until when which nodes are stopped.
     paused: BTreeMap<usize, Timestamp>,
+    /// What each node said of itself last.
+    said: Vec<Vec<u8>>,
     /// How often each node's process began.
     lives: Vec<u64>,
     marks: Vec<BTreeMap<RunId, EpochId>>,
@@ -108,6 +108,7 @@ impl World {
         let mut world = Self {
             now,
             stepped: vec![Timestamp::default(); nodes.len()],
+            said: vec![Vec::new(); nodes.len()],
             lives: vec![0; nodes.len()],
             nodes,
             down: BTreeSet::new(),
@@ -163,13 +164,8 @@ impl World {
 
     /// The tether of the node's process ends, as when it is killed on the coordinator's host.
     pub fn sever(&mut self, index: usize) {
-        let mut said = Vec::new();
-        self.nodes[index].on_leave(self.now, &mut said);
-        for output in said {
-            if let Done::Presence(bytes) = output {
-                self.sever_as(&bytes);
-            }
-        }
+        let said = self.said[index].clone();
+        self.sever_as(&said);
     }
 
     /// A tether ends of a process that had given this as its presence.
@@ -198,14 +194,18 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        let mut up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
         match self.end() {
-            Some(End::Finished(_)) => {
-                up.all(|index| self.scene.runs().all(|run| self.kept.contains_key(&(index, run))))
-            }
+            Some(End::Finished(_)) => self.lacking().next().is_none(),
             Some(_) => true,
             None => false,
         }
+    }
+
+    /// Nodes that are up and were not given the result of a run.
+    fn lacking(&self) -> impl Iterator<Item = (usize, RunId)> {
+        let up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
+        let all = up.flat_map(|index| self.scene.runs().map(move |run| (index, run)));
+        all.filter(|place| !self.kept.contains_key(place))
     }
 
     /// One arrival, or one look at the clock, whichever comes first.
@@ -300,7 +300,10 @@ impl World {
                 return;
             }
             match output {
-                Done::Presence(bytes) => self.send_coordinator(index, CoordinatorDatagram::Presence(bytes)),
+                Done::Presence(bytes) => {
+                    self.said[index].clone_from(&bytes);
+                    self.send_coordinator(index, CoordinatorDatagram::Presence(bytes));
+                }
                 Done::Receipt { blob, bytes } => {
                     self.send_coordinator(index, CoordinatorDatagram::Receipt(blob, id, bytes));
                 }
@@ -320,60 +323,6 @@ impl World {
                 Done::Cancel | Done::Note(_) => (),
             }
         }
-    }
-
-    /// Training takes ten milliseconds and moves every parameter by the node's step.
-    fn train(&mut self, index: usize, assignment: &Assignment) {
-        // So that no run makes the models of another.
-        let step = self.steps[index] * f32::from(1 + number(assignment.run))
-            + self.scene.drift * (assignment.epoch.0 % 61) as f32;
-        let (samples, steps) = (index as u64 + 1, 1);
-        let node = self.nodes[index].node();
-        let mut parameters: ParameterVector = Arc::unwrap_or_clone(Arc::clone(&assignment.model));
-        let control = match self.control(index, assignment, step) {
-            Ok(control) => control,
-            Err(lost) => {
-                let why = lost.to_string();
-                let declined = (assignment.run, assignment.epoch);
-                return self.node(index, |node, now, out| node.on_declined(declined, &why, now, out));
-            }
-        };
-        // All parameters are alike, and so are all values of a control variate. A step is one of size 1.
-        let correction = control.as_ref().map_or(0.0, |(correction, _)| *correction);
-        let step = step - correction;
-        let control = control.map(|(_, change)| change);
-        let controls = assignment.control.as_ref().zip(control.as_ref()).map(|(server, change)| {
-            witness::Controls { server: server.values[0], from: change.from[0], to: change.to[0] }
-        });
-        let made = witness::Contribution { step, samples, steps, controls };
-        self.witness.on_train(node, assignment, made);
-        parameters.values_mut().iter_mut().for_each(|value| *value += step);
-        if self.hanging.contains(&index) {
-            self.stepped[index] = self.now + Millis(1);
-            return;
-        }
-        let Assignment { run, epoch, .. } = *assignment;
-        let trained = Trained { run, epoch, parameters, samples, steps, loss: 0.5, control };
-        self.at(self.now + Millis(10), Arrival::Trained(index, self.lives[index], trained));
-    }
-
-    /// The correction of each gradient, and what becomes of the node's control variate, which its disk has before the
-    /// update leaves it.
-    fn control(
-        &mut self,
-        index: usize,
-        assignment: &Assignment,
-        step: f32,
-    ) -> Result<Option<(f32, ControlChange)>, ControlLost> {
-        let Some(server) = &assignment.control else { return Ok(None) };
-        let held = self.held[index].entry(assignment.run).or_default();
-        let from = held.own(server.folded, server.values.len())?;
-        let correction = control::correction(&server.values, &from)[0];
-        let model = assignment.model.values();
-        let to: Vec<f32> = model.iter().map(|value| value + (step - correction)).collect();
-        let to = control::next(&server.values, &from, (model, &to), 1, assignment.plan.learning_rate);
-        held.keep(server.folded, (assignment.epoch, to.clone()));
-        Ok(Some((correction, ControlChange { from, to })))
     }
 
     /// Lets the coordinator act, if it is up, and carries out what it says.

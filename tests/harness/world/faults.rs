@@ -172,7 +172,9 @@ impl World {
             self.witness.on_step(self.now, self.nodes.len());
             self.witness.check()?;
             if self.now >= until {
-                return Err(format!("no end after {limit}: {:?}", self.ends));
+                let lacking = self.lacking().map(|(index, run)| format!("node-{index} lacks {run}"));
+                let lacking: Vec<String> = lacking.collect();
+                return Err(format!("no end after {limit}: {:?}, {}", self.ends, lacking.join(", ")));
             }
         }
         if !matches!(self.end(), Some(End::Finished(_))) {

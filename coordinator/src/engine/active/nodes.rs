@@ -1,7 +1,6 @@
 //! What a run learns of nodes: that they are there, what they do for it, and that they are gone.
 
 use common::id::NodeId;
-use common::message::announce::Announcement;
 use common::message::event::{Fact, reason};
 use common::message::presence::{Activity, HANG, HEARTBEAT};
 use common::units::Millis;
@@ -47,10 +46,11 @@ impl Active {
         if asked.is_some() && told == Told::Goes(node) {
             self.remind(node, context);
         }
-        // What the process before it confirmed may not have reached its disk, and one that was away may have missed
-        // the offer. Who is still fetching goes on.
+        // What the process before it confirmed may not have reached its disk, one that was away may have missed the
+        // offer, and one that declines it has not its keys any more. Who is still fetching goes on.
+        let declines = declined.is_some() && self.is_due(context);
         if let Some(lacking) = &mut self.lacking
-            && (arrived || returned && lacking.contains(&node))
+            && (arrived || (returned || declines) && lacking.contains(&node))
         {
             lacking.insert(node);
             self.offer(context);
@@ -66,12 +66,15 @@ impl Active {
         if knows || !self.waits_for(node) {
             return;
         }
-        let is_due = |announced: &Announcement| {
-            announced.epoch == epoch.id && context.now >= announced.issued + REMIND
-        };
-        if self.announced.as_ref().is_some_and(is_due) {
+        let is_newest = self.announced.as_ref().is_some_and(|announced| announced.epoch == epoch.id);
+        if is_newest && self.is_due(context) {
             self.announce_again(context);
         }
+    }
+
+    /// Whether what was announced last may be said again.
+    fn is_due(&self, context: &Context<'_>) -> bool {
+        self.announced.as_ref().is_some_and(|announced| context.now >= announced.issued + REMIND)
     }
 
     /// Whether something is still to come of a node that was asked, and nothing is known of it.

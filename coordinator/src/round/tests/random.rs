@@ -74,6 +74,8 @@ impl World {
 /// What must hold of everything a run said.
 fn check(outputs: &[Output], minimum: u32) -> Result<(), TestCaseError> {
     let mut announced: Option<Announce> = None;
+    // Who was asked and has not reported, and in which epoch.
+    let mut asked: BTreeMap<NodeId, EpochId> = BTreeMap::new();
     let mut epochs = Vec::new();
     let mut folded: BTreeMap<NodeId, u32> = BTreeMap::new();
     let (mut aborted, mut committed) = (Vec::new(), Vec::new());
@@ -82,13 +84,15 @@ fn check(outputs: &[Output], minimum: u32) -> Result<(), TestCaseError> {
             Output::Announce(announce) => {
                 epochs.push(announce.epoch);
                 folded.clear();
+                asked.retain(|_, epoch| *epoch >= announce.taken_from);
+                asked.extend(announce.cohort.iter().map(|node| (*node, announce.epoch)));
                 announced = Some(announce.clone());
             }
             Output::Folded(node) => {
                 let counted = folded.entry(*node).or_default();
                 *counted += 1;
                 prop_assert_eq!(*counted, 1, "an update is counted once");
-                prop_assert!(announced.as_ref().is_some_and(|announce| announce.cohort.contains(node)));
+                prop_assert!(asked.remove(node).is_some(), "it was asked");
             }
             Output::Aggregate { updates, weight_total } => {
                 let weights: u64 = folded.keys().map(|node| u64::from(node.0[0]) + 1).sum();
@@ -99,7 +103,9 @@ fn check(outputs: &[Output], minimum: u32) -> Result<(), TestCaseError> {
                 let reported: Vec<_> = record.reports().map(|(node, _)| node).collect();
                 prop_assert_eq!(reported, folded.keys().copied().collect::<Vec<_>>());
                 let cohort: Vec<_> = record.members.iter().map(|member| member.node).collect();
-                prop_assert_eq!(Some(cohort), announced.as_ref().map(|announce| announce.cohort.clone()));
+                let announce = announced.as_ref().expect("it was announced");
+                prop_assert!(announce.cohort.iter().all(|node| cohort.contains(node)));
+                prop_assert!(announce.taken_from < announce.epoch || cohort == announce.cohort);
                 prop_assert!(*epochs_end > record.epoch);
                 committed.push(record.epoch);
             }
