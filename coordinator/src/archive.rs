@@ -60,18 +60,24 @@ pub fn first_named(store: &Store, config: &RunConfig, task: &Task) -> Result<Opt
     registry::first_of(store, from, task, &task.schema()?).map(Some).context("`from`")
 }
 
-/// The runs that a coordinator serves when it begins: the newest that are finished, whose results some node may not
-/// have yet, and those that were going on when it last ended.
+/// The runs that a coordinator serves when it begins: those that finished last, in the order in which they did, whose
+/// results some node may not have yet, and those that were going on when it last ended.
 ///
 /// # Errors
 ///
 /// When the store cannot be read.
 pub fn to_serve(store: &Store) -> Result<Vec<RunId>> {
     let runs = store.state().runs()?;
-    let of = |status| runs.iter().filter(move |entry| entry.status == status).map(|entry| entry.run);
-    let finished: Vec<RunId> = of(RunStatus::Finished).collect();
+    let of = |status| runs.iter().filter(move |entry| entry.status == status);
+    let result = |entry: &RunEntry| {
+        let attempts = store.state().attempts(entry.run, entry.rounds_done)?;
+        Ok((attempts.last().map(|record| record.closed), entry.run))
+    };
+    let mut finished = of(RunStatus::Finished).map(result).collect::<Result<Vec<_>>>()?;
+    finished.sort_unstable();
     let offered = finished.len().saturating_sub(OFFERED_MAX);
-    Ok(finished[offered..].iter().copied().chain(of(RunStatus::Running)).collect())
+    let finished = finished[offered..].iter().map(|(_, run)| *run);
+    Ok(finished.chain(of(RunStatus::Running).map(|entry| entry.run)).collect())
 }
 
 /// A run from where the store has it.

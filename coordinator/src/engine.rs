@@ -107,7 +107,7 @@ impl Engine {
         let share = Share::of(run, &self.runs, self.setup.transfer);
         let Self { setup, members, runs } = self;
         runs.insert(run, Active::begin(start, present, &mut Context { setup, members, share, now, out }));
-        self.retire(now, out);
+        self.on_over(run, now, out);
     }
 
     /// Ends a run before its time: paused, or failed because somebody wants that.
@@ -260,8 +260,22 @@ impl Engine {
         let was_over = active.is_over();
         act(active, &mut Context { setup, members, share, now, out });
         if active.is_over() && !was_over {
-            self.retire(now, out);
+            self.on_over(run, now, out);
         }
+    }
+
+    /// A run may be over. A node keeps one result: when this is one, those before it are not offered to its nodes any
+    /// more.
+    fn on_over(&mut self, run: RunId, now: Timestamp, out: &mut Vec<Output>) {
+        let finished = |(run, active): (&RunId, &Active)| active.finished_at().map(|_| *run);
+        let results: Vec<RunId> = self.runs.iter().filter_map(finished).collect();
+        if results.contains(&run) {
+            let select = self.runs[&run].select().clone();
+            for older in results.into_iter().filter(|other| *other != run) {
+                self.on_run(older, now, out, |active, context| active.on_newer(&select, context));
+            }
+        }
+        self.retire(now, out);
     }
 
     /// Forgets runs that are over, but for the newest results.

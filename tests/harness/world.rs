@@ -59,8 +59,10 @@ pub struct World {
     pub ends: BTreeMap<RunId, End>,
     /// Everything told to operators.
     pub notes: Vec<String>,
-    /// The models that nodes were given to keep, by node and run.
-    pub kept: BTreeMap<(usize, RunId), Vec<f32>>,
+    /// The model that each node was given last to keep, and its run.
+    pub kept: BTreeMap<usize, (RunId, Vec<f32>)>,
+    /// The run whose result came last.
+    newest: Option<RunId>,
     /// Until then, whoever carries chunks of models and pieces of updates alters a byte of each.
     pub altered_until: Timestamp,
     /// Every byte that crossed the network, for looking into.
@@ -120,6 +122,7 @@ impl World {
             ends: BTreeMap::new(),
             notes: Vec::new(),
             kept: BTreeMap::new(),
+            newest: None,
             altered_until: now,
             wire: Vec::new(),
             events: Vec::new(),
@@ -175,7 +178,7 @@ impl World {
 
     /// A node's process is gone, and with it what it was given to keep.
     fn forget_kept(&mut self, index: usize) {
-        self.kept.retain(|(node, _), _| *node != index);
+        self.kept.remove(&index);
     }
 
     /// How the runs ended: well, when all did. `None` while one goes on.
@@ -201,11 +204,10 @@ impl World {
         }
     }
 
-    /// Nodes that are up and were not given the result of a run.
-    fn lacking(&self) -> impl Iterator<Item = (usize, RunId)> {
+    /// Nodes that are up and do not keep the newest result.
+    fn lacking(&self) -> impl Iterator<Item = usize> {
         let up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
-        let all = up.flat_map(|index| self.scene.runs().map(move |run| (index, run)));
-        all.filter(|place| !self.kept.contains_key(place))
+        up.filter(|index| self.kept.get(index).map(|(run, _)| *run) != self.newest)
     }
 
     /// One arrival, or one look at the clock, whichever comes first.
@@ -314,7 +316,7 @@ impl World {
                 Done::Train(assignment) => self.train(index, &assignment),
                 Done::Keep(assignment) => {
                     self.witness.on_keep(&assignment);
-                    self.kept.insert((index, assignment.run), assignment.model.values().to_vec());
+                    self.kept.insert(index, (assignment.run, assignment.model.values().to_vec()));
                 }
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
@@ -410,6 +412,9 @@ impl World {
                 }
                 if matches!(end, End::Halted(_)) {
                     self.expect_room();
+                }
+                if matches!(end, End::Finished(_)) {
+                    self.newest = Some(run);
                 }
                 self.ends.insert(run, end);
             }

@@ -58,7 +58,7 @@ fn a_run_on_a_quiet_network_ends_with_the_weighted_mean_on_every_node() {
         expected(3)
     );
     assert_eq!(world.kept.len(), 4);
-    assert!(world.kept.values().all(|kept| *kept == model));
+    assert!(world.kept.values().all(|(_, kept)| *kept == model));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_run_that_selects_by_label_neither_asks_nor_serves_other_nodes() {
     for record in &world.committed {
         assert_eq!((record.members.len(), record.reports().count()), (3, 3));
     }
-    assert_eq!(world.kept.keys().map(|(node, _)| *node).collect::<Vec<_>>(), [0, 2, 4]);
+    assert_eq!(world.kept.keys().copied().collect::<Vec<_>>(), [0, 2, 4]);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_thousand_nodes_come_train_and_hold_the_result() {
     assert_eq!(world.committed[0].reports().count(), 1000);
     assert_eq!(world.kept.len(), 1000);
     let model = world.model().unwrap();
-    assert!(world.kept.values().all(|kept| *kept == model));
+    assert!(world.kept.values().all(|(_, kept)| *kept == model));
     // Steps of a quarter to one, weighted by one sample to a thousand.
     let weighted: f64 = (0..1000).map(|index| f64::from(index % 4 + 1) * 0.25 * f64::from(index + 1)).sum();
     let mean = (weighted / 500_500.0) as f32;
@@ -425,7 +425,7 @@ fn nothing_is_lost_in_a_thousand_transfers_with_loss_delay_pauses_and_restarts()
         );
         assert_eq!(world.kept.len(), 4, "seed {seed}: every node has the result");
         let model = world.model().unwrap();
-        assert!(world.kept.values().all(|kept| *kept == model), "seed {seed}");
+        assert!(world.kept.values().all(|(_, kept)| *kept == model), "seed {seed}");
         // The model is the sum of exactly the updates that the records name.
         let mut sum = 0.0;
         for record in &world.committed {

@@ -84,6 +84,8 @@ pub(super) struct Active {
     announced: Option<Announcement>,
     /// Nodes that do not hold the run's result, once there is one.
     lacking: Option<BTreeSet<NodeId>>,
+    /// Whom newer results are for: they are not offered this one.
+    newer: Vec<Labels>,
     ended: Option<Timestamp>,
     pub(super) bytes: u64,
 }
@@ -122,6 +124,7 @@ impl Active {
             sealed_buffer: Vec::new(),
             announced: None,
             lacking: None,
+            newer: Vec::new(),
             ended: None,
             bytes: 0,
         };
@@ -136,6 +139,11 @@ impl Active {
 
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// Which nodes it selects from.
+    pub(super) fn select(&self) -> &Labels {
+        &self.select
     }
 
     /// When it came to its result, if it did.

@@ -65,6 +65,8 @@ pub struct Participant {
     works: BTreeMap<RunId, Work>,
     /// Models that came and were to be trained on: the order in which they are.
     turns: u64,
+    /// When the result that is kept was announced, by the coordinator's clock: an older one is not kept after it.
+    kept: Timestamp,
     /// Nothing new is taken: the process ends.
     draining: bool,
     /// When presence was told last.
@@ -93,8 +95,21 @@ impl Participant {
         let (mailbox, hello_after) = (Mailbox::default(), HELLO);
         let link = Link { mailbox, seq: 0, heard: now, answered: false, hello_at: now, hello_after };
         let (works, stash, buffers) = Default::default();
-        let (turns, draining, told_at) = (0, false, Timestamp::default());
-        Self { setup, session, keyring, link, announced, works, turns, draining, told_at, stash, buffers }
+        let (turns, draining, kept, told_at) = (0, false, Timestamp::default(), Timestamp::default());
+        Self {
+            setup,
+            session,
+            keyring,
+            link,
+            announced,
+            works,
+            turns,
+            kept,
+            draining,
+            told_at,
+            stash,
+            buffers,
+        }
     }
 
     /// This node's id.
@@ -170,7 +185,8 @@ impl Participant {
             return self.go_on(&announcement, now, out);
         };
         let train = matches!(announcement.request, Request::Train(_));
-        let asked = Asked { run, round, epoch, deadline: now + announcement.deadline };
+        let Announcement { issued, deadline, .. } = announcement;
+        let asked = Asked { run, round, epoch, issued, deadline: now + deadline };
         if self.draining && !train {
             // The next process is given the result.
             return self.rest(run, now, out);

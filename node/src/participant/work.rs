@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) run: RunId,
     pub(super) round: RoundId,
     pub(super) epoch: EpochId,
+    /// When that was announced, by the coordinator's clock.
+    pub(super) issued: Timestamp,
     /// When the node stops waiting, by its own clock.
     pub(super) deadline: Timestamp,
 }

@@ -172,9 +172,8 @@ impl World {
             self.witness.on_step(self.now, self.nodes.len());
             self.witness.check()?;
             if self.now >= until {
-                let lacking = self.lacking().map(|(index, run)| format!("node-{index} lacks {run}"));
-                let lacking: Vec<String> = lacking.collect();
-                return Err(format!("no end after {limit}: {:?}, {}", self.ends, lacking.join(", ")));
+                let lacking: Vec<usize> = self.lacking().collect();
+                return Err(format!("no end after {limit}: {:?}, nodes {lacking:?} lack it", self.ends));
             }
         }
         if !matches!(self.end(), Some(End::Finished(_))) {
@@ -195,10 +194,9 @@ impl World {
         let records = process.records(run).map_err(|error| error.to_string())?;
         let made = records.iter().rev().find_map(RoundRecord::made);
         let model = made.and_then(|made| process.model(run, made));
-        let mut kept = self.kept.iter().filter(|((_, of), _)| *of == run);
-        let lacking = kept.find(|(_, kept)| Some(*kept) != model.as_ref());
-        let wrong = |index: usize| format!("node-{index} keeps another model than the run's");
-        lacking.map_or(Ok(()), |((index, _), _)| Err(wrong(*index)))
+        let mut kept = self.kept.iter().filter(|(_, (of, _))| *of == run);
+        let other = kept.find(|(_, (_, kept))| Some(kept) != model.as_ref());
+        other.map_or(Ok(()), |(index, _)| Err(format!("node-{index} keeps another model than the run's")))
     }
 
     /// Whether all that was planned has happened and the run is over.

@@ -1,6 +1,7 @@
 //! What a run learns of nodes: that they are there, what they do for it, and that they are gone.
 
 use common::id::NodeId;
+use common::known::Labels;
 use common::message::event::{Fact, reason};
 use common::message::presence::{Activity, HANG, HEARTBEAT};
 use common::units::Millis;
@@ -49,8 +50,10 @@ impl Active {
         // What the process before it confirmed may not have reached its disk, one that was away may have missed the
         // offer, and one that declines it has not its keys any more. Who is still fetching goes on.
         let declines = declined.is_some() && self.is_due(context);
+        let is_for = |select: &Labels| context.members.peer(node).is_some_and(|peer| peer.has(select));
+        let has_newer = self.newer.iter().any(is_for);
         if let Some(lacking) = &mut self.lacking
-            && (arrived || (returned || declines) && lacking.contains(&node))
+            && (arrived && !has_newer || (returned || declines) && lacking.contains(&node))
         {
             lacking.insert(node);
             self.offer(context);
@@ -96,6 +99,20 @@ impl Active {
     /// Whether a node is one of those that the run selects from.
     fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
         context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
+    }
+
+    /// A newer result is there for these nodes: they are not offered this one any more.
+    pub(in crate::engine) fn on_newer(&mut self, select: &Labels, context: &mut Context<'_>) {
+        self.newer.push(select.clone());
+        let Some(lacking) = &mut self.lacking else { return };
+        let before = lacking.len();
+        lacking.retain(|node| !context.members.peer(*node).is_some_and(|peer| peer.has(select)));
+        if lacking.is_empty() && before > 0 {
+            self.close_exchanges();
+            self.rest(context);
+        } else if lacking.len() < before {
+            self.offer(context);
+        }
     }
 
     pub(in crate::engine) fn on_gone(&mut self, node: NodeId, why: &str, context: &mut Context<'_>) {

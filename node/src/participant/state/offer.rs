@@ -96,7 +96,10 @@ impl Participant {
             self.train_next(now, out);
         } else {
             self.works.insert(run, Work { asked, stage: Stage::Kept(channel) });
-            out.push(Output::Keep(assignment));
+            if asked.issued >= self.kept {
+                self.kept = asked.issued;
+                out.push(Output::Keep(assignment));
+            }
         }
     }
 
