@@ -1,8 +1,21 @@
-//! What the programs beside this file share: a fleet of machines that can be made anywhere, and what a process
-//! has used.
+//! What the programs beside this file share: a fleet of machines that can be made anywhere, what a process has used, and
+//! how a program ends.
 
 pub mod fleet;
 pub mod usage;
+
+use std::process::ExitCode;
+
+/// How a program of this name ends: what went wrong is told, if something did.
+pub fn ending(program: &str, ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// A domain that nobody else uses, unless another process chose the same, and whose ports Linux gives to nobody who
 /// asks for any.

@@ -12,7 +12,7 @@ use crate::config::RunConfig;
 use crate::control::{Reply, Stored};
 use crate::engine::{OFFERED_MAX, Start};
 use crate::registry;
-use crate::round::{CohortSize, Deadlines, RoundPlan};
+use crate::round::{CohortSize, Deadlines, RoundPlan, RoundRecord};
 use crate::store::{About, NewRun, RunEntry, RunStatus, StartKey, Store};
 use crate::strategy::Strategy;
 use crate::view::{self, AttemptView, RoundView, RunView, View};
@@ -104,7 +104,7 @@ pub fn resume(store: &Store, run: RunId) -> Result<(RunEntry, Start)> {
 fn last_folded(store: &Store, run: RunId) -> Result<BTreeMap<NodeId, EpochId>> {
     let records = store.state().rounds(run)?;
     let committed = records.iter().filter(|record| record.made().is_some());
-    Ok(committed.flat_map(|record| record.reports().map(|(node, _)| (node, record.epoch))).collect())
+    Ok(committed.flat_map(RoundRecord::asked_in).collect())
 }
 
 /// What the store holds of one run.

@@ -258,16 +258,15 @@ impl RunConfig {
         let proximal = config.training.proximal;
         require(proximal.is_finite() && proximal >= 0.0, "training.proximal", "must be 0 or more")?;
         let strategy = config.strategy.parse(minimum)?;
+        let plain = config.training.optimizer == Optimizer::Sgd && proximal == 0.0;
         // With others a step is not one gradient, and nodes that took more of them did not go so much farther.
         require(
-            strategy.combine != Combine::NormalizedMean
-                || (config.training.optimizer == Optimizer::Sgd && proximal == 0.0),
+            strategy.combine != Combine::NormalizedMean || plain,
             "strategy.combine",
             "of kind normalized_mean needs `training.optimizer = \"sgd\"` without `training.proximal`",
         )?;
         require(
-            !strategy.combine.has_control()
-                || (config.training.optimizer == Optimizer::Sgd && proximal == 0.0),
+            !strategy.combine.has_control() || plain,
             "strategy.combine",
             "of kind scaffold needs `training.optimizer = \"sgd\"` without `training.proximal`: it corrects plain \
              gradients",

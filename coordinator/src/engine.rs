@@ -30,8 +30,8 @@ use crate::members::{Members, Told};
 use active::Active;
 use share::Share;
 
-/// Results that stay offered to nodes which lack them: of the runs that finished last. For more a node that was away
-/// would fetch one model after the other, of which it keeps the newest.
+/// Results that stay offered to nodes which lack them: of the runs that finished last. A node is offered the newest of
+/// those that are for it, so more than one is of use where runs select different nodes.
 pub const OFFERED_MAX: usize = 8;
 
 /// Why a node is away that said so itself.
@@ -264,29 +264,22 @@ impl Engine {
         }
     }
 
-    /// A run may be over. A node keeps one result: when this is one, those before it are not offered to its nodes any
-    /// more.
+    /// A run may be over. It is forgotten, unless it has one of the newest results; a node keeps one of these, so those
+    /// before it are not offered to its nodes any more.
     fn on_over(&mut self, run: RunId, now: Timestamp, out: &mut Vec<Output>) {
-        let finished = |(run, active): (&RunId, &Active)| active.finished_at().map(|_| *run);
-        let results: Vec<RunId> = self.runs.iter().filter_map(finished).collect();
-        if results.contains(&run) {
+        self.runs.retain(|_, active| !active.is_over() || active.finished_at().is_some());
+        let mut results: Vec<_> =
+            self.runs.iter().filter_map(|(run, active)| Some((active.finished_at()?, *run))).collect();
+        results.sort_unstable();
+        if results.iter().any(|(_, result)| *result == run) {
             let select = self.runs[&run].select().clone();
-            for older in results.into_iter().filter(|other| *other != run) {
-                self.on_run(older, now, out, |active, context| active.on_newer(&select, context));
+            for (_, older) in results.iter().filter(|(_, other)| *other != run) {
+                self.on_run(*older, now, out, |active, context| active.on_newer(&select, context));
             }
         }
-        self.retire(now, out);
-    }
-
-    /// Forgets runs that are over, but for the newest results.
-    fn retire(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        self.runs.retain(|_, active| !active.is_over() || active.finished_at().is_some());
-        let mut offered: Vec<_> =
-            self.runs.iter().filter_map(|(run, active)| Some((active.finished_at()?, *run))).collect();
-        offered.sort_unstable();
-        for (_, run) in offered.iter().rev().skip(OFFERED_MAX) {
-            self.on_run(*run, now, out, Active::rest);
-            self.runs.remove(run);
+        for (_, old) in results.iter().rev().skip(OFFERED_MAX) {
+            self.on_run(*old, now, out, Active::rest);
+            self.runs.remove(old);
         }
     }
 }

@@ -131,6 +131,11 @@ impl Members {
         self.allowed.get(&node)
     }
 
+    /// Whether a node is allowed and has all of these labels.
+    pub fn has(&self, node: NodeId, wanted: &Labels) -> bool {
+        self.peer(node).is_some_and(|peer| peer.has(wanted))
+    }
+
     /// The name of a node; its id when it is not allowed.
     pub fn name(&self, node: NodeId) -> String {
         known::name(&self.allowed, node)

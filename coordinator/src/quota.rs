@@ -80,7 +80,7 @@ pub enum OverQuota {
 /// what the server remembers.
 pub fn need(parameters: usize, selected: usize, strategy: &Strategy) -> ByteCount {
     // A control variate travels with each model and each update.
-    let width = 1 + u64::from(strategy.combine.has_control());
+    let width = strategy.combine.vectors() as u64;
     let updates = if let Combine::Robust(_) = strategy.combine { selected as u64 + 2 } else { 2 * width };
     let vectors = updates + 2 * width + 1 + strategy.remembers() as u64;
     ByteCount(vectors * 4 * parameters as u64 + SMALL_BYTES)

@@ -19,7 +19,8 @@
 //! | SCAFFOLD (Karimireddy et al. 2020) | scaffold | sgd |
 //!
 //! An update that is late for its own round may count in a later one, for less (FedBuff, Nguyen et al. 2022): see
-//! [`Staleness`]. FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all of them.
+//! [`Staleness`]. FedProx (Li et al. 2020) is a term of the nodes' loss (`proximal` of the run's plan) and goes with all
+//! of them.
 //!
 //! The result has the same bits in any order of arrival, and on every machine.
 
@@ -100,6 +101,11 @@ impl Combine {
             Self::Mean | Self::NormalizedMean | Self::Scaffold { .. } => 1,
             Self::Robust(rule) => rule.needs(),
         }
+    }
+
+    /// Vectors as long as the model in each update: the delta, and what became of a control variate.
+    pub fn vectors(&self) -> usize {
+        1 + usize::from(self.has_control())
     }
 
     /// Whether nodes keep control variates, and send what becomes of them.

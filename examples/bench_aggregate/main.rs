@@ -42,13 +42,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match measure_all(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-aggregate: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending("bench-aggregate", measure_all(&Options::parse()))
 }
 
 fn measure_all(options: &Options) -> Result<()> {

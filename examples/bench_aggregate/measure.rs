@@ -80,7 +80,7 @@ pub(crate) fn speed(
     rounds: usize,
 ) -> Result<Speed> {
     ensure!(updates >= combine.needs() as usize, "{name} needs {} updates", combine.needs());
-    let values = params * (1 + usize::from(combine.has_control()));
+    let values = params * combine.vectors();
     let bytes: Vec<Vec<u8>> = (0..updates).map(|node| update(node, values)).collect();
     let mut aggregator = Aggregator::new(Strategy { combine, ..Strategy::FEDAVG }, params);
     let (mut model, mut moments, mut copy) = (vec![0.5; params], Moments::new(), vec![1; values * 4]);

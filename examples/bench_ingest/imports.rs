@@ -144,13 +144,7 @@ pub(crate) fn play_a_part() -> Option<ExitCode> {
     if part != IMPORT {
         return None;
     }
-    Some(match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-ingest: {error:#}");
-            ExitCode::FAILURE
-        }
-    })
+    Some(examples::ending("bench-ingest", run(args)))
 }
 
 fn run(args: &[OsString]) -> Result<()> {

@@ -69,13 +69,7 @@ fn main() -> ExitCode {
     if let Some(code) = servers::play_a_part().or_else(imports::play_a_part) {
         return code;
     }
-    match measure(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-ingest: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending("bench-ingest", measure(&Options::parse()))
 }
 
 fn measure(options: &Options) -> Result<()> {

@@ -53,13 +53,7 @@ struct Worth {
 }
 
 fn main() -> ExitCode {
-    match compare(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-robust: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending("bench-robust", compare(&Options::parse()))
 }
 
 fn compare(options: &Options) -> Result<()> {

@@ -38,13 +38,7 @@ fn main() -> ExitCode {
     if let Some(code) = processes::play_a_part() {
         return code;
     }
-    match measure(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-rounds: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending("bench-rounds", measure(&Options::parse()))
 }
 
 fn measure(options: &Options) -> Result<()> {

@@ -23,13 +23,7 @@ pub(crate) fn play_a_part() -> Option<ExitCode> {
     match part.to_str()? {
         COORDINATOR => Some(coordinator::cli::main(args)),
         NODE => Some(node::cli::main(args)),
-        BENCH_NODE => Some(match run_node(Path::new(args.get(1)?)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("node: {error:#}");
-                ExitCode::FAILURE
-            }
-        }),
+        BENCH_NODE => Some(examples::ending("node", run_node(Path::new(args.get(1)?)))),
         _ => None,
     }
 }

@@ -62,13 +62,7 @@ struct Measured {
 }
 
 fn main() -> ExitCode {
-    match measure_all(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-simulate: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending("bench-simulate", measure_all(&Options::parse()))
 }
 
 fn kinds() -> [Kind; 3] {

@@ -72,13 +72,7 @@ fn main() -> ExitCode {
         }
         None => ("bench-transfer", measure(&Options::parse())),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{name}: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    examples::ending(name, done)
 }
 
 /// Plays the part that the first argument names, if it names one.

@@ -24,13 +24,8 @@ const MARK: &str = ".starling-demo";
 /// Runs the demo; the whole program but for the allocator.
 pub(crate) fn main(args: &Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime.context("no runtime").and_then(|runtime| runtime.block_on(guarded(args))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("demo: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let shown = runtime.context("no runtime").and_then(|runtime| runtime.block_on(guarded(args)));
+    examples::ending("demo", shown)
 }
 
 /// Shows the demo; whatever happens, no program that it started stays behind.

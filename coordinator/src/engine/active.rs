@@ -377,7 +377,7 @@ impl Active {
             round::Output::Commit { record, epochs_end } => {
                 // Told with the next model, which is sent only when this is durable.
                 if self.plan.control {
-                    self.folded.extend(record.reports().map(|(node, report)| (node, report.base.epoch)));
+                    self.folded.extend(record.asked_in());
                 }
                 self.wish(Wish::Commit { record, epochs_end }, context);
             }

@@ -110,8 +110,11 @@ impl Uplink {
 
     /// Other runs take part of what may be on its way, or no longer do.
     pub fn limit(&mut self, window: u32, budget: u64) {
-        (self.window, self.budget) = (window, budget);
-        self.share_window();
+        // Asked with each piece: for the most part nothing has changed.
+        if (self.window, self.budget) != (window, budget) {
+            (self.window, self.budget) = (window, budget);
+            self.share_window();
+        }
     }
 
     /// Whether an upload was offered under this name.

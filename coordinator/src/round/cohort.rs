@@ -81,9 +81,9 @@ impl Cohort {
 
     /// The nodes that still train when their round closes, and whose updates the `next` one takes.
     pub(super) fn carried(&self, next: RoundId, staleness_max: u32) -> Self {
-        let mut carried = self.clone();
-        carried.seats.retain(|_, seat| seat.slot.is_open() && seat.base.staleness(next) <= staleness_max);
-        carried
+        let goes_on = |seat: &Seat| seat.slot.is_open() && seat.base.staleness(next) <= staleness_max;
+        let seats = self.seats.iter().filter(|(_, seat)| goes_on(seat));
+        Self { seats: seats.map(|(node, seat)| (*node, seat.clone())).collect(), ..*self }
     }
 
     /// Each selected node and its slot.

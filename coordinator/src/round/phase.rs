@@ -57,11 +57,7 @@ impl Phase {
 
     /// The cohort while its nodes can still change the round.
     pub(super) fn open_cohort(&mut self) -> Option<&mut Cohort> {
-        match self {
-            Self::Configuration(phase) => Some(&mut phase.cohort),
-            Self::Reporting(phase) => Some(&mut phase.cohort),
-            Self::Selection(_) | Self::Aggregation(_) | Self::Committing(_) => None,
-        }
+        self.is_open().then(|| self.waits_for_mut())
     }
 
     /// Whether updates are taken.

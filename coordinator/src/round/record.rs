@@ -146,6 +146,11 @@ impl RoundRecord {
         })
     }
 
+    /// The nodes whose updates are in the model, and the epoch in which each was asked for its.
+    pub fn asked_in(&self) -> impl Iterator<Item = (NodeId, EpochId)> {
+        self.reports().map(|(node, report)| (node, report.base.epoch))
+    }
+
     /// The nodes that are not in the model, and why.
     pub fn missing(&self) -> impl Iterator<Item = (NodeId, &MemberOutcome)> {
         let missing = |member: &&MemberRecord| !matches!(member.outcome, MemberOutcome::Reported(_));

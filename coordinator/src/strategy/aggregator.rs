@@ -74,14 +74,14 @@ impl Aggregator {
     ///
     /// When more updates are folded than a cohort may have: the round counts them.
     pub fn fold(&mut self, node: NodeId, delta: &[u8], effort: Effort) -> Result<Folded, UpdateFault> {
-        let has_control = self.strategy.combine.has_control();
-        let values = update::check(delta, effort, self.parameters * (1 + usize::from(has_control)))?;
+        let combine = &self.strategy.combine;
+        let values = update::check(delta, effort, self.parameters * combine.vectors())?;
         let clip = match self.strategy.clip_norm {
             Some(most) => (most / update::look(values, self.parameters)?).min(1.0),
             None => 1.0,
         };
         let scale = clip * self.strategy.staleness.factor(effort.staleness);
-        let weight_max = if has_control { scaffold::WEIGHT } else { self.strategy.weight_cap };
+        let weight_max = if combine.has_control() { scaffold::WEIGHT } else { self.strategy.weight_cap };
         let effort = Effort { weight: effort.weight.min(weight_max), ..effort };
         let norm = match &mut self.gathered {
             Gathered::Sum(mean) => mean.fold(values, self.parameters, scale, effort)?,

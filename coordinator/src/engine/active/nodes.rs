@@ -50,8 +50,7 @@ impl Active {
         // What the process before it confirmed may not have reached its disk, one that was away may have missed the
         // offer, and one that declines it has not its keys any more. Who is still fetching goes on.
         let declines = declined.is_some() && self.is_due(context);
-        let is_for = |select: &Labels| context.members.peer(node).is_some_and(|peer| peer.has(select));
-        let has_newer = self.newer.iter().any(is_for);
+        let has_newer = self.newer.iter().any(|select| context.members.has(node, select));
         if let Some(lacking) = &mut self.lacking
             && (arrived && !has_newer || (returned || declines) && lacking.contains(&node))
         {
@@ -98,7 +97,7 @@ impl Active {
 
     /// Whether a node is one of those that the run selects from.
     fn wants(&self, node: NodeId, context: &Context<'_>) -> bool {
-        context.members.peer(node).is_some_and(|peer| peer.has(&self.select))
+        context.members.has(node, &self.select)
     }
 
     /// A newer result is there for these nodes: they are not offered this one any more.
@@ -106,7 +105,7 @@ impl Active {
         self.newer.push(select.clone());
         let Some(lacking) = &mut self.lacking else { return };
         let before = lacking.len();
-        lacking.retain(|node| !context.members.peer(*node).is_some_and(|peer| peer.has(select)));
+        lacking.retain(|node| !context.members.has(*node, select));
         if lacking.is_empty() && before > 0 {
             self.close_exchanges();
             self.rest(context);

@@ -11,6 +11,15 @@ fn buffered(staleness_max: u32) -> World {
     world
 }
 
+/// The same after the first round, which nodes 0 and 1 closed, and its epoch.
+fn after_one(staleness_max: u32) -> (World, EpochId) {
+    let mut world = buffered(staleness_max);
+    let first = world.epoch();
+    (0..2).for_each(|index| world.update(index));
+    world.commit();
+    (world, first)
+}
+
 impl World {
     /// The nodes asked last, and from which epoch on updates are taken.
     fn asked(&self) -> (Vec<NodeId>, EpochId) {
@@ -40,10 +49,7 @@ fn staleness(record: &RoundRecord) -> Vec<(NodeId, u32)> {
 
 #[test]
 fn who_still_trains_when_a_round_closes_counts_in_the_next_one() {
-    let mut world = buffered(3);
-    let first = world.epoch();
-    (0..2).for_each(|index| world.update(index));
-    world.commit();
+    let (mut world, first) = after_one(3);
     assert_eq!(world.asked(), (vec![node(0), node(1)], first), "the other two go on");
     world.update_since(2, first);
     world.update_since(0, world.epoch());
@@ -62,10 +68,7 @@ fn who_still_trains_when_a_round_closes_counts_in_the_next_one() {
 
 #[test]
 fn an_update_that_is_older_than_the_plan_allows_is_late_and_its_node_is_asked_anew() {
-    let mut world = buffered(1);
-    let first = world.epoch();
-    (0..2).for_each(|index| world.update(index));
-    world.commit();
+    let (mut world, first) = after_one(1);
     let second = world.epoch();
     (0..2).for_each(|index| world.update_since(index, second));
     world.commit();
@@ -76,10 +79,7 @@ fn an_update_that_is_older_than_the_plan_allows_is_late_and_its_node_is_asked_an
 
 #[test]
 fn an_update_counts_once_and_only_by_the_model_that_its_node_was_given() {
-    let mut world = buffered(3);
-    let first = world.epoch();
-    (0..2).for_each(|index| world.update(index));
-    world.commit();
+    let (mut world, first) = after_one(3);
     let second = world.epoch();
     world.update_since(0, first);
     world.update_since(2, second);
@@ -114,10 +114,7 @@ fn who_trains_on_and_is_gone_is_not_waited_for() {
 
 #[test]
 fn an_attempt_that_ends_without_a_model_takes_no_update_of_before() {
-    let mut world = buffered(3);
-    let first = world.epoch();
-    (0..2).for_each(|index| world.update(index));
-    world.commit();
+    let (mut world, first) = after_one(3);
     (0..4).for_each(|index| world.say(Input::NodeGone(node(index))));
     world.wait(REJOIN);
     (0..4).for_each(|index| world.say(Input::NodeReady(node(index))));
@@ -130,10 +127,7 @@ fn an_attempt_that_ends_without_a_model_takes_no_update_of_before() {
 
 #[test]
 fn without_a_bound_for_stale_updates_rounds_are_apart_from_each_other() {
-    let mut world = buffered(0);
-    let first = world.epoch();
-    (0..2).for_each(|index| world.update(index));
-    world.commit();
+    let (mut world, first) = after_one(0);
     assert_eq!(world.asked(), ((0..4).map(node).collect(), world.epoch()));
     world.update_since(2, first);
     assert_eq!(world.rejections(), [Fault::Late(first)]);
