@@ -28,6 +28,7 @@ pub mod known;
 pub mod limits;
 pub mod message;
 pub mod model;
+pub mod roster;
 pub mod units;
 pub mod upload;
 pub mod wire;

@@ -7,6 +7,7 @@ mod model;
 mod node;
 mod printing;
 mod relay;
+mod roster;
 mod run;
 mod schema;
 mod simulate;
@@ -16,20 +17,22 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use common::crypto::Identity;
+use common::crypto::{Identity, PublicIdentity};
+use common::roster::Roster;
+use edge::file::write_new;
 use edge::print_lines;
 
 use crate::driver;
-use crate::folder::{Folder, SAMPLE_CONFIG};
+use crate::folder::{self, Folder, SAMPLE_CONFIG};
 use exit::Exit;
 use printing::Printing;
 
 #[derive(Parser)]
 #[command(name = "coordinator", version, about = "Runs federated training rounds and never sees raw telemetry.", after_help = exit::table())]
 struct Cli {
-    /// The coordinator's folder: configuration, identity, allow-list, state and models.
+    /// The coordinator's folder: configuration, identity, roster, state and models.
     #[arg(long, global = true, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
     #[command(subcommand)]
@@ -49,9 +52,14 @@ enum Command {
     /// Start, pause, resume, stop, watch, explain and compare training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
-    /// List nodes.
+    /// List, approve, revoke and drain nodes.
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Show who belongs to the tenant, or put a list in force that its operator signed.
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
+    /// Make an operator's key in a folder of its own, which needs no network.
+    OperatorInit,
     /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -84,6 +92,10 @@ struct Init {
     /// Address of a network interface to use; may be repeated. Without one, all of them.
     #[arg(long = "interface", value_name = "ADDRESS")]
     interfaces: Vec<IpAddr>,
+    /// Public key of the operator who says which nodes belong to the tenant. Without it, a new operator's key is made in
+    /// this folder.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
 }
 
 /// Runs the command; the whole program but for the allocator.
@@ -116,12 +128,20 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         }
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
+        Command::Roster(command) => runtime.block_on(roster::execute(dir, command)),
+        Command::OperatorInit => roster::operator_init(dir),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::Doctor { printing } => runtime.block_on(doctor::execute(dir, printing.format)),
         Command::RelayInit(options) => relay::init(dir, options),
         Command::Simulate { options } => simulate::execute(options),
         Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| Exit::Done.into()),
     }
+}
+
+/// The public key that a file holds.
+fn read_key(path: &Path) -> Result<PublicIdentity> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    text.trim().parse().with_context(|| path.display().to_string())
 }
 
 fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
@@ -132,14 +152,36 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
     let identity = Identity::generate(&mut edge::entropy()?);
+    let operator = options.operator.as_deref().map(read_key).transpose()?;
     Folder::init(dir, &config, &identity)?;
+    let next = match &operator {
+        Some(operator) => {
+            folder::pin_operator(dir, operator)?;
+            let key = identity.public();
+            format!(
+                "next: the operator runs `coordinator roster appoint {key} --tenant {tenant}`, and what that makes is"
+            )
+        }
+        None => {
+            let operator = roster::make_operator(dir)?;
+            let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
+            write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
+            "next: `node init` on each machine, with operator.pub of this folder; `coordinator node approve` with the".into()
+        }
+    };
+    let then = match operator {
+        Some(_) => "installed here by `coordinator roster install`; then `coordinator serve`",
+        None => {
+            "line that it prints; then `coordinator serve`. Keep the folder `operator` elsewhere when all are there"
+        }
+    };
     print_lines(&[
         format!("coordinator {}", identity.node_id()),
         format!("  folder      {}", dir.display()),
         format!("  public key  {}", dir.join("identity.pub").display()),
-        "next: `node init` on each machine, with this public key; add the line it prints to `allowed-nodes`;"
-            .into(),
-        "then `coordinator serve`".into(),
+        format!("  operator    {}", dir.join("operator.pub").display()),
+        next,
+        then.into(),
     ]);
     Ok(Exit::Done.into())
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::view::{AttemptView, NodeOrder, OrderedNode, OrderedRun, View};
+use crate::view::{AttemptView, InstalledRoster, NodeOrder, OrderedNode, OrderedRun, View};
 
 /// Longest line either side accepts, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -52,6 +52,13 @@ pub enum Question {
         node: String,
         /// What is to be done.
         order: NodeOrder,
+        /// Change nothing.
+        dry_run: bool,
+    },
+    /// Make this roster count, or only look whether it may.
+    Roster {
+        /// As the operator signed it.
+        text: String,
         /// Change nothing.
         dry_run: bool,
     },
@@ -144,6 +151,8 @@ pub enum Reply {
     Model(ModelAnswer),
     /// It was done with a node, durably; or, if only that was asked, it would be.
     Node(OrderedNode),
+    /// The roster counts, durably; or, if only that was asked, it would.
+    Roster(InstalledRoster),
     /// It was not done.
     Refused {
         /// Why, and what to do.

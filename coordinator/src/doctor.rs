@@ -59,8 +59,8 @@ pub struct Seen {
     pub config: Result<Place, String>,
     /// Permissions of `identity.pem`, once it is known to be a key.
     pub identity: Result<u32, String>,
-    /// Lines of `allowed-nodes`.
-    pub allowed: Result<usize, String>,
+    /// Nodes of the roster.
+    pub roster: Result<usize, String>,
     /// Whether a coordinator answers.
     pub served: Result<bool, String>,
     /// Models that the state names, and when the newest came; none without a state.
@@ -94,7 +94,7 @@ type Check = fn(&Seen) -> Found;
 const CHECKS: [(&str, Check); 11] = [
     ("configuration", configuration),
     ("identity", identity),
-    ("allow-list", allow_list),
+    ("roster", roster),
     ("coordinator", served),
     ("state", state),
     ("models", models),
@@ -147,13 +147,14 @@ fn identity(seen: &Seen) -> Found {
     }
 }
 
-fn allow_list(seen: &Seen) -> Found {
-    match &seen.allowed {
-        Ok(0) => {
-            warn("allowed-nodes names nobody", "append the line that `node init` prints on each machine")
-        }
-        Ok(nodes) => fine(format!("allowed-nodes names {nodes}")),
-        Err(why) => fail(why, "correct that line, then start `coordinator serve` again"),
+fn roster(seen: &Seen) -> Found {
+    match &seen.roster {
+        Ok(0) => warn(
+            "the roster names nobody",
+            "`coordinator node approve` with what `node init` prints on each machine",
+        ),
+        Ok(nodes) => fine(format!("the roster is the operator's, and names {nodes}")),
+        Err(why) => fail(why, "put back a copy of it, or have the operator sign the next one"),
     }
 }
 
@@ -276,7 +277,7 @@ mod tests {
                 interfaces: vec![("10.0.0.1".into(), None)],
             }),
             identity: Ok(0o100_600),
-            allowed: Ok(5),
+            roster: Ok(5),
             served: Ok(true),
             state: Ok(Some((2, CLOCK_MIN))),
             models: vec![Ok(1000), Ok(2000)],
@@ -302,8 +303,8 @@ mod tests {
         let cases: Vec<(&str, Verdict, Change)> = vec![
             ("identity", Fail, Box::new(|seen| seen.identity = Ok(0o100_640))),
             ("identity", Fail, Box::new(|seen| seen.identity = Err("is missing".into()))),
-            ("allow-list", Warn, Box::new(|seen| seen.allowed = Ok(0))),
-            ("allow-list", Fail, Box::new(|seen| seen.allowed = Err("line 1".into()))),
+            ("roster", Warn, Box::new(|seen| seen.roster = Ok(0))),
+            ("roster", Fail, Box::new(|seen| seen.roster = Err("line 1".into()))),
             ("coordinator", Warn, Box::new(|seen| seen.served = Ok(false))),
             ("coordinator", Fail, Box::new(|seen| seen.served = Err("no answer".into()))),
             ("state", Fail, Box::new(|seen| seen.state = Err("format 2".into()))),

@@ -13,13 +13,14 @@ pub use relay::relay;
 pub use stored::{stored_answer, stored_models, stored_view};
 
 use std::collections::VecDeque;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Result;
 use common::id::{BlobId, NodeId, RunId, TenantId};
-use common::known::{self, Known};
+use common::known;
+use common::known::Known;
 use common::message::presence::HEARTBEAT;
 use common::units::{Millis, Timestamp};
 use edge::{entropy, log_to_stderr, now, tether};
@@ -30,7 +31,7 @@ use tokio::sync::{mpsc, watch};
 use crate::archive;
 use crate::control::{self, Asked, ModelDesk};
 use crate::engine::{Answer, End, Engine, Output, Setup};
-use crate::folder::Folder;
+use crate::folder::{Enrolled, Folder};
 use crate::members::Members;
 use crate::quota::Quota;
 use crate::registry;
@@ -44,9 +45,15 @@ use works::{Done, Works};
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
 
+/// Names of nodes, for who answers beside the loop.
+type Names = Arc<RwLock<Known>>;
+
 /// Everything the loop holds.
 struct Driver {
+    dir: PathBuf,
     engine: Engine,
+    enrolled: Enrolled,
+    names: Names,
     link: Link,
     /// Shared with who answers what is asked of models, and with what is done beside the loop.
     store: Arc<Store>,
@@ -83,6 +90,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let Joined { mut driver, mut readers, models, view } = Driver::join(dir, folder, halt_at)?;
     let (asked, mut questions) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
+    driver.link.tell_roster(driver.enrolled.roster.tenant_id(), &driver.enrolled.text);
     driver.recall_drained()?;
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
@@ -124,6 +132,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
             (driver.link, readers) = driver.link.rejoin(readers, &dds)?;
+            driver.link.tell_roster(driver.enrolled.roster.tenant_id(), &driver.enrolled.text);
             driver.engine.on_moved(readers.mailbox(), now(), &mut driver.fresh);
             driver.carry_out();
         }
@@ -135,10 +144,10 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
-fn desk(store: &Arc<Store>, allowed: &Known) -> ModelDesk {
-    let (store, allowed) = (Arc::clone(store), allowed.clone());
+fn desk(store: &Arc<Store>, names: &Names) -> ModelDesk {
+    let (store, names) = (Arc::clone(store), Arc::clone(names));
     Arc::new(move |order| {
-        let name = |node| known::name(&allowed, node);
+        let name = |node| known::name(&names.read().unwrap_or_else(PoisonError::into_inner), node);
         registry::answer(&store, order, name, now()).map_err(|error| format!("{error:#}"))
     })
 }
@@ -160,26 +169,31 @@ async fn wake(at: Timestamp) {
 impl Driver {
     /// Opens the store and joins the domain.
     fn join(dir: &Path, folder: Folder, halt_at: Option<u64>) -> Result<Joined> {
-        let Folder { config, identity, allowed } = folder;
+        let Folder { config, identity, enrolled } = folder;
         let store = Arc::new(Store::open(dir)?);
-        let models = desk(&store, &allowed);
+        let names: Names = Arc::new(RwLock::new(enrolled.roster.nodes.clone()));
+        let models = desk(&store, &names);
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
         let mut transfer = config.transfer;
         transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
         tracing::info!(
             id = %identity.node_id(),
             domain = config.dds.domain,
-            nodes_allowed = allowed.len(),
+            roster = enrolled.roster.version,
+            nodes = enrolled.roster.nodes.len(),
             window_chunks = transfer.window_chunks,
             "serving"
         );
         let tenant = TenantId::of_name(&config.tenant);
         let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
-        let engine = Engine::new(setup, Members::new(allowed, now()));
+        let engine = Engine::new(setup, Members::new(enrolled.roster.clone(), now()));
         let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
         let faults = Arc::new(FaultPoints::new(halt_at));
         let driver = Self {
+            dir: dir.to_owned(),
             engine,
+            enrolled,
+            names,
             link,
             works: Works::new(Arc::clone(&store), Arc::clone(&faults)),
             store,

@@ -18,15 +18,16 @@ use std::collections::BTreeMap;
 use common::crypto::{Identity, Label};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
-use common::message::Signed;
-use common::message::event::{Event, Fact};
+use common::message::event::{Event, Fact, reason};
 use common::message::presence::{Mailbox, SILENCE, Standing};
+use common::message::{Signed, SignedError};
+use common::roster::Roster;
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 
 use crate::config::Transfer;
 use crate::exchange::{self, Dispatch};
-use crate::members::{Members, Told};
+use crate::members::{Member, Members, PresenceError, Told};
 use active::Active;
 use share::Share;
 
@@ -132,10 +133,23 @@ impl Engine {
         self.on_all(now, out, |active, context| active.on_candidacy(node, context));
     }
 
+    /// Another roster counts from now on: who is no member any more is away at once, with all that it was sending, and
+    /// who is new is let in when it says that it is there.
+    pub fn on_roster(&mut self, roster: Roster, now: Timestamp, out: &mut Vec<Output>) {
+        for (node, why) in self.members.on_roster(roster) {
+            self.lose(node, &why, now, out);
+        }
+        self.on_all(now, out, Active::on_roster);
+    }
+
     /// Takes what a node says of itself; returns where it reads, when that is believed and new.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
         let told = match self.members.on_presence(bytes, now) {
             Ok(told) => told,
+            Err(PresenceError::Signed(SignedError::UnknownSender(node))) => {
+                self.refuse(node, now, out);
+                return None;
+            }
             Err(error) => {
                 out.push(Output::Note(format!("ignored presence: {error}")));
                 return None;
@@ -152,7 +166,15 @@ impl Engine {
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
         }
-        let mailbox = self.members.present(node)?.mailbox;
+        let Member { mailbox, roster, .. } = *self.members.present(node)?;
+        let version = self.members.roster().version;
+        if roster > version && told != Told::Goes(node) {
+            out.push(Output::Note(format!(
+                "node {} holds version {roster} of the roster, this coordinator version {version}: was an older folder \
+                 put back? `coordinator roster install` takes a newer one",
+                self.members.name(node)
+            )));
+        }
         self.on_all(now, out, |active, context| active.on_presence(node, told, context));
         self.greet(now, out);
         Some(mailbox)
@@ -164,6 +186,15 @@ impl Engine {
             let meant = standing == Standing::Leaving;
             self.lose(node, if meant { STOPPED } else { "its process ended" }, now, out);
         }
+    }
+
+    /// Somebody says that he is there who is not let in; who watches is told so.
+    fn refuse(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(why) = self.members.refuse(node, now) else { return };
+        out.push(Output::Note(format!("node {node} is not let in: {why}")));
+        let fact = Fact::NodeRefused { node, reason: reason(&why) };
+        let event = Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact };
+        out.push(Output::Event(Signed::seal(&self.setup.identity, Label::Event, &event)));
     }
 
     fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {

@@ -1,10 +1,12 @@
-//! A coordinator's folder: configuration, identity, and the list of nodes it may hear.
+//! A coordinator's folder: configuration, identity, and who belongs to its tenant.
 //!
 //! ```text
 //! coordinator.toml   configuration
 //! identity.pem       secret key, mode 0600: whoever has it is this coordinator
-//! identity.pub       public key: copy it to every node as `coordinator.pub`
-//! allowed-nodes      one line a node: its name, its public key, its labels
+//! identity.pub       public key: the roster names it
+//! operator.pub       public key of the operator: copy it to every node
+//! operator/          the operator's secret key, when `init` made it: keep it elsewhere
+//! roster             the coordinator and the nodes of the tenant, signed by the operator
 //! state.redb         runs and rounds
 //! models/            models, by the hash of their file
 //! moments/           what the servers of runs remember, by run
@@ -14,10 +16,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use common::crypto::Identity;
-use common::known::{self, Known};
-use edge::file::{self, write_new};
+use anyhow::{Context, Result, ensure};
+use common::crypto::{Identity, PublicIdentity};
+use common::roster::Roster;
+use edge::file::{self, write_new, write_replacing};
 
 use crate::config::{CoordinatorConfig, RelayConfig};
 
@@ -26,12 +28,6 @@ pub const SAMPLE_CONFIG: &str = include_str!("../samples/coordinator.toml");
 
 /// The configuration file that `relay-init` writes, with every key explained.
 pub const SAMPLE_RELAY_CONFIG: &str = include_str!("../samples/relay.toml");
-
-const ALLOWED_HEADER: &str = "\
-# Nodes that this coordinator hears, one a line: a name and the public key that `node init` printed, and labels if you
-# like (rack=A zone=eu), by which runs select nodes.
-# A line that starts with # is a comment. Read when `coordinator serve` starts.
-";
 
 /// What to do where a file is missing.
 pub const REMEDY: &str = "`coordinator init` makes a folder with all files";
@@ -46,8 +42,19 @@ pub struct Folder {
     pub config: CoordinatorConfig,
     /// `identity.pem`.
     pub identity: Identity,
-    /// `allowed-nodes`.
-    pub allowed: Known,
+    /// `roster`.
+    pub enrolled: Enrolled,
+}
+
+/// Who belongs to a tenant, and who says so.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// `operator.pub`.
+    pub operator: PublicIdentity,
+    /// `roster`, as it was signed.
+    pub text: String,
+    /// What it says.
+    pub roster: Roster,
 }
 
 impl Folder {
@@ -61,7 +68,22 @@ impl Folder {
         let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
         let identity = read_identity(dir, REMEDY)?;
-        Ok(Self { config, identity, allowed: allowed(dir)? })
+        let enrolled = Enrolled::open(dir)?;
+        let Roster { tenant, coordinator, .. } = &enrolled.roster;
+        let path = dir.join("roster");
+        ensure!(
+            coordinator == identity.public(),
+            "{}: its coordinator has another key than this one; `coordinator roster appoint {}` appoints this one",
+            path.display(),
+            identity.public()
+        );
+        ensure!(
+            *tenant == config.tenant,
+            "{}: it is of the tenant `{tenant}`, and coordinator.toml names `{}`",
+            path.display(),
+            config.tenant
+        );
+        Ok(Self { config, identity, enrolled })
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -71,19 +93,75 @@ impl Folder {
     /// When a file exists or cannot be written.
     pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
         write_identity(dir, identity)?;
-        write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
-        write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)
+        write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)
     }
 }
 
-/// The list of allowed nodes alone.
+impl Enrolled {
+    /// Reads the roster of a folder.
+    ///
+    /// # Errors
+    ///
+    /// Names the file, and the line or what is wrong with the signature.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let operator = operator(dir)?;
+        let path = dir.join("roster");
+        let text = file::read(&path, "the operator makes one with `coordinator roster appoint`")?;
+        let roster = Roster::open(&text, &operator).with_context(|| path.display().to_string())?;
+        Ok(Self { operator, text, roster })
+    }
+
+    /// Makes this roster that of a folder; it is on the disk afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When it is not this operator's, or of another tenant, or no newer than the one that is there; or names the file.
+    pub fn replace(&mut self, dir: &Path, text: &str) -> Result<()> {
+        let next = self.newer(text)?;
+        write_replacing(&dir.join("roster"), text.as_bytes())?;
+        *self = next;
+        Ok(())
+    }
+
+    /// A roster that may follow this one.
+    ///
+    /// # Errors
+    ///
+    /// When it is not this operator's, or of another tenant, or no newer.
+    pub fn newer(&self, text: &str) -> Result<Self> {
+        let roster = Roster::open(text, &self.operator).context("the roster")?;
+        let Roster { tenant, version, .. } = &self.roster;
+        ensure!(
+            roster.tenant == *tenant,
+            "the roster is of the tenant `{}`, this one is `{tenant}`",
+            roster.tenant
+        );
+        ensure!(
+            roster.version > *version,
+            "the roster has version {}, and version {version} counts already: do the change again, from that one",
+            roster.version
+        );
+        Ok(Self { operator: self.operator, text: text.to_owned(), roster })
+    }
+}
+
+/// The key by which rosters are known to be the operator's.
 ///
 /// # Errors
 ///
-/// Names the file and the line.
-pub fn allowed(dir: &Path) -> Result<Known> {
-    let path = dir.join("allowed-nodes");
-    known::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+/// Names the file.
+pub fn operator(dir: &Path) -> Result<PublicIdentity> {
+    let path = dir.join("operator.pub");
+    file::read(&path, REMEDY)?.trim().parse().with_context(|| path.display().to_string())
+}
+
+/// Pins the operator's key.
+///
+/// # Errors
+///
+/// When there is one, or it cannot be written.
+pub fn pin_operator(dir: &Path, operator: &PublicIdentity) -> Result<()> {
+    write_new(&dir.join("operator.pub"), format!("{operator}\n").as_bytes(), 0o644)
 }
 
 /// What a relay's folder holds, read and checked: `relay.toml`, `identity.pem` and `identity.pub`.
@@ -119,12 +197,22 @@ impl RelayFolder {
     }
 }
 
-fn read_identity(dir: &Path, remedy: &str) -> Result<Identity> {
+/// Reads `identity.pem` of a folder.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn read_identity(dir: &Path, remedy: &str) -> Result<Identity> {
     let path = dir.join("identity.pem");
     Identity::from_pkcs8_pem(&file::read(&path, remedy)?).with_context(|| path.display().to_string())
 }
 
-fn write_identity(dir: &Path, identity: &Identity) -> Result<()> {
+/// Makes a folder with `identity.pem` and `identity.pub`.
+///
+/// # Errors
+///
+/// When one of them exists or cannot be written.
+pub fn write_identity(dir: &Path, identity: &Identity) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
     write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)
@@ -137,14 +225,55 @@ mod tests {
 
     use super::*;
 
+    fn identity(seed: u64) -> Identity {
+        Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed))
+    }
+
+    /// A folder whose operator says that it is of this tenant.
+    fn made(dir: &Path, tenant: &str) -> Identity {
+        let (own, operator) = (identity(1), identity(2));
+        Folder::init(dir, SAMPLE_CONFIG, &own).unwrap();
+        pin_operator(dir, operator.public()).unwrap();
+        let text = Roster::new(tenant, *own.public()).sign(&operator).unwrap();
+        fs::write(dir.join("roster"), text).unwrap();
+        own
+    }
+
+    #[test]
+    fn a_roster_is_replaced_by_a_newer_one_of_its_operator_only() {
+        let dir = tempfile::tempdir().unwrap();
+        made(dir.path(), "default");
+        let mut enrolled = Enrolled::open(dir.path()).unwrap();
+        let next = |version, tenant: &str, operator| {
+            let roster = Roster { version, ..Roster::new(tenant, *identity(1).public()) };
+            roster.sign(&identity(operator)).unwrap()
+        };
+        let mut refusal = |text: &str| format!("{:#}", enrolled.replace(dir.path(), text).unwrap_err());
+        assert!(refusal(&next(2, "default", 3)).contains("not the operator's"));
+        assert!(refusal(&next(2, "other", 2)).contains("of the tenant `other`"));
+        assert!(refusal(&next(1, "default", 2)).contains("version 1 counts already"));
+        enrolled.replace(dir.path(), &next(5, "default", 2)).unwrap();
+        assert_eq!((enrolled.roster.version, Enrolled::open(dir.path()).unwrap().roster.version), (5, 5));
+    }
+
+    #[test]
+    fn a_roster_of_another_tenant_or_coordinator_is_refused_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        made(dir.path(), "other");
+        let refusal = || format!("{:#}", Folder::open(dir.path()).unwrap_err());
+        assert!(refusal().contains("roster: it is of the tenant `other`"), "{}", refusal());
+        let text = Roster::new("default", *identity(3).public()).sign(&identity(2)).unwrap();
+        fs::write(dir.path().join("roster"), text).unwrap();
+        assert!(refusal().contains("roster: its coordinator has another key"), "{}", refusal());
+    }
+
     #[test]
     fn a_folder_opens_as_it_was_made_and_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap();
+        let identity = made(dir.path(), "default");
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!(folder.identity.node_id(), identity.node_id());
-        assert!(folder.allowed.is_empty());
+        assert!(folder.enrolled.roster.nodes.is_empty());
         let again = Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap_err();
         assert!(again.to_string().starts_with("cannot make "), "{again}");
     }
@@ -152,8 +281,7 @@ mod tests {
     #[test]
     fn a_missing_key_file_is_named_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap();
+        made(dir.path(), "default");
         fs::remove_file(dir.path().join("identity.pem")).unwrap();
         let error = Folder::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains("identity.pem is missing; `coordinator init`"), "{error}");

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
 use common::id::{NodeId, RunId};
-use common::known::{self, Known, Labels, Peer};
+use common::known::{self, Labels, Peer};
 use common::message::presence::{
     Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, Standing, VERSION, Work,
 };
 use common::message::{Signed, SignedError};
+use common::roster::Roster;
 use common::units::{Millis, Timestamp};
 
 /// New nodes are answered at most this often, so that many starting at once share one hello.
@@ -17,16 +18,24 @@ const ANSWER: Millis = Millis(5);
 /// A coordinator that looks at the time this late was held up itself: it does so at least each [`HEARTBEAT`].
 const HELD_UP: Millis = Millis(HEARTBEAT.0 * 3 / 2);
 
-/// The allowed nodes, and those of them that are there.
+/// Who is not let in is told why, and again after this long if it still tries.
+const REFUSED_AGAIN: Millis = Millis(600_000);
+
+/// Of so many at a time.
+const REFUSED_MAX: usize = 256;
+
+/// The nodes of a roster, and those of them that are there.
 #[derive(Debug)]
 pub struct Members {
-    allowed: Known,
+    roster: Roster,
     present: BTreeMap<NodeId, Member>,
     /// Those that an operator took out of selection.
     drained: BTreeSet<NodeId>,
     /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
     /// is the same, and what it said before is a replay.
     sessions: BTreeMap<NodeId, (u64, u64)>,
+    /// Who was told lately that it is not let in.
+    refused: BTreeMap<NodeId, Timestamp>,
     /// When this process began: what nodes said before is not news.
     began: Timestamp,
     hello_at: Timestamp,
@@ -41,6 +50,8 @@ pub struct Members {
 pub struct Member {
     /// Its process.
     pub session: u64,
+    /// The version of the roster that it holds.
+    pub roster: u64,
     /// Under which key the next epoch's root is wrapped for it.
     pub package: KeyPackage,
     /// Where it reads.
@@ -105,20 +116,51 @@ impl Member {
 
 impl Members {
     /// Nobody is there yet.
-    pub fn new(allowed: Known, now: Timestamp) -> Self {
-        let (present, drained, sessions) = Default::default();
+    pub fn new(roster: Roster, now: Timestamp) -> Self {
+        let (present, drained, sessions, refused) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
         Self {
-            allowed,
+            roster,
             present,
             drained,
             sessions,
+            refused,
             began: now,
             hello_at: now,
             hello_last,
             silent_at,
             ticked: now,
         }
+    }
+
+    /// Who belongs to the tenant.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Another roster counts from now on. Those who are there and no members any more are not there any more; each with
+    /// why.
+    pub fn on_roster(&mut self, roster: Roster) -> Vec<(NodeId, String)> {
+        self.roster = roster;
+        self.refused.clear();
+        let out = |node: &NodeId| Some((*node, self.roster.membership(*node).refusal()?));
+        let gone: Vec<(NodeId, String)> = self.present.keys().filter_map(out).collect();
+        for (node, _) in &gone {
+            self.present.remove(node);
+        }
+        gone
+    }
+
+    /// Why somebody is not let in who says that he is there, when that is to be told: once in a while, and of so many
+    /// only. Who is told of proves nothing, so this must cost nothing.
+    pub fn refuse(&mut self, node: NodeId, now: Timestamp) -> Option<String> {
+        let reason = self.roster.membership(node).refusal()?;
+        self.refused.retain(|_, told| now < *told + REFUSED_AGAIN);
+        if self.refused.contains_key(&node) || self.refused.len() == REFUSED_MAX {
+            return None;
+        }
+        self.refused.insert(node, now);
+        Some(reason)
     }
 
     /// The key of an allowed node.
@@ -128,7 +170,7 @@ impl Members {
 
     /// What is known of an allowed node.
     pub fn peer(&self, node: NodeId) -> Option<&Peer> {
-        self.allowed.get(&node)
+        self.roster.nodes.get(&node)
     }
 
     /// Whether a node is allowed and has all of these labels.
@@ -138,17 +180,17 @@ impl Members {
 
     /// The name of a node; its id when it is not allowed.
     pub fn name(&self, node: NodeId) -> String {
-        known::name(&self.allowed, node)
+        known::name(&self.roster.nodes, node)
     }
 
     /// All allowed nodes in the order of their ids.
     pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.allowed.iter().map(|(node, allowed)| (*node, allowed))
+        self.roster.nodes.iter().map(|(node, peer)| (*node, peer))
     }
 
     /// The allowed nodes that have all of these labels.
     pub fn labelled(&self, wanted: &Labels) -> impl Iterator<Item = NodeId> {
-        self.allowed.iter().filter(|(_, peer)| peer.has(wanted)).map(|(node, _)| *node)
+        self.allowed().filter(|(_, peer)| peer.has(wanted)).map(|(node, _)| node)
     }
 
     /// A node, if it is there.
@@ -190,7 +232,7 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence { session, seq, answers, package, mailbox, standing, works, .. } = body;
+        let NodePresence { session, seq, answers, roster, package, mailbox, standing, works, .. } = body;
         let known = self.sessions.get(&node).copied();
         if known.is_some_and(|(_, spoken)| seq <= spoken) {
             return Ok(Told::Stale);
@@ -216,7 +258,8 @@ impl Members {
         let works = works.into_vec().into_iter();
         let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
         let before = before.unwrap_or_default();
-        self.present.insert(node, Member { session, package, mailbox, standing, works, before, heard: now });
+        self.present
+            .insert(node, Member { session, roster, package, mailbox, standing, works, before, heard: now });
         if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
@@ -290,7 +333,7 @@ impl Members {
             .iter()
             .map(|(node, member)| Heard { node: *node, session: member.session })
             .collect();
-        let heard = heard.try_into().expect("the allow-list is no longer than a cohort");
+        let heard = heard.try_into().expect("a roster is no longer than a cohort");
         let body = CoordinatorPresence { seq: now.0, mailbox, heard, version: VERSION };
         Some(Signed::seal(identity, Label::Hello, &body))
     }
@@ -326,7 +369,8 @@ mod tests {
     fn members() -> Members {
         let key = *identity().public();
         let peer = Peer { name: "node-1".to_owned(), key, labels: Labels::new() };
-        Members::new([(key.node_id(), peer)].into(), BEGAN)
+        let roster = Roster { nodes: [(key.node_id(), peer)].into(), ..Roster::new("test", key) };
+        Members::new(roster, BEGAN)
     }
 
     /// What the node says: its `seq`, what it does for the first runs, and when its package expires.
@@ -343,6 +387,7 @@ mod tests {
             session: 5,
             seq,
             answers: BEGAN.0,
+            roster: 1,
             package: KeyPackage { node, public: [0; 32], nonce: [0; 16], expires: Timestamp(expires) },
             mailbox: Mailbox::default(),
             standing: Standing::Ready,

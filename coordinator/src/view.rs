@@ -4,10 +4,12 @@ mod compared;
 mod explained;
 pub mod model;
 mod ordered;
+mod roster;
 
 pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
 pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
 pub use ordered::{NodeOrder, Order, OrderedNode, OrderedRun, RunSize};
+pub use roster::InstalledRoster;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -152,7 +154,7 @@ pub struct RoundView {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct NodeView {
-    /// Its name in the allow-list.
+    /// Its name on the roster.
     pub name: String,
     /// Its id.
     pub node: String,

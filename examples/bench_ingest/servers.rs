@@ -144,7 +144,7 @@ fn bridge(system: System, dir: &Path, section: &str) -> Result<Command> {
     fs::create_dir_all(dir)?;
     let at = |name: &str| dir.join(name).display().to_string();
     run(&[COORDINATOR, "--dir", &at("coordinator"), "init"])?;
-    run(&[NODE, "--dir", &at("node"), "init", "--coordinator", &at("coordinator/identity.pub")])?;
+    run(&[NODE, "--dir", &at("node"), "init", "--operator", &at("coordinator/operator.pub")])?;
     let config = dir.join("node/node.toml");
     let sync = format!("sync = {}", system == System::Starling);
     let text = fs::read_to_string(&config)?.replace("sync = true", &sync);

@@ -98,17 +98,19 @@ pub(crate) fn prepare(dir: &Path, nodes: u32, domain: u16) -> Result<Vec<String>
     let place = ["--domain", &domain, "--interface", "127.0.0.1"];
     let at = |name: &str| dir.join(name).display().to_string();
     run(&[&[COORDINATOR, "--dir", &at("coordinator"), "init"][..], &place].concat())?;
-    let key = at("coordinator/identity.pub");
+    let key = at("coordinator/operator.pub");
     let mut allowed = String::new();
     let names: Vec<String> = (1..=nodes).map(|number| format!("node-{number}")).collect();
     for name in &names {
         let folder = at(name);
-        let init = [NODE, "--dir", &folder, "init", "--coordinator", &key, "--name", name];
+        let init = [NODE, "--dir", &folder, "init", "--operator", &key, "--name", name];
         run(&[&init[..], &place].concat())?;
         let public = fs::read_to_string(dir.join(name).join("identity.pub"))?;
         let _ = writeln!(allowed, "{name} {}", public.trim());
     }
-    fs::write(dir.join("coordinator/allowed-nodes"), allowed)?;
+    let list = at("nodes");
+    fs::write(&list, allowed)?;
+    run(&[COORDINATOR, "--dir", &at("coordinator"), "node", "approve", "--list", &list])?;
     Ok(names)
 }
 

@@ -45,15 +45,16 @@ pub(crate) async fn prepare(programs: &Programs, machines: &Machines) -> Result<
     let mut allowed = String::new();
     for machine in &machines.all {
         let dir = node_dir(machine);
-        let init = ["init", "--coordinator", "coordinator/identity.pub", "--name", &machine.name];
+        let init = ["init", "--operator", "coordinator/operator.pub", "--name", &machine.name];
         let line = programs.ask(Role::Node, &dir, init.into_iter().chain(dds), COMMAND).await?;
         allowed.push_str(&line);
         let config = home.join(&dir).join("node.toml");
         choose_source(&config, machine).with_context(|| config.display().to_string())?;
     }
-    let list = home.join(COORDINATOR).join("allowed-nodes");
-    let known = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-    fs::write(&list, known + &allowed).with_context(|| list.display().to_string())
+    let list = home.join("nodes.txt");
+    fs::write(&list, allowed).with_context(|| list.display().to_string())?;
+    let approve = ["node", "approve", "--list", "nodes.txt"];
+    programs.ask(Role::Coordinator, COORDINATOR, approve, COMMAND).await.map(drop)
 }
 
 /// Puts the machine's history in the place of the source that the starter configuration names.

@@ -95,7 +95,7 @@ def work(given):
 
 
 def presence(given):
-    told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "package": package(given),
+    told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "roster": given.u64(), "package": package(given),
             "chunks": given.hex(16), "receipts": given.hex(16), "standing": given.one_of(STANDINGS),
             "works": given.list(work), "version": given.u16()}
     return told
@@ -125,7 +125,8 @@ def manifest(given):
 
 def announcement(given):
     told = {"tenant": given.hex(16), "run": given.hex(16), "round": given.u32(), "epoch": given.u64(),
-            "taken_from": given.u64(), "issued_us": given.u64(), "deadline_ms": given.u64(), "request": given.one_of(REQUESTS)}
+            "taken_from": given.u64(), "roster": given.u64(), "issued_us": given.u64(), "deadline_ms": given.u64(),
+            "request": given.one_of(REQUESTS)}
     if told["request"] != "rest":
         told["model"] = manifest(given)
         told["package"] = package(given)
@@ -136,15 +137,15 @@ def announcement(given):
 def event(given):
     told = {"run": given.hex(16), "round": given.u32(), "at_us": given.u64()}
     fact = given.one_of({1: "round_opened", 2: "update_rejected", 3: "round_closed", 4: "round_aborted",
-                         5: "run_finished", 6: "run_failed", 7: "node_away", 8: "node_back"})
+                         5: "run_finished", 6: "run_failed", 7: "node_away", 8: "node_back", 9: "node_refused"})
     told["fact"] = fact
     if fact == "round_opened":
         told["cohort"] = given.list(lambda one: one.hex(32))
-    if fact in ("update_rejected", "node_away", "node_back"):
+    if fact in ("update_rejected", "node_away", "node_back", "node_refused"):
         told["node"] = given.hex(32)
     if fact == "round_closed":
         told.update(model=given.hex(32), updates=given.u32())
-    if fact in ("update_rejected", "round_aborted", "run_failed", "node_away"):
+    if fact in ("update_rejected", "round_aborted", "run_failed", "node_away", "node_refused"):
         told["reason"] = given.text(256)
     return told
 

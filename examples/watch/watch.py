@@ -3,13 +3,13 @@
 
     pip install cyclonedds              # and `cryptography`, if signatures are to be checked
     python3 examples/watch/watch.py --interface 127.0.0.1
-    python3 examples/watch/watch.py --coordinator c/identity.pub --nodes c/allowed-nodes --until-finished --json
+    python3 examples/watch/watch.py --roster c/roster --until-finished --json
 
 Prints a line when a node, an announcement or the run changes, as text or (`--json`) as one JSON object a line.
 Ends on SIGINT or SIGTERM, after `--seconds`, or with `--until-finished` when the run that it saw going on ends:
 0 when it has a result, 1 when not. Nothing is written to the domain.
 
-With `--coordinator` and `--nodes` only messages in their names are believed, and told with names; their signatures
+With `--roster` only messages of the coordinator and the nodes that it names are believed, and told with names; their signatures
 are checked when Python has `cryptography`, and else the first line says that they are not. Models and updates are
 sealed: a watcher sees how large they are, and nothing else.
 """
@@ -38,8 +38,7 @@ def arguments():
     parser.add_argument("--domain", type=int, default=0, help="DDS domain (0)")
     parser.add_argument("--interface", help="address of the interface to use; Cyclone DDS chooses one when not given")
     parser.add_argument("--peer", action="append", default=[], help="a host to look at where multicast does not reach")
-    parser.add_argument("--coordinator", help="the coordinator's identity.pub")
-    parser.add_argument("--nodes", help="the coordinator's allowed-nodes")
+    parser.add_argument("--roster", help="who belongs to the tenant: the coordinator's `roster`, which is believed")
     parser.add_argument("--idl", default=IDL, help="folder of the IDL files")
     parser.add_argument("--seconds", type=float, help="end after this long")
     parser.add_argument("--until-finished", action="store_true", help="end with the run")
@@ -48,16 +47,17 @@ def arguments():
 
 
 def known_of(options):
-    """The keys in the coordinator's two files: `HEX` or `NAME HEX` a line, `#` begins a comment."""
+    """The keys on a roster: `coordinator KEY`, and `node NAME KEY LABEL...` a line."""
     known = Known()
-    for path, default in ((options.coordinator, "coordinator"), (options.nodes, None)):
-        try:
-            for line in open(path) if path else ():
-                words = line.split("#")[0].split()
-                if words:
-                    known.add(words[-1], words[0] if len(words) > 1 else default or words[-1][:8])
-        except (OSError, ValueError) as error:
-            raise SystemExit(f"{path}: {error}") from None
+    try:
+        for line in open(options.roster) if options.roster else ():
+            words = line.split()
+            if words[:1] == ["coordinator"] and len(words) == 2:
+                known.add(words[1], "coordinator")
+            elif words[:1] == ["node"] and len(words) > 2:
+                known.add(words[2], words[1])
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{options.roster}: {error}") from None
     return known
 
 

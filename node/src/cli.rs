@@ -62,9 +62,9 @@ enum Command {
 
 #[derive(Args)]
 struct Init {
-    /// The coordinator's public key: its `identity.pub`.
+    /// The operator's public key: `operator.pub` of the coordinator's folder.
     #[arg(long, value_name = "FILE")]
-    coordinator: PathBuf,
+    operator: PathBuf,
     /// The node's name.
     #[arg(long, default_value = "node-1")]
     name: String,
@@ -127,10 +127,10 @@ fn execute(cli: &Cli) -> Result<()> {
 }
 
 fn init(dir: &Path, options: &Init) -> Result<()> {
-    let key = std::fs::read_to_string(&options.coordinator);
-    let key = key.with_context(|| options.coordinator.display().to_string())?;
-    let coordinator: PublicIdentity =
-        key.trim().parse().with_context(|| options.coordinator.display().to_string())?;
+    let key = std::fs::read_to_string(&options.operator);
+    let key = key.with_context(|| options.operator.display().to_string())?;
+    let operator: PublicIdentity =
+        key.trim().parse().with_context(|| options.operator.display().to_string())?;
     let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let text = |value: &str| toml::Value::String(value.to_owned());
     let config = SAMPLE_CONFIG
@@ -139,9 +139,9 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
     let identity = Identity::generate(&mut edge::entropy()?);
-    Folder::init(dir, &config, &identity, &coordinator)?;
+    Folder::init(dir, &config, &identity, &operator)?;
     eprintln!(
-        "next: choose sources in {}; add this line to the coordinator's `allowed-nodes`:",
+        "next: choose sources in {}; where the operator's key is, run `coordinator node approve` with:",
         dir.join("node.toml").display()
     );
     print_lines(&[format!("{} {}", options.name, identity.public())]);

@@ -2,19 +2,20 @@
 
 mod tie;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use common::id::BlobId;
+use common::id::{BlobId, TenantId};
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
 use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, Writer, topics};
 use edge::{entropy, now};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Shutdown;
-use crate::folder::{Folder, Marks};
+use crate::config::{NodeConfig, Shutdown};
+use crate::folder::{Folder, Marks, keep_roster};
 use crate::participant::{Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
 use tie::Tie;
@@ -33,6 +34,7 @@ const REJOIN_MAX: Millis = Millis(60_000);
 struct Link {
     announcements: Reader,
     hellos: Reader,
+    rosters: Reader,
     models: Reader,
     receipts: Reader,
     presence: Writer,
@@ -50,6 +52,7 @@ impl Link {
         Ok(Self {
             announcements: domain.reader(&topics::ANNOUNCE)?,
             hellos: domain.reader(&topics::HELLO)?,
+            rosters: domain.reader(&topics::ROSTER)?,
             models: domain.reader(&topics::MODEL_CHUNK)?,
             receipts: domain.reader(&topics::UPDATE_RECEIPT)?,
             presence: domain.writer(&topics::PRESENCE)?,
@@ -73,10 +76,17 @@ impl Link {
     }
 }
 
+/// What must be on the disk before what follows it.
+struct Kept {
+    dir: PathBuf,
+    marks: Marks,
+}
+
 /// Something that came in.
 enum Event {
     Announcement(Sample),
     Hello(Sample),
+    Roster(Sample),
     ModelChunk(Sample),
     Receipt(Sample),
     Report(Report),
@@ -92,20 +102,10 @@ enum Event {
 ///
 /// When DDS cannot be joined, or a mark cannot be written: then nothing may take effect any more.
 pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
-    let Folder { config, identity, coordinator, mut marks, .. } = folder;
-    let mut link = Link::join(&config.dds)?;
+    let mut link = Link::join(&folder.config.dds)?;
     let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
-    let mut tie = Tie::to(coordinator.node_id());
-    let setup = Setup {
-        identity,
-        coordinator,
-        tenant: common::id::TenantId::of_name(&config.tenant),
-        mailbox: link.mailbox(),
-        marks: marks.all().clone(),
-        window: config.transfer.window_chunks,
-        random: entropy()?,
-    };
-    let mut participant = Participant::new(setup, now());
+    let mut tie = Tie::default();
+    let (mut participant, config, mut kept) = begin(folder, link.mailbox())?;
     tracing::info!(node = %participant.node(), name = config.name, domain = config.dds.domain, "looking for the coordinator");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -132,6 +132,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             _ = interrupt.recv() => Event::Stop,
             sample = link.announcements.next() => believe(sample).map_or(Event::Tick, Event::Announcement),
             sample = link.hellos.next() => believe(sample).map_or(Event::Tick, Event::Hello),
+            sample = link.rosters.next() => believe(sample).map_or(Event::Tick, Event::Roster),
             sample = link.receipts.next() => believe(sample).map_or(Event::Tick, Event::Receipt),
             sample = link.models.next() => believe(sample).map_or(Event::Tick, Event::ModelChunk),
             Some(report) = reports.recv() => Event::Report(report),
@@ -151,15 +152,24 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
             participant.on_tick(ticked, &mut out);
         }
         // Before the operator is told of the connection, so that it holds from then on.
-        tie.keep(participant.unanswered_since().is_none()).await;
-        carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)?;
+        tie.keep(participant.answering()).await;
+        carry_out(&mut out, &participant, &link, &mut training, &mut kept, &mut tie)?;
     }
     tracing::info!("stopping");
     training.cancel();
     participant.on_leave(now(), &mut out);
-    carry_out(&mut out, &participant, &link, &mut training, &mut marks, &mut tie)?;
+    carry_out(&mut out, &participant, &link, &mut training, &mut kept, &mut tie)?;
     tie.leave().await;
     Ok(())
+}
+
+/// What a folder holds begins to take part, reading there.
+fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, Kept)> {
+    let Folder { dir, config, identity, operator, roster, marks } = folder;
+    let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
+    let (known, random) = (marks.all().clone(), entropy()?);
+    let setup = Setup { identity, operator, roster, tenant, mailbox, marks: known, window, random };
+    Ok((Participant::new(setup, now()), config, Kept { dir, marks }))
 }
 
 /// The process is asked to end: it takes nothing new. Returns when it ends at the latest.
@@ -185,6 +195,7 @@ fn take(event: Event, participant: &mut Participant, link: &mut Link, out: &mut 
     let now = now();
     match event {
         Event::Announcement(sample) => participant.on_announcement(&sample.body, now, out),
+        Event::Roster(sample) => participant.on_roster(&sample.body, now, out),
         Event::Hello(Sample { body, writer, .. }) => {
             if let Some(mailbox) = participant.on_coordinator(&body, now, out) {
                 link.on_hello(mailbox, writer);
@@ -221,7 +232,7 @@ fn carry_out(
     participant: &Participant,
     link: &Link,
     training: &mut Training,
-    marks: &mut Marks,
+    kept: &mut Kept,
     tie: &mut Tie,
 ) -> Result<()> {
     let node = participant.node();
@@ -240,7 +251,11 @@ fn carry_out(
                 link.updates.write_to(link.routes.to(ReaderAddress(to)), &key, &bytes)
             }
             Output::Mark { run, epoch } => {
-                marks.set(run, epoch)?;
+                kept.marks.set(run, epoch)?;
+                Ok(())
+            }
+            Output::Roster(text) => {
+                keep_roster(&kept.dir, &text)?;
                 Ok(())
             }
             Output::Train(assignment) => {

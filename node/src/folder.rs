@@ -3,8 +3,9 @@
 //! ```text
 //! node.toml            configuration
 //! identity.pem         secret key, mode 0600: whoever has it is this node
-//! identity.pub         public key: the coordinator's `allowed-nodes` lists it
-//! coordinator.pub      public key of the one coordinator this node trusts
+//! identity.pub         public key: the operator's roster lists it
+//! operator.pub         public key of the operator, whose roster says which coordinator this node trusts
+//! roster               the newest roster that came; made when the first one comes
 //! marks                newest epoch of each run that was acted on
 //! allowed-bridges      bridges that may forward telemetry to this node: a name and a public key a line
 //! forward-nodes        nodes that this bridge may forward to, in the same form
@@ -25,6 +26,7 @@ use common::crypto::bulk::InputKey;
 use common::crypto::{Identity, PublicIdentity};
 use common::id::{EpochId, RunId};
 use common::known::{self, Known};
+use common::roster::Roster;
 use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
@@ -48,8 +50,10 @@ pub struct Folder {
     pub config: NodeConfig,
     /// `identity.pem`.
     pub identity: Identity,
-    /// `coordinator.pub`.
-    pub coordinator: PublicIdentity,
+    /// `operator.pub`.
+    pub operator: PublicIdentity,
+    /// `roster`.
+    pub roster: Option<Roster>,
     /// `marks`.
     pub marks: Marks,
 }
@@ -63,11 +67,12 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
         let identity = identity(dir)?;
-        let coordinator_path = dir.join("coordinator.pub");
-        let coordinator = file::read(&coordinator_path, REMEDY)?.trim().parse();
-        let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
+        let operator_path = dir.join("operator.pub");
+        let operator = file::read(&operator_path, REMEDY)?.trim().parse();
+        let operator = operator.with_context(|| operator_path.display().to_string())?;
+        let roster = roster(dir, &operator)?;
         let marks = Marks::open(&dir.join("marks"))?;
-        Ok(Self { dir: dir.to_owned(), config, identity, coordinator, marks })
+        Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks })
     }
 
     /// Reads the configuration alone: all that scoring needs.
@@ -85,11 +90,11 @@ impl Folder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity, coordinator: &PublicIdentity) -> Result<()> {
+    pub fn init(dir: &Path, config: &str, identity: &Identity, operator: &PublicIdentity) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
         write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)?;
-        write_new(&dir.join("coordinator.pub"), format!("{coordinator}\n").as_bytes(), 0o644)?;
+        write_new(&dir.join("operator.pub"), format!("{operator}\n").as_bytes(), 0o644)?;
         write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)
     }
 }
@@ -151,6 +156,26 @@ impl Marks {
         self.newest.insert(run, epoch);
         Ok(())
     }
+}
+
+/// The roster that came last, if one did.
+fn roster(dir: &Path, operator: &PublicIdentity) -> Result<Option<Roster>> {
+    let path = dir.join("roster");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.with_context(|| path.display().to_string())?,
+    };
+    let remedy = || format!("{}; without this file, the next one that comes counts", path.display());
+    Roster::open(&text, operator).map(Some).with_context(remedy)
+}
+
+/// Makes a roster durable.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn keep_roster(dir: &Path, text: &str) -> Result<()> {
+    write_replacing(&dir.join("roster"), text.as_bytes())
 }
 
 /// Reads `identity.pem`.

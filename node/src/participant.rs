@@ -50,6 +50,8 @@ pub enum Output {
         /// Its newest epoch.
         epoch: EpochId,
     },
+    /// Make this roster durable before anything after it: an older one never counts again.
+    Roster(String),
     /// Start training; answer with [`Participant::on_trained`]. The next one comes when that was answered or
     /// cancelled.
     Train(Assignment),
@@ -103,6 +105,15 @@ pub enum Note {
     /// Both hellos have come through.
     #[error("connected to coordinator {0:?}")]
     Connected(common::id::NodeId),
+    /// The operator made this node a member.
+    #[error("this node is a member, by version {version} of the roster")]
+    Member {
+        /// Since which version, or an earlier one that did not come here.
+        version: u64,
+    },
+    /// This node is in no round.
+    #[error("this node is in no round: {0}")]
+    NoMember(String),
     /// The coordinator has fallen silent.
     #[error("the coordinator is not heard any more; looking for it")]
     Lost,

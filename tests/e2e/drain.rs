@@ -3,80 +3,45 @@
 use std::fs;
 use std::process::Command;
 
-use coordinator::view::{NodeView, OrderedNode, ParticipationOutcome, RunStatus};
-use harness::programs::{complaint, edit, run};
+use coordinator::view::{OrderedNode, RunStatus};
+use harness::programs::{complaint, run};
 
 use crate::fleet::Fleet;
 use crate::operator::Operator;
-
-/// A run of one node or two, whose rounds take a while, by so many passes.
-fn start(operator: &Operator, name: &str, rounds: u32, passes: u32) -> String {
-    let config = operator.config(name, rounds);
-    edit(config.as_ref(), |text| {
-        let text =
-            text.replace("minimum = 2", "minimum = 1").replace("selection_ms = 60_000", "selection_ms = 300");
-        text.replace("epochs = 1\n", &format!("epochs = {passes}\n"))
-    });
-    operator.order(&["start", "--config", &config])
-}
-
-/// A node as it is listed, a moment after the coordinator has begun.
-fn node(operator: &Operator, name: &str) -> NodeView {
-    let mut found = None;
-    operator.0.until(|| {
-        let listed = operator.ask(&["node", "list", "--format", "jsonl"]);
-        let mut nodes =
-            listed.lines().map(|line| serde_json::from_str::<NodeView>(line).expect("it is a node"));
-        found = nodes.find(|node| node.name == name);
-        found.is_some()
-    });
-    found.expect("it is listed")
-}
-
-/// The nodes that were selected for this round. What is asked of a round that is not done waits for it.
-fn selected(operator: &Operator, run: &str, round: u32) -> Vec<String> {
-    operator.until(run, |run| run.rounds_done >= round);
-    let text = operator.order(&["explain", run, &round.to_string(), "--format", "json"]);
-    let explained: coordinator::view::ExplainedRound = serde_json::from_str(&text).expect("it is a round");
-    let attempt = explained.attempts.last().expect("it was tried");
-    let all = attempt.cohort.values().all(|node| node.outcome == ParticipationOutcome::Reported);
-    assert!(all, "each update counts: {:?}", attempt.cohort);
-    attempt.cohort.keys().cloned().collect()
-}
 
 #[test]
 fn a_node_that_is_drained_finishes_its_round_is_left_out_of_the_next_and_comes_back() {
     let Some(fleet) = Fleet::new(9, 1) else { return };
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
-    let there = |name| operator.0.until(|| node(&operator, name).present);
+    let there = |name| operator.0.until(|| operator.node(name).present);
     ["node-1", "node-2"].into_iter().for_each(there);
-    let long = start(&operator, "long", 1_000_000, 20);
+    let long = operator.start_small("long", 1_000_000, 20);
     operator.until(&long, |run| run.rounds_done >= 1);
 
     let tried = operator.ask(&["node", "drain", "node-2", "--dry-run", "--format", "json"]);
     let tried: OrderedNode = serde_json::from_str(&tried).expect("it is an order");
-    assert!(tried.dry_run && tried.drained && !node(&operator, "node-2").drained, "{tried:?}");
+    assert!(tried.dry_run && tried.drained && !operator.node("node-2").drained, "{tried:?}");
     let id = tried.node;
     let during = operator.view(&long).rounds_done + 1;
     operator.ask(&["node", "drain", &id[..10]]);
-    operator.0.until(|| node(&operator, "node-2").activity == "drained");
+    operator.0.until(|| operator.node("node-2").activity == "drained");
     let after = operator.view(&long).rounds_done + 1;
-    assert_eq!(selected(&operator, &long, during), ["node-1", "node-2"]);
-    (during + 1..=after).for_each(|round| drop(selected(&operator, &long, round)));
-    assert_eq!(selected(&operator, &long, after + 1), ["node-1"]);
+    assert_eq!(operator.selected(&long, during), ["node-1", "node-2"]);
+    (during + 1..=after).for_each(|round| drop(operator.selected(&long, round)));
+    assert_eq!(operator.selected(&long, after + 1), ["node-1"]);
 
     // Who is drained is so after a restart too.
     assert!(coordinator.stop());
     let _coordinator = operator.0.serve(&[]);
-    operator.0.until(|| node(&operator, "node-2").present);
-    let restarted = node(&operator, "node-2");
+    operator.0.until(|| operator.node("node-2").present);
+    let restarted = operator.node("node-2");
     assert!(restarted.drained && restarted.activity == "drained", "{restarted:?}");
     let drained = operator.view(&long).rounds_done + 2;
-    assert_eq!(selected(&operator, &long, drained), ["node-1"]);
+    assert_eq!(operator.selected(&long, drained), ["node-1"]);
     assert!(operator.ask(&["node", "undrain", "node-2"]).starts_with("node-2 is "));
     let back = operator.view(&long).rounds_done + 2;
-    assert_eq!(selected(&operator, &long, back), ["node-1", "node-2"]);
+    assert_eq!(operator.selected(&long, back), ["node-1", "node-2"]);
 
     let folder = operator.0.folder();
     let refused = run("coordinator", &["--dir", &folder, "node", "drain", "nobody"]);
@@ -89,12 +54,12 @@ fn a_node_that_is_asked_to_end_in_a_round_brings_its_update_and_ends() {
     let second = fleet.change_node(|text| text.replace("drain_ms = 5_000", "drain_ms = 60_000"));
     let operator = Operator(fleet);
     let _coordinator = operator.0.serve(&[]);
-    operator.0.until(|| ["node-1", "node-2"].iter().all(|name| node(&operator, name).present));
-    let only = start(&operator, "only", 1, 3000);
-    operator.0.until(|| node(&operator, "node-2").activity == "training");
+    operator.0.until(|| ["node-1", "node-2"].iter().all(|name| operator.node(name).present));
+    let only = operator.start_small("only", 1, 3000);
+    operator.0.until(|| operator.node("node-2").activity == "training");
     assert!(second.stop(), "SIGTERM ends it with 0: {}", operator.0.logs());
     operator.until(&only, |run| run.status == RunStatus::Finished);
-    assert_eq!(selected(&operator, &only, 1), ["node-1", "node-2"]);
+    assert_eq!(operator.selected(&only, 1), ["node-1", "node-2"]);
     let said = fs::read_to_string(operator.0.at("node-2.log")).expect("it has a log");
     assert!(said.contains("ending with the rounds that go on"), "{said}");
     assert!(said.contains("the coordinator has the update of round 1"), "{said}");
@@ -107,15 +72,15 @@ fn a_second_signal_ends_a_node_at_once() {
     let mut second = fleet.change_node(|text| text.replace("drain_ms = 5_000", "drain_ms = 60_000"));
     let operator = Operator(fleet);
     let _coordinator = operator.0.serve(&[]);
-    operator.0.until(|| node(&operator, "node-2").present);
-    start(&operator, "endless", 1, 1_000_000);
-    operator.0.until(|| node(&operator, "node-2").activity == "training");
+    operator.0.until(|| operator.node("node-2").present);
+    operator.start_small("endless", 1, 1_000_000);
+    operator.0.until(|| operator.node("node-2").activity == "training");
     let id = second.id().to_string();
     let signal = || assert!(Command::new("kill").arg(&id).status().expect("`kill` is there").success());
     let said = || fs::read_to_string(operator.0.at("node-2.log")).expect("it has a log");
     signal();
     operator.0.until(|| said().contains("ending with the rounds that go on"));
-    operator.0.until(|| node(&operator, "node-2").activity == "draining");
+    operator.0.until(|| operator.node("node-2").activity == "draining");
     assert!(second.is_running());
     let began = edge::now();
     assert!(second.stop(), "it ends with 0: {}", said());

@@ -39,6 +39,11 @@ impl Fleet {
         Some(Self { config, names: names.iter().map(ToString::to_string).collect(), nodes, dir })
     }
 
+    /// What a node has said.
+    pub(crate) fn heard(&self, name: &str) -> String {
+        read(&self.at(&format!("{name}.log")))
+    }
+
     /// The last node, started again after a change of its configuration: for who asks it to end.
     pub(crate) fn change_node(&mut self, change: impl FnOnce(&str) -> String) -> Daemon {
         drop(self.nodes.pop());

@@ -9,6 +9,7 @@ mod kill;
 mod operator;
 mod orders;
 mod registry;
+mod roster;
 mod runs;
 mod simulated;
 
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::units::Millis;
-use harness::programs::{Daemon, are_built, complaint, fleet, program, run, run_config, wait_until};
+use harness::programs::{Daemon, are_built, complaint, edit, fleet, program, run, run_config, wait_until};
 
 const METRICS: [&str; 3] = ["zz_secret_metric_alpha", "zz_secret_metric_beta", "zz_secret_metric_gamma"];
 
@@ -198,11 +199,11 @@ fn wrong_files_are_refused_with_one_line_that_names_them() {
     one_line(serve("coordinator"), &["coordinator.toml", "line 1", "surprise"]);
     fs::write(&config, text).unwrap();
 
-    fs::write(dir.join("coordinator/allowed-nodes"), "web-1 02ff\n").unwrap();
-    one_line(serve("coordinator"), &["allowed-nodes", "line 1", "66 hex digits"]);
+    edit(&dir.join("coordinator/roster"), |text| text.replace("node node-1", "node web-1"));
+    one_line(serve("coordinator"), &["roster", "the signature is not the operator's"]);
 
-    fs::write(dir.join("node-1/coordinator.pub"), "not a key\n").unwrap();
-    one_line(node_run("node-1"), &["coordinator.pub", "66 hex digits"]);
+    fs::write(dir.join("node-1/operator.pub"), "not a key\n").unwrap();
+    one_line(node_run("node-1"), &["operator.pub", "66 hex digits"]);
     fs::remove_file(dir.join("node-2/identity.pem")).unwrap();
     one_line(node_run("node-2"), &["identity.pem is missing", "`node init`"]);
 

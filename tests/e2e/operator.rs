@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Output;
 
-use coordinator::view::RunView;
+use coordinator::view::{ExplainedRound, NodeView, ParticipationOutcome, RunView};
 use harness::programs::{complaint, edit, run};
 
 use crate::fleet::Fleet;
@@ -56,5 +56,41 @@ impl Operator {
 
     pub(crate) fn until(&self, id: &str, so: impl Fn(&RunView) -> bool) {
         self.0.until(|| so(&self.view(id)));
+    }
+
+    /// Starts a run of one node or two, whose rounds take a while, by so many passes; returns its id.
+    pub(crate) fn start_small(&self, name: &str, rounds: u32, passes: u32) -> String {
+        let config = self.config(name, rounds);
+        edit(config.as_ref(), |text| {
+            let text = text
+                .replace("minimum = 2", "minimum = 1")
+                .replace("selection_ms = 60_000", "selection_ms = 300");
+            text.replace("epochs = 1\n", &format!("epochs = {passes}\n"))
+        });
+        self.order(&["start", "--config", &config])
+    }
+
+    /// A node as it is listed, a moment after the coordinator has begun.
+    pub(crate) fn node(&self, name: &str) -> NodeView {
+        let mut found = None;
+        self.0.until(|| {
+            let listed = self.ask(&["node", "list", "--format", "jsonl"]);
+            let mut nodes =
+                listed.lines().map(|line| serde_json::from_str::<NodeView>(line).expect("it is a node"));
+            found = nodes.find(|node| node.name == name);
+            found.is_some()
+        });
+        found.expect("it is listed")
+    }
+
+    /// The nodes that were selected for this round. What is asked of a round that is not done waits for it.
+    pub(crate) fn selected(&self, run: &str, round: u32) -> Vec<String> {
+        self.until(run, |run| run.rounds_done >= round);
+        let text = self.order(&["explain", run, &round.to_string(), "--format", "json"]);
+        let explained: ExplainedRound = serde_json::from_str(&text).expect("it is a round");
+        let attempt = explained.attempts.last().expect("it was tried");
+        let all = attempt.cohort.values().all(|node| node.outcome == ParticipationOutcome::Reported);
+        assert!(all, "each update counts: {:?}", attempt.cohort);
+        attempt.cohort.keys().cloned().collect()
     }
 }

@@ -40,11 +40,10 @@ fn distributed(fleet: &Fleet, config: &Path, runs_before: usize) -> RunView {
 
 /// The hash of the model that the simulator makes of it.
 fn simulated(fleet: &Fleet, config: &Path, threads: &str) -> String {
-    let [config, telemetry, allowed] =
-        [config.to_owned(), fleet.at("telemetry"), fleet.at("coordinator/allowed-nodes")]
+    let [config, telemetry, roster] =
+        [config.to_owned(), fleet.at("telemetry"), fleet.at("coordinator/roster")]
             .map(|path| path.display().to_string());
-    let options =
-        ["--config", &config, "--telemetry", &telemetry, "--allowed-nodes", &allowed, "--threads", threads];
+    let options = ["--config", &config, "--telemetry", &telemetry, "--roster", &roster, "--threads", threads];
     let done = run("coordinator", &[&["simulate", "--format", "json"][..], &options].concat());
     let said = String::from_utf8(done.stdout).expect("JSON is text");
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));

@@ -44,8 +44,8 @@ impl Bridge {
         let at = |name: &str| bridge.file(name).display().to_string();
         let made = run("coordinator", &["--dir", &at("coordinator"), "init"]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let key = at("coordinator/identity.pub");
-        let made = run("node", &["--dir", &at("node"), "init", "--coordinator", &key, "--tenant", "acme"]);
+        let key = at("coordinator/operator.pub");
+        let made = run("node", &["--dir", &at("node"), "init", "--operator", &key, "--tenant", "acme"]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let path = bridge.file("node/node.toml");
         let text = fs::read_to_string(&path).expect("init wrote it");

@@ -157,8 +157,8 @@ pub fn fleet_of(
     assert!(made.status.success());
     let mut allowed = Vec::new();
     for name in nodes {
-        let (folder, key) = (at(name), at("coordinator/identity.pub"));
-        let init = ["--dir", &folder, "init", "--coordinator", &key, "--name", name];
+        let (folder, key) = (at(name), at("coordinator/operator.pub"));
+        let init = ["--dir", &folder, "init", "--operator", &key, "--name", name];
         let made = run("node", &[&init[..], &place].concat());
         assert!(made.status.success());
         allowed.extend(made.stdout);
@@ -176,7 +176,20 @@ pub fn fleet_of(
         let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", telemetry.display().to_string());
         edit(&config, |text| text.replace("[[source]]\nkind = \"host\"", &source));
     }
-    fs::write(dir.join("coordinator/allowed-nodes"), allowed).expect("the allow-list can be written");
+    let list = dir.join("nodes");
+    fs::write(&list, allowed).expect("the list of nodes can be written");
+    approve(&dir.join("coordinator"), &list);
+}
+
+/// Makes the nodes of this list members, each line as `node init` prints it.
+///
+/// # Panics
+///
+/// When the command fails.
+pub fn approve(coordinator: &Path, list: &Path) {
+    let (coordinator, list) = (coordinator.display().to_string(), list.display().to_string());
+    let approved = run("coordinator", &["--dir", &coordinator, "node", "approve", "--list", &list]);
+    assert!(approved.status.success(), "{}", String::from_utf8_lossy(&approved.stderr));
 }
 
 /// A run of this many rounds over both nodes.

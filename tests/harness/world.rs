@@ -20,6 +20,7 @@ use common::crypto::Label;
 use common::id::{EpochId, RunId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
+use common::roster::Roster;
 use common::units::{Millis, Timestamp};
 use coordinator::engine::{Answer, End, Engine, Output as Said, Wish};
 use coordinator::round::RoundRecord;
@@ -84,6 +85,8 @@ pub struct World {
     /// How often each node's process began.
     lives: Vec<u64>,
     marks: Vec<BTreeMap<RunId, EpochId>>,
+    /// The roster on each node's disk.
+    rosters: Vec<Roster>,
     /// The control variates on each node's disk, by run.
     pub held: Vec<BTreeMap<RunId, Held>>,
     troubles: faults::Troubles,
@@ -104,7 +107,7 @@ impl World {
         let nodes: Vec<Participant> = marks
             .iter()
             .enumerate()
-            .map(|(index, marks)| keys.node(index, marks, now, &mut random))
+            .map(|(index, marks)| keys.node(index, (marks, &keys.roster), now, &mut random))
             .collect();
         let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index % 4 + 1)).collect();
         let mut world = Self {
@@ -131,6 +134,7 @@ impl World {
             disk: Disk::new(random.next_u64()),
             witness: Witness::default(),
             held: vec![BTreeMap::new(); marks.len()],
+            rosters: vec![keys.roster.clone(); marks.len()],
             marks,
             troubles: faults::Troubles::default(),
             keys,
@@ -156,13 +160,24 @@ impl World {
     pub fn restart(&mut self, index: usize) {
         let marks = self.marks[index].clone();
         self.lives[index] += 1;
-        self.nodes[index] = self.keys.node(index, &marks, self.now, &mut self.random);
+        self.nodes[index] = self.keys.node(index, (&marks, &self.rosters[index]), self.now, &mut self.random);
         self.forget_kept(index);
     }
 
     /// The node's process is stopped for so long. What reaches it meanwhile waits in its socket.
     pub fn pause(&mut self, index: usize, length: Millis) {
         self.paused.insert(index, self.now + length);
+    }
+
+    /// The operator takes a node out. A coordinator that is up tells all of it, another one when it begins.
+    pub fn revoke(&mut self, index: usize, why: &str) {
+        let node = self.keys.revoke(index, why);
+        self.witness.on_revoked(node, self.now);
+        if self.process.is_some() {
+            let roster = self.keys.roster.clone();
+            self.send_all(&NodeDatagram::Roster(self.keys.told()));
+            self.coordinator(|engine, now, out| engine.on_roster(roster, now, out));
+        }
     }
 
     /// The tether of the node's process ends, as when it is killed on the coordinator's host.
@@ -204,9 +219,10 @@ impl World {
         }
     }
 
-    /// Nodes that are up and do not keep the newest result.
+    /// Members that are up and do not keep the newest result.
     fn lacking(&self) -> impl Iterator<Item = usize> {
-        let up = (0..self.nodes.len()).filter(|index| !self.down.contains(index));
+        let up =
+            (0..self.nodes.len()).filter(|index| !self.down.contains(index) && self.keys.is_member(*index));
         up.filter(|index| self.kept.get(index).map(|(run, _)| *run) != self.newest)
     }
 
@@ -259,6 +275,7 @@ impl World {
                         node.on_coordinator(bytes, now, out);
                     }
                     NodeDatagram::Announcement(bytes) => node.on_announcement(bytes, now, out),
+                    NodeDatagram::Roster(bytes) => node.on_roster(bytes, now, out),
                     NodeDatagram::Chunk(blob, index, bytes) => {
                         node.on_model_chunk(*blob, *index, bytes, now, out);
                     }
@@ -322,6 +339,9 @@ impl World {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
                 }
                 Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
+                Done::Roster(text) => {
+                    self.rosters[index] = Roster::read(&text).expect("the node has looked at it");
+                }
                 Done::Cancel | Done::Note(_) => (),
             }
         }

@@ -10,7 +10,7 @@ use coordinator::control::{Client, Question, Reply, Request, RunOrder};
 use coordinator::view::{RunStatus, RunView, View};
 use harness::network::{NEEDS, Network};
 use harness::others::are_here;
-use harness::programs::{Daemon, PATIENCE, edit, program, run, wait_until};
+use harness::programs::{Daemon, PATIENCE, approve, edit, program, run, wait_until};
 use harness::relays::{Place, star};
 use tempfile::TempDir;
 
@@ -97,7 +97,7 @@ impl Fleet {
 
     fn init(&self) {
         let coordinator = self.at("coordinator");
-        let key = coordinator.join("identity.pub").display().to_string();
+        let key = coordinator.join("operator.pub").display().to_string();
         let init = |program: &str, place: &Path, host: usize, more: &[&str]| {
             let (place, address) = (place.display().to_string(), self.network.address(host).to_string());
             let args = ["--dir", &place, "init", "--domain", "0", "--interface", &address];
@@ -108,9 +108,11 @@ impl Fleet {
         init("coordinator", &coordinator, 0, &[]);
         let nodes = 1..=self.nodes.len();
         let allowed = nodes.flat_map(|node| {
-            init("node", &self.node_folder(node), node, &["--coordinator", &key, "--name", &name(node)])
+            init("node", &self.node_folder(node), node, &["--operator", &key, "--name", &name(node)])
         });
-        fs::write(coordinator.join("allowed-nodes"), allowed.collect::<Vec<u8>>()).unwrap();
+        let list = self.at("nodes");
+        fs::write(&list, allowed.collect::<Vec<u8>>()).unwrap();
+        approve(&coordinator, &list);
     }
 
     /// A file or folder of the fleet.

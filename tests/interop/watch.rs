@@ -20,8 +20,7 @@ fn watcher(dir: &Path, domain: u16) -> Command {
     command.arg(script("../examples/watch/watch.py"));
     command.args(["--domain", &domain.to_string(), "--interface", "127.0.0.1"]);
     command.args(["--json", "--until-finished", "--seconds", "240"]);
-    command.arg("--coordinator").arg(dir.join("coordinator/identity.pub"));
-    command.arg("--nodes").arg(dir.join("coordinator/allowed-nodes"));
+    command.arg("--roster").arg(dir.join("coordinator/roster"));
     command
 }
 

@@ -235,8 +235,8 @@ fn a_bridge_forwards_to_a_node_whose_site_only_a_relay_reaches() {
     star.relays("hub", &[1]);
     star.move_node("node-1", 1);
     let (folder, key, domain) =
-        (star.folder("bridge"), star.folder("coordinator/identity.pub"), star.domain.to_string());
-    let init = ["--dir", &folder, "init", "--coordinator", &key, "--name", "bridge"];
+        (star.folder("bridge"), star.folder("coordinator/operator.pub"), star.domain.to_string());
+    let init = ["--dir", &folder, "init", "--operator", &key, "--name", "bridge"];
     let made = run("node", &[&init[..], &["--domain", &domain, "--interface", "127.0.0.1"]].concat());
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::write(star.path("node-1/allowed-bridges"), made.stdout).unwrap();

@@ -45,6 +45,7 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "blob", &["crypto", "id", "limits", "units", "wire"]),
     pure(COMMON, "message", &["blob", "crypto", "id", "limits", "model", "units", "wire"]),
     pure(COMMON, "known", &["crypto", "id", "limits"]),
+    pure(COMMON, "roster", &["crypto", "id", "known", "limits"]),
     pure(COMMON, "upload", &["blob", "crypto", "id", "limits", "message", "units", "wire"]),
     edge(DDS, "", ALL),
     edge(EDGE, "", ALL),

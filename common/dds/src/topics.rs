@@ -29,6 +29,9 @@ pub const ANNOUNCE: Topic =
 /// The coordinator's hello, by coordinator.
 pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos::State { keys: 1 });
 
+/// Who belongs to a tenant, by tenant: a text that its operator signed (`common::roster`).
+pub const ROSTER: Topic = Topic::new("roster", "starling::Roster", 16, MESSAGE, Qos::State { keys: 1 });
+
 /// Nodes' hellos and what they are doing, by node. Only the coordinator reads it.
 pub const PRESENCE: Topic = Topic::new("presence", "starling::Presence", 32, SMALL, Qos::State { keys: 1 });
 
@@ -95,9 +98,10 @@ pub const RECORD_RECEIPT: Topic = Topic::new(
 pub const RELAY: Topic = Topic::new("relay", "starling::Relay", 32, STATUS, Qos::State { keys: 1 });
 
 /// All of them.
-pub const ALL: [Topic; 13] = [
+pub const ALL: [Topic; 14] = [
     ANNOUNCE,
     HELLO,
+    ROSTER,
     PRESENCE,
     MODEL_CHUNK,
     UPDATE_CHUNK,

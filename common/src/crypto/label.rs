@@ -29,13 +29,15 @@ pub enum Label {
     Bridge,
     /// Signs what a relay tells of itself.
     Relay,
+    /// Signs an operator's list of members.
+    Roster,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -49,6 +51,7 @@ impl Label {
         Self::Intake,
         Self::Bridge,
         Self::Relay,
+        Self::Roster,
         Self::Spool,
     ];
 
@@ -68,6 +71,7 @@ impl Label {
             Self::Intake => "starling v1 intake",
             Self::Bridge => "starling v1 bridge",
             Self::Relay => "starling v1 relay",
+            Self::Roster => "starling v1 roster",
             Self::Spool => "starling v1 spool",
         }
     }

@@ -19,6 +19,8 @@ pub struct Announcement {
     pub epoch: EpochId,
     /// Updates of this epoch and later ones are taken: a node that is not asked now and trains for one goes on.
     pub taken_from: EpochId,
+    /// The version of the roster from which the coordinator asks.
+    pub roster: u64,
     /// When the coordinator wrote this, by its clock.
     pub issued: Timestamp,
     /// How long after `issued` the coordinator waits; a node counts from when it read this.
@@ -60,7 +62,17 @@ pub struct Member {
     pub root: WrappedRoot,
 }
 
-crate::wire_fields!(Announcement { tenant, run, round, epoch, taken_from, issued, deadline, request });
+crate::wire_fields!(Announcement {
+    tenant,
+    run,
+    round,
+    epoch,
+    taken_from,
+    roster,
+    issued,
+    deadline,
+    request
+});
 crate::wire_fields!(Offer { model, package, members });
 crate::wire_fields!(Member { node, package, root });
 

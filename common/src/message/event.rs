@@ -62,6 +62,13 @@ pub enum Fact {
         /// Which.
         node: NodeId,
     },
+    /// A node that is not let in says that it is there. Of no run: its id is zero.
+    NodeRefused {
+        /// Which.
+        node: NodeId,
+        /// Why: it was revoked, or is no member.
+        reason: Reason,
+    },
     /// The run reached its end.
     RunFinished,
     /// The run ended early.
@@ -112,6 +119,11 @@ impl Wire for Fact {
                 out.push(8);
                 node.put(out);
             }
+            Self::NodeRefused { node, reason } => {
+                out.push(9);
+                node.put(out);
+                reason.put(out);
+            }
         }
     }
 
@@ -125,6 +137,7 @@ impl Wire for Fact {
             6 => Self::RunFailed { reason: Wire::take(input)? },
             7 => Self::NodeAway { node: Wire::take(input)?, reason: Wire::take(input)? },
             8 => Self::NodeBack { node: Wire::take(input)? },
+            9 => Self::NodeRefused { node: Wire::take(input)?, reason: Wire::take(input)? },
             tag => return Err(input.error(Fault::Unknown(u64::from(tag)))),
         })
     }

@@ -43,6 +43,8 @@ pub struct NodePresence {
     /// The `seq` of the newest hello that it heard, 0 when none: what was said before the coordinator's process began
     /// may name keys that were used since.
     pub answers: u64,
+    /// The version of the roster that it holds, 0 when none.
+    pub roster: u64,
     /// Under which key the next epoch's root can be wrapped for it.
     pub package: KeyPackage,
     /// Where it reads receipts and repairs.
@@ -122,7 +124,17 @@ pub struct Heard {
 /// The protocol version of this code. Others are refused, never guessed at.
 pub const VERSION: u16 = 1;
 
-crate::wire_fields!(NodePresence { session, seq, answers, package, mailbox, standing, works, version });
+crate::wire_fields!(NodePresence {
+    session,
+    seq,
+    answers,
+    roster,
+    package,
+    mailbox,
+    standing,
+    works,
+    version
+});
 crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, version });
 crate::wire_fields!(Mailbox { chunks, receipts });
 crate::wire_fields!(Heard { node, session });
@@ -150,6 +162,7 @@ mod tests {
             session: 7,
             seq: 8,
             answers: 9,
+            roster: 10,
             package,
             mailbox: Mailbox::default(),
             standing: Standing::Ready,

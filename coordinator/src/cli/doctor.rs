@@ -18,7 +18,7 @@ use super::exit::Exit;
 use crate::config::CoordinatorConfig;
 use crate::control::{ModelAnswer, ModelOrder};
 use crate::doctor::{Finding, Place, Seen, Verdict, examine};
-use crate::folder::{self, REMEDY};
+use crate::folder::{Enrolled, REMEDY};
 use crate::store::Models;
 
 /// How often a long check says how far it is.
@@ -60,7 +60,7 @@ async fn look(dir: &Path) -> Seen {
     Seen {
         config: config(dir).map_err(words),
         identity: identity(dir).map_err(words),
-        allowed: folder::allowed(dir).map(|allowed| allowed.len()).map_err(words),
+        roster: Enrolled::open(dir).map(|enrolled| enrolled.roster.nodes.len()).map_err(words),
         served,
         state: listed.map(|listed| listed.map(|(models, newest)| (models.len(), newest))),
         models: checked(dir, &named.unwrap_or_default()),

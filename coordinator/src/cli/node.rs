@@ -1,4 +1,4 @@
-//! `coordinator node list | drain | undrain`.
+//! `coordinator node list | drain | undrain | approve | revoke`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,12 +10,13 @@ use edge::{Listing, print_one};
 use super::asked::{self, Absent};
 use super::exit::Exit;
 use super::printing::{How, Printing};
+use super::roster;
 use crate::control::{Question, Reply, Request};
 use crate::view::{NodeOrder, NodeView, WorkView};
 
 #[derive(Subcommand)]
 pub(super) enum NodeCommand {
-    /// List the nodes of `allowed-nodes`, and what they are doing.
+    /// List the nodes of the roster, and what they are doing.
     List {
         #[command(flatten)]
         printing: Printing,
@@ -24,6 +25,10 @@ pub(super) enum NodeCommand {
     Drain(Which),
     /// Select a drained node again.
     Undrain(Which),
+    /// Make a node, or several, members of the tenant: the operator signs the next roster.
+    Approve(roster::Approve),
+    /// Take a node out for good: what it sends is refused from now on, and it is given no key any more.
+    Revoke(roster::Revoke),
 }
 
 /// A node, for which something is done.
@@ -40,6 +45,8 @@ pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCod
         NodeCommand::List { printing } => list(dir, printing).await,
         NodeCommand::Drain(which) => order(dir, which, NodeOrder::Drain).await,
         NodeCommand::Undrain(which) => order(dir, which, NodeOrder::Undrain).await,
+        NodeCommand::Approve(options) => roster::approve(dir, options).await,
+        NodeCommand::Revoke(options) => roster::revoke(dir, options).await,
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) enum RunCommand {
 /// What the command line says beside the configuration, and over it.
 #[derive(Args)]
 pub(super) struct Changes {
-    /// Only nodes with this label, as `allowed-nodes` gives it; may be repeated.
+    /// Only nodes with this label, as the roster gives it; may be repeated.
     #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
     select: Vec<(String, String)>,
     /// Begin with this model: an alias, a hash (or its start), or a run's id or name.

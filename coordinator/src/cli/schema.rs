@@ -9,7 +9,9 @@ use schemars::{JsonSchema, Schema};
 
 use crate::doctor::Finding;
 use crate::view::model::{AliasView, ExportedModel, ImportedModel, ListedModel, ModelView};
-use crate::view::{ComparedRuns, ExplainedRound, NodeView, OrderedNode, OrderedRun, RunView};
+use crate::view::{
+    ComparedRuns, ExplainedRound, InstalledRoster, NodeView, OrderedNode, OrderedRun, RunView,
+};
 
 /// A command, and what it prints as one document and as a line.
 struct Row {
@@ -29,7 +31,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 24] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),
@@ -43,6 +45,10 @@ const ROWS: [Row; 20] = [
     list::<NodeView>(&["node", "list"]),
     one::<OrderedNode>(&["node", "drain"]),
     one::<OrderedNode>(&["node", "undrain"]),
+    one::<InstalledRoster>(&["node", "approve"]),
+    one::<InstalledRoster>(&["node", "revoke"]),
+    one::<InstalledRoster>(&["roster", "install"]),
+    one::<InstalledRoster>(&["roster", "appoint"]),
     list::<ListedModel>(&["model", "list"]),
     one::<ModelView>(&["model", "show"]),
     one::<AliasView>(&["model", "promote"]),

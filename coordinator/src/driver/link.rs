@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use common::id::{BlobId, NodeId, RunId};
+use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
 use dds::{DdsError, Participant, Reader, ReaderAddress, Routes, Sample, Writer, prefix_of, topics};
@@ -20,10 +20,13 @@ pub(super) struct Link {
     announcements: Writer,
     hellos: Writer,
     events: Writer,
+    rosters: Writer,
     models: Writer,
     receipts: Writer,
     /// Announcements that could not be written yet, the newest of each run.
     unsent: BTreeMap<RunId, Vec<u8>>,
+    /// A roster that could not be written yet.
+    roster_unsent: Option<(TenantId, String)>,
     /// When this participant last heard its own hello; never, where the network does not carry that.
     echoed: Option<Timestamp>,
     /// To nodes behind a relay.
@@ -68,9 +71,11 @@ impl Link {
             announcements: domain.writer(&topics::ANNOUNCE)?,
             hellos: domain.writer(&topics::HELLO)?,
             events: domain.writer(&topics::EVENT)?,
+            rosters: domain.writer(&topics::ROSTER)?,
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
             unsent: BTreeMap::new(),
+            roster_unsent: None,
             echoed: None,
             routes: Routes::default(),
             domain,
@@ -115,8 +120,17 @@ impl Link {
         }
     }
 
-    /// Writes the announcements that a reader behind kept from being written; nothing else repeats them.
+    /// Writes who belongs to the tenant; late joiners find it there.
+    pub(super) fn tell_roster(&mut self, tenant: TenantId, text: &str) {
+        let written = self.rosters.write(&tenant.0, text.as_bytes());
+        self.roster_unsent = written.err().map(|_| (tenant, text.to_owned()));
+    }
+
+    /// Writes what a reader behind kept from being written; nothing else repeats it.
     pub(super) fn retry(&mut self) {
+        if let Some((tenant, text)) = self.roster_unsent.take() {
+            self.tell_roster(tenant, &text);
+        }
         let announcements = &self.announcements;
         self.unsent.retain(|run, bytes| announcements.write(&run.0, bytes).is_err());
     }

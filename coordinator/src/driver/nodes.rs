@@ -1,11 +1,14 @@
-//! What operators want of nodes: that they are in no new round, or are again. The disk has it before they are told.
+//! What operators want of nodes: that they are in no new round, or are again; and who belongs to the tenant at all. The
+//! disk has it before they are told.
 
-use anyhow::{Context, Result, bail};
+use std::sync::PoisonError;
+
+use anyhow::{Context, Result, bail, ensure};
 use common::id::NodeId;
 use edge::now;
 
 use super::Driver;
-use crate::view::{NodeOrder, OrderedNode};
+use crate::view::{InstalledRoster, NodeOrder, OrderedNode};
 
 impl Driver {
     /// Drains a node, or takes it back; a dry run is the look whether that can be done.
@@ -40,6 +43,24 @@ impl Driver {
             bail!("more than one node's id begins with `{wanted}`; write more of it");
         }
         Ok(node)
+    }
+
+    /// Makes a roster count, here and at all nodes; a dry run is the look whether it may.
+    pub(super) fn install(&mut self, text: &str, dry_run: bool) -> Result<InstalledRoster> {
+        let next = self.enrolled.newer(text)?;
+        let own = self.engine.id();
+        ensure!(
+            next.roster.coordinator.node_id() == own,
+            "the roster appoints another coordinator; end this one before it is installed"
+        );
+        let told = InstalledRoster::of(&next.roster, &self.enrolled.roster, dry_run);
+        if !dry_run {
+            self.enrolled.replace(&self.dir, text)?;
+            self.link.tell_roster(next.roster.tenant_id(), text);
+            *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.nodes.clone();
+            self.engine.on_roster(next.roster, now(), &mut self.fresh);
+        }
+        Ok(told)
     }
 
     /// Nodes stay drained when the coordinator is started again.

@@ -39,6 +39,10 @@ impl Driver {
                 reply(answer, self.order_node(&node, order, dry_run).map(Reply::Node));
                 return self.carry_out();
             }
+            Question::Roster { text, dry_run } => {
+                reply(answer, self.install(&text, dry_run).map(Reply::Roster));
+                return self.carry_out();
+            }
             Question::Stored(stored) => {
                 let name = |node| self.engine.members().name(node);
                 return reply(answer, archive::answer(&self.store, &stored, name));
@@ -213,7 +217,7 @@ impl Driver {
         let labelled = self.engine.members().labelled(&cohort.select).count();
         ensure!(
             cohort.select.is_empty() || labelled >= cohort.minimum as usize,
-            "`cohort.select` finds {labelled} nodes in `allowed-nodes`, and `cohort.minimum` is {}",
+            "`cohort.select` finds {labelled} nodes on the roster, and `cohort.minimum` is {}",
             cohort.minimum
         );
         Ok(())

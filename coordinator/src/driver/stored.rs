@@ -7,9 +7,10 @@ use common::id::NodeId;
 use common::known::{self, Known, Peer};
 
 use crate::control::{ModelAnswer, ModelOrder, Reply, Stored};
+use crate::folder::Enrolled;
 use crate::store::Store;
 use crate::view::{NodeView, View};
-use crate::{archive, folder, registry};
+use crate::{archive, registry};
 
 /// The view of a folder that no coordinator is serving.
 ///
@@ -56,7 +57,7 @@ pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
     registry::answer(&store, order, |node| known::name(&allowed, node), edge::now())
 }
 
-/// The names of nodes. Without a list that can be read they go by their ids; `coordinator serve` says what is wrong.
+/// The names of nodes. Without a roster that can be read they go by their ids; `coordinator serve` says what is wrong.
 fn allowed(dir: &Path) -> Known {
-    folder::allowed(dir).unwrap_or_default()
+    Enrolled::open(dir).map(|enrolled| enrolled.roster.nodes).unwrap_or_default()
 }

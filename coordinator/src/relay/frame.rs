@@ -22,7 +22,7 @@ const ALIVE: u8 = 1;
 const SAMPLE: u8 = 2;
 
 /// How many topics are carried.
-pub(super) const COUNT: usize = 12;
+pub(super) const COUNT: usize = 13;
 
 /// What is carried: a topic's place is its number on the stream, so new ones are added at the end.
 pub static CARRIED: [Topic; COUNT] = [
@@ -38,6 +38,7 @@ pub static CARRIED: [Topic; COUNT] = [
     topics::BRIDGE,
     topics::RECORD_CHUNK,
     topics::RECORD_RECEIPT,
+    topics::ROSTER,
 ];
 
 /// The number of a topic in [`CARRIED`].

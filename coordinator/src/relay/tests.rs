@@ -4,6 +4,7 @@ use common::units::{Millis, Timestamp};
 use dds::topics;
 use proptest::prelude::*;
 
+use super::frame::COUNT;
 use super::*;
 
 const LIMITS: QueueLimits = QueueLimits { chunk_bytes: 1_000_000 };
@@ -73,11 +74,11 @@ fn what_is_over_a_limit_is_refused_by_its_header_alone() {
     let cases = [
         ([2, event, 0, 0, 0x21, 8, 0, 0], long),
         ([2, event, 0, 0, 31, 0, 0, 0], short),
-        ([2, 12, 0, 0, 0, 0, 0, 0], FrameError::Topic(12)),
+        ([2, COUNT as u8, 0, 0, 0, 0, 0, 0], FrameError::Topic(COUNT as u8)),
         ([2, event, 1, 0, 40, 0, 0, 0], FrameError::Unused),
         ([1, 1, 0, 0, 0, 0, 0, 0], FrameError::Unused),
         ([1, 0, 0, 0, 1, 0, 0, 0], FrameError::Unused),
-        ([1, 0, 0, 0x10, 0, 0, 0, 0], FrameError::Set(0x1000)),
+        ([1, 0, 0, 0x20, 0, 0, 0, 0], FrameError::Set(0x2000)),
         ([3, 0, 0, 0, 0, 0, 0, 0], FrameError::Kind(3)),
     ];
     for (header, error) in cases {

@@ -80,7 +80,7 @@ pub struct OrderedNode {
     pub order: NodeOrder,
     /// Whether nothing was changed, and this tells what would be.
     pub dry_run: bool,
-    /// Its name in the allow-list.
+    /// Its name on the roster.
     pub name: String,
     /// Its id.
     pub node: String,

@@ -213,6 +213,7 @@ impl Coordinator<'_> {
             round: epoch.round,
             epoch: epoch.id,
             taken_from: epoch.id,
+            roster: 0,
             issued: now(),
             deadline: Millis(60_000),
             request: Request::Train(offer),

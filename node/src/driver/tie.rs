@@ -4,8 +4,8 @@ use common::id::NodeId;
 use edge::tether::Tether;
 
 /// A tether, tied when the coordinator answers and again when it is another process.
+#[derive(Default)]
 pub(super) struct Tie {
-    owner: NodeId,
     /// The newest presence: it says whose end the end of the tether is.
     said: Vec<u8>,
     tether: Option<Tether>,
@@ -13,20 +13,16 @@ pub(super) struct Tie {
 }
 
 impl Tie {
-    pub(super) fn to(owner: NodeId) -> Self {
-        Self { owner, said: Vec::new(), tether: None, tried: false }
-    }
-
     pub(super) fn on_presence(&mut self, bytes: &[u8]) {
         self.said = bytes.to_vec();
     }
 
     /// Ties once for each time that the coordinator begins to answer.
-    pub(super) async fn keep(&mut self, answered: bool) {
-        if answered && !self.tried && self.tether.is_none() {
-            self.tether = Tether::tie(self.owner, &self.said).await;
+    pub(super) async fn keep(&mut self, answering: Option<NodeId>) {
+        if let Some(owner) = answering.filter(|_| !self.tried && self.tether.is_none()) {
+            self.tether = Tether::tie(owner, &self.said).await;
         }
-        self.tried = answered;
+        self.tried = answering.is_some();
     }
 
     /// The process ends: its last presence says so, faster than over the network.

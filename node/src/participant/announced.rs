@@ -71,8 +71,8 @@ mod tests {
     fn announcement(run: u8, epoch: u64, issued: u64) -> Announcement {
         let (run, epoch, issued) = (RunId([run; 16]), EpochId(epoch), Timestamp(issued));
         let (tenant, round, deadline) = (TenantId([0; 16]), RoundId(1), Millis(1));
-        let (taken_from, request) = (epoch, Request::Rest);
-        Announcement { tenant, run, round, epoch, taken_from, issued, deadline, request }
+        let (taken_from, roster, request) = (epoch, 1, Request::Rest);
+        Announcement { tenant, run, round, epoch, taken_from, roster, issued, deadline, request }
     }
 
     #[test]

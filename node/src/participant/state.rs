@@ -1,6 +1,7 @@
 //! The state machine itself: what each input does in each stage.
 
 mod offer;
+mod roster;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +14,7 @@ use common::message::presence::{
 };
 use common::message::receipt::Status;
 use common::message::{Signed, SignedError};
+use common::roster::Roster;
 use common::units::{Millis, Timestamp};
 use common::upload::{Ended, Upload};
 use rand_chacha::ChaCha20Rng;
@@ -39,8 +41,10 @@ const PROGRESS: Millis = Millis(250);
 pub struct Setup {
     /// The node's key.
     pub identity: Identity,
-    /// The one coordinator it trusts.
-    pub coordinator: PublicIdentity,
+    /// Who says which coordinator it trusts, and who its members are.
+    pub operator: PublicIdentity,
+    /// What was said last, as the store has it.
+    pub roster: Option<Roster>,
     /// Whose telemetry this is.
     pub tenant: TenantId,
     /// Where this process reads what is meant for it alone.
@@ -61,6 +65,8 @@ pub struct Participant {
     keyring: Keyring,
     link: Link,
     announced: Announced,
+    /// Announcements that were made from a roster which is still to come.
+    ahead: BTreeMap<RunId, Vec<u8>>,
     /// What each run had asked for last, and how far that is.
     works: BTreeMap<RunId, Work>,
     /// Models that came and were to be trained on: the order in which they are.
@@ -94,7 +100,7 @@ impl Participant {
         let announced = Announced::new(std::mem::take(&mut setup.marks));
         let (mailbox, hello_after) = (Mailbox::default(), HELLO);
         let link = Link { mailbox, seq: 0, heard: now, answered: false, hello_at: now, hello_after };
-        let (works, stash, buffers) = Default::default();
+        let (ahead, works, stash, buffers) = Default::default();
         let (turns, draining, kept, told_at) = (0, false, Timestamp::default(), Timestamp::default());
         Self {
             setup,
@@ -102,6 +108,7 @@ impl Participant {
             keyring,
             link,
             announced,
+            ahead,
             works,
             turns,
             kept,
@@ -154,7 +161,7 @@ impl Participant {
         let me = self.node();
         let heard = signed.heard.iter().any(|heard| heard.node == me && heard.session == self.session);
         if heard && !self.link.answered {
-            out.push(Output::Note(Note::Connected(self.setup.coordinator.node_id())));
+            out.extend(self.coordinator().map(|key| Output::Note(Note::Connected(key.node_id()))));
         }
         if !heard {
             self.link.hello_after = HELLO;
@@ -173,6 +180,12 @@ impl Participant {
         };
         if announcement.tenant != self.setup.tenant {
             return out.push(ignored("announce", &"of another tenant"));
+        }
+        if !self.knows_roster_of(&announcement, bytes) {
+            return;
+        }
+        if let Some(stranger) = self.stranger(&announcement) {
+            return out.push(ignored("announce", &format!("{stranger} takes part and is not on the roster")));
         }
         let Announcement { run, round, epoch, .. } = announcement;
         if !self.announced.take(&announcement, |run| self.works.contains_key(&run)) {
@@ -337,8 +350,7 @@ impl Participant {
     }
 
     fn open<T: common::wire::Wire>(&self, bytes: &[u8], label: Label) -> Result<T, SignedError> {
-        let coordinator = &self.setup.coordinator;
-        let key_of = |signer| (signer == coordinator.node_id()).then_some(coordinator);
+        let key_of = |signer| self.coordinator().filter(|coordinator| signer == coordinator.node_id());
         Signed::open(bytes, label, key_of).map(|signed| signed.body)
     }
 
@@ -376,6 +388,7 @@ impl Participant {
             session: self.session,
             seq: now.0,
             answers: self.link.seq,
+            roster: self.roster_version(),
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
             standing,

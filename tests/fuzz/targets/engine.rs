@@ -7,7 +7,6 @@ use std::sync::{Arc, LazyLock};
 
 use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, chunk_hash};
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
-use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
@@ -22,7 +21,7 @@ use coordinator::round::{Checkpoint, Close, CohortSize, Deadlines, ReservedEpoch
 use coordinator::strategy::Strategy;
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Output as Done, Participant, Setup as NodeSetup, Trained};
-use ops::Ops;
+use ops::{Ops, roster};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -74,7 +73,8 @@ struct World {
 fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
     let setup = NodeSetup {
         identity: identity(2 + index as u64),
-        coordinator: *COORDINATOR.public(),
+        operator: *COORDINATOR.public(),
+        roster: Some(roster(&COORDINATOR, &NODES)),
         tenant: TENANT,
         mailbox: Mailbox { chunks: [index as u8; 16], receipts: [index as u8; 16] },
         marks: BTreeMap::new(),
@@ -87,13 +87,7 @@ fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
 impl World {
     fn new() -> Self {
         let now = Timestamp(1_700_000_000_000_000);
-        let allowed = NODES.iter().map(|node| {
-            (
-                node.node_id(),
-                Peer { name: format!("{:?}", node.node_id()), key: *node.public(), labels: Labels::new() },
-            )
-        });
-        let members = Members::new(allowed.collect(), now);
+        let members = Members::new(roster(&COORDINATOR, &NODES), now);
         let transfer = Transfer { window_chunks: 4, uploads_bytes: 100_000 };
         let (identity, mailbox) = (identity(1), Mailbox::default());
         let setup = Setup { identity, tenant: TENANT, mailbox, transfer, random: random(9) };
@@ -277,6 +271,7 @@ impl World {
                     session: u64::from(ops.short()),
                     seq: self.now.0 + u64::from(ops.short()),
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
+                    roster: u64::from(progress),
                     package,
                     mailbox: Mailbox::default(),
                     standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],

@@ -1,5 +1,9 @@
 //! A fuzzer's bytes as a list of things to do, and what they do it with.
 
+use common::crypto::Identity;
+use common::known::{Labels, Peer};
+use common::roster::Roster;
+
 /// What is left of the input. At its end every number is zero and every text empty.
 pub struct Ops<'d>(pub &'d [u8]);
 
@@ -48,4 +52,14 @@ impl<'d> Ops<'d> {
         }
         bytes
     }
+}
+
+/// A roster with these nodes.
+pub fn roster<'i>(coordinator: &Identity, nodes: impl IntoIterator<Item = &'i Identity>) -> Roster {
+    let mut roster = Roster::new("test", *coordinator.public());
+    for node in nodes {
+        let (name, key) = (format!("{:?}", node.node_id()), *node.public());
+        roster.admit(Peer { name, key, labels: Labels::new() });
+    }
+    roster
 }

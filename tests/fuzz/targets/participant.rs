@@ -21,7 +21,7 @@ use common::units::{Millis, Timestamp};
 use common::wire::{decode, encode};
 use libfuzzer_sys::fuzz_target;
 use node::participant::{Assignment, Output, Participant, Setup, Trained};
-use ops::Ops;
+use ops::{Ops, roster};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -63,7 +63,8 @@ impl World {
         let now = Timestamp(1_700_000_000_000_000);
         let setup = Setup {
             identity: identity(2),
-            coordinator: *COORDINATOR.public(),
+            operator: *COORDINATOR.public(),
+            roster: Some(roster(&COORDINATOR, [&*NODE])),
             tenant: TENANT,
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
@@ -97,8 +98,8 @@ impl World {
         self.current[which] = Some((sealed, pair));
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         let deadline = Millis(600_000);
-        let (taken_from, issued) = (epoch, self.now);
-        Some(Announcement { tenant: TENANT, run, round, epoch, taken_from, issued, deadline, request })
+        let (taken_from, roster, issued) = (epoch, 1, self.now);
+        Some(Announcement { tenant: TENANT, run, round, epoch, taken_from, roster, issued, deadline, request })
     }
 
     fn hello(&mut self, answers: bool) -> CoordinatorPresence {

@@ -95,6 +95,11 @@ pub enum Fault {
         /// How long.
         length_ms: u16,
     },
+    /// The operator takes a node out for good, if enough are left.
+    Revoke {
+        /// Which.
+        node: u8,
+    },
     /// An operator pauses the runs that go on, and resumes them later.
     PauseRun {
         /// How long.
@@ -212,7 +217,10 @@ impl World {
             Event::NodeBegins(index) => {
                 self.down.remove(&index);
                 self.restart(index);
-                // DDS has kept the newest announcements for who comes late.
+                // DDS has kept the newest announcements and the roster for who comes late.
+                if self.process.is_some() {
+                    self.send_node(index, NodeDatagram::Roster(self.keys.told()));
+                }
                 for bytes in self.troubles.announced.clone().into_values() {
                     self.send_node(index, NodeDatagram::Announcement(bytes));
                 }
@@ -280,6 +288,12 @@ impl World {
                 self.troubles.poisoned.entry(index).or_insert(step);
                 self.at(cured, Arrival::Happens(Event::Cured(index)));
             }
+            Fault::Revoke { node } => {
+                let index = index(node);
+                if self.keys.is_member(index) && self.keys.roster.nodes.len() > self.scene.minimum as usize {
+                    self.revoke(index, "its disk was stolen");
+                }
+            }
             Fault::PauseRun { length_ms } => {
                 let (mut out, resumed) = (Vec::new(), until(length_ms));
                 if let Some(process) = &mut self.process {
@@ -330,6 +344,7 @@ impl World {
         ) {
             Ok(process) => {
                 self.process = Some(process);
+                self.send_all(&NodeDatagram::Roster(self.keys.told()));
                 self.ends.retain(|_, end| *end == End::Paused);
                 self.obey(out);
             }

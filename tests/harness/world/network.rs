@@ -43,6 +43,7 @@ pub(super) enum Datagram {
 pub(super) enum NodeDatagram {
     Hello(Vec<u8>),
     Announcement(Vec<u8>),
+    Roster(Vec<u8>),
     Chunk(BlobId, u32, Vec<u8>),
     Receipt(BlobId, Vec<u8>),
 }
@@ -62,6 +63,7 @@ impl Datagram {
                 _,
                 NodeDatagram::Hello(bytes)
                 | NodeDatagram::Announcement(bytes)
+                | NodeDatagram::Roster(bytes)
                 | NodeDatagram::Chunk(_, _, bytes)
                 | NodeDatagram::Receipt(_, bytes),
             )
@@ -86,7 +88,7 @@ impl Datagram {
     pub(super) fn is_reliable(&self) -> bool {
         matches!(
             self,
-            Self::ToNode(_, NodeDatagram::Hello(_) | NodeDatagram::Announcement(_))
+            Self::ToNode(_, NodeDatagram::Hello(_) | NodeDatagram::Announcement(_) | NodeDatagram::Roster(_))
                 | Self::ToCoordinator(CoordinatorDatagram::Presence(_))
         )
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::crypto::Identity;
-use common::id::{EpochId, RunId, TenantId};
+use common::id::{EpochId, NodeId, RunId, TenantId};
 use common::known::Peer;
 use common::message::presence::{Address, Mailbox};
+use common::roster::Roster;
 use common::units::Timestamp;
 use coordinator::config::Transfer;
 use coordinator::engine::{Engine, Setup};
@@ -127,41 +128,77 @@ const WINDOW: u32 = 8;
 
 /// Who is who, for as long as the world lasts.
 pub(super) struct Keys {
+    operator: Identity,
     pub(super) coordinator: Identity,
     nodes: Vec<Identity>,
+    /// Whom the operator lets in, as the coordinator's disk has it.
+    pub(super) roster: Roster,
+    /// The same as the operator signed it.
+    text: String,
 }
 
 impl Keys {
     pub(super) fn draw(scene: &Scene, random: &mut ChaCha20Rng) -> Self {
         let coordinator = Identity::generate(random);
-        Self { coordinator, nodes: (0..scene.nodes).map(|_| Identity::generate(random)).collect() }
-    }
-
-    pub(super) fn engine(&self, now: Timestamp, random: &mut ChaCha20Rng) -> Engine {
-        let allowed = self.nodes.iter().enumerate().map(|(index, identity)| {
+        let nodes: Vec<Identity> = (0..scene.nodes).map(|_| Identity::generate(random)).collect();
+        let peer = |(index, identity): (usize, &Identity)| {
             let label = ("rack".to_owned(), ["A", "B"][index % 2].to_owned());
             let (name, key, labels) = (format!("node-{index}"), *identity.public(), [label].into());
             (identity.node_id(), Peer { name, key, labels })
-        });
-        let members = Members::new(allowed.collect(), now);
+        };
+        let known = nodes.iter().enumerate().map(peer).collect();
+        let roster = Roster { nodes: known, ..Roster::new(TENANT, *coordinator.public()) };
+        // Not drawn from the world's randomness, which the rest of it goes on with.
+        let operator = Identity::generate(&mut ChaCha20Rng::seed_from_u64(scene.seed));
+        let mut keys = Self { operator, coordinator, nodes, roster, text: String::new() };
+        keys.sign();
+        keys
+    }
+
+    fn sign(&mut self) {
+        self.text = self.roster.sign(&self.operator).expect("a roster can be signed");
+    }
+
+    /// What all are told of the roster.
+    pub(super) fn told(&self) -> Vec<u8> {
+        self.text.clone().into_bytes()
+    }
+
+    /// The operator takes a node out.
+    pub(super) fn revoke(&mut self, index: usize, why: &str) -> NodeId {
+        let node = self.nodes[index].node_id();
+        assert!(self.roster.revoke(node, why), "node-{index} is a member");
+        self.roster.version += 1;
+        self.sign();
+        node
+    }
+
+    /// Whether the operator lets a node in.
+    pub(super) fn is_member(&self, index: usize) -> bool {
+        self.roster.nodes.contains_key(&self.nodes[index].node_id())
+    }
+
+    pub(super) fn engine(&self, now: Timestamp, random: &mut ChaCha20Rng) -> Engine {
+        let members = Members::new(self.roster.clone(), now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };
         let (tenant, mailbox) = (TenantId::of_name(TENANT), Mailbox::default());
         let (identity, random) = (copy(&self.coordinator), fork(random));
         Engine::new(Setup { identity, tenant, mailbox, transfer, random }, members)
     }
 
-    /// A process of a node, with the marks that its disk holds.
+    /// A process of a node, with the marks and the roster that its disk holds.
     pub(super) fn node(
         &self,
         index: usize,
-        marks: &BTreeMap<RunId, EpochId>,
+        (marks, roster): (&BTreeMap<RunId, EpochId>, &Roster),
         now: Timestamp,
         random: &mut ChaCha20Rng,
     ) -> Participant {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
-        let (identity, coordinator) = (copy(&self.nodes[index]), *self.coordinator.public());
+        let (identity, operator) = (copy(&self.nodes[index]), *self.operator.public());
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
-        let setup = NodeSetup { identity, coordinator, tenant, mailbox, marks, window: WINDOW, random };
+        let roster = Some(roster.clone());
+        let setup = NodeSetup { identity, operator, roster, tenant, mailbox, marks, window: WINDOW, random };
         Participant::new(setup, now)
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Witness {
     given: BTreeMap<(RunId, RoundId), Vec<u32>>,
     /// The model after each round, as watchers were told.
     told: BTreeMap<(RunId, RoundId), ModelHash>,
+    /// When the operator took which nodes out.
+    revoked: BTreeMap<NodeId, Timestamp>,
     second: Second,
     fault: Option<String>,
 }
@@ -90,6 +92,11 @@ impl Witness {
         if *self.given.entry(round).or_insert_with(|| bits.clone()) != bits {
             self.fault(format!("nodes were given two models of round {after}"));
         }
+    }
+
+    /// From now on no update of this node may come in.
+    pub(super) fn on_revoked(&mut self, node: NodeId, now: Timestamp) {
+        self.revoked.insert(node, now);
     }
 
     pub(super) fn on_event(&mut self, event: &Event) {
@@ -151,6 +158,9 @@ impl Witness {
                 let first = (begun.0 as usize).checked_sub(1).and_then(|index| committed.get(index));
                 let base = first.and_then(|record| process.model_of(run, record.model));
                 let base = base.ok_or("the model of an update is missing")?;
+                if self.revoked.get(&node).is_some_and(|revoked| report.at > *revoked) {
+                    return Err(format!("round {round} has an update that came after its node was revoked"));
+                }
                 let staleness = report.base.staleness(round);
                 if staleness > config.cohort.staleness_max {
                     return Err(format!("round {round} has an update that is {staleness} rounds old"));

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::blob::{Arrival, Incoming, Standing};
 use common::crypto::{Identity, KeyPackage, Label, Manifest, Opener, Sealer};
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
+use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
 use common::message::announce::{Announcement, Offer, Request};
 use common::message::model::{self, Plan};
 use common::message::presence::{Activity, CoordinatorPresence, Heard, Mailbox, NodePresence, VERSION};
 use common::message::receipt::{Receipt, Status};
 use common::message::{Signed, update};
+use common::roster::Roster;
 use common::units::{Millis, Timestamp};
 use common::wire;
 use coordinator::exchange::{Dispatch, Downlink, Epoch};
@@ -222,7 +224,7 @@ impl World {
                 Output::Train(assignment) => self.train(&assignment),
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Keep(_) => panic!("nothing was to be kept"),
-                Output::Note(_) => (),
+                Output::Note(_) | Output::Roster(_) => (),
             }
         }
     }
@@ -320,6 +322,7 @@ impl World {
             round,
             epoch: epoch.id,
             taken_from: epoch.id,
+            roster: 1,
             issued,
             deadline,
             request,
@@ -451,6 +454,14 @@ fn receipt(blob: BlobId, seq: u32, status: Status, epoch: &Epoch, coordinator: &
     Receipt { blob, seq, status }.seal(coordinator.node_id(), pair)
 }
 
+/// The coordinator's is the operator's key as well: a roster of it is not what is shown here.
+fn roster(coordinator: &Identity) -> Roster {
+    let mut roster = Roster::new("test", *coordinator.public());
+    let (name, key, labels) = ("node-1".to_owned(), *node_identity().public(), Labels::new());
+    roster.admit(Peer { name, key, labels });
+    roster
+}
+
 fn participant(
     coordinator: &Identity,
     marks: &BTreeMap<RunId, EpochId>,
@@ -459,7 +470,8 @@ fn participant(
 ) -> Participant {
     let setup = Setup {
         identity: node_identity(),
-        coordinator: *coordinator.public(),
+        operator: *coordinator.public(),
+        roster: Some(roster(coordinator)),
         tenant: TENANT,
         mailbox: Mailbox::default(),
         marks: marks.clone(),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use common::id::NodeId;
-use common::known::{self, Known, Labels, Peer};
+use common::known::{Known, Labels, Peer};
 use common::model::{Classifier, Task};
+use common::roster::Roster;
 use coordinator::config::RunConfig;
 use ingest::{Format, Interval};
 use node::config::NodeConfig;
@@ -39,10 +40,10 @@ pub(super) struct Choice {
     /// A node.toml, whose stages and preparation hold for all nodes; without it, those that `node init` writes.
     #[arg(long, value_name = "FILE", requires = "telemetry")]
     node_config: Option<PathBuf>,
-    /// The coordinator's list of nodes: those with telemetry have the ids and labels that it says, and so the cohorts are
+    /// The coordinator's `roster` (nobody looks at its signature here): nodes with telemetry have the ids and labels that it says, and so the cohorts are
     /// those that this coordinator would select.
     #[arg(long, value_name = "FILE", requires = "telemetry")]
-    allowed_nodes: Option<PathBuf>,
+    roster: Option<PathBuf>,
     /// A folder with images and labels in the files of MNIST, plain or gzip, which the nodes share.
     #[arg(long, value_name = "DIR", conflicts_with = "telemetry")]
     images: Option<PathBuf>,
@@ -112,13 +113,13 @@ struct List {
 impl List {
     fn read(options: &Choice, config: &RunConfig) -> Result<Self> {
         let select = config.cohort.select.clone();
-        let Some(file) = &options.allowed_nodes else {
-            ensure!(select.is_empty(), "`cohort.select` needs --allowed-nodes, which has the labels");
+        let Some(file) = &options.roster else {
+            ensure!(select.is_empty(), "`cohort.select` needs --roster, which has the labels");
             return Ok(Self { known: None, select });
         };
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let known = known::parse(&text).with_context(|| file.display().to_string())?;
-        Ok(Self { known: Some(known), select })
+        let roster = Roster::read(&text).with_context(|| file.display().to_string())?;
+        Ok(Self { known: Some(roster.nodes), select })
     }
 
     fn find(&self, name: &str) -> Option<(&NodeId, &Peer)> {
@@ -130,7 +131,7 @@ impl List {
         match (&self.known, self.find(name)) {
             (None, _) => Ok(true),
             (Some(_), Some((_, peer))) => Ok(peer.has(&self.select)),
-            (Some(_), None) => bail!("--allowed-nodes does not list `{name}`"),
+            (Some(_), None) => bail!("--roster does not name `{name}`"),
         }
     }
 

@@ -8,7 +8,7 @@ use common::units::Millis;
 
 use super::{Active, Exchange};
 use crate::engine::{Context, Output};
-use crate::members::Told;
+use crate::members::{Members, Told};
 use crate::round::{Input, Slot};
 
 /// Nodes that were asked and say nothing of it are asked again so often: a node tells of itself once a heartbeat.
@@ -100,12 +100,22 @@ impl Active {
         context.members.has(node, &self.select)
     }
 
+    /// The roster has changed: who is no member any more is not offered the result.
+    pub(in crate::engine) fn on_roster(&mut self, context: &mut Context<'_>) {
+        self.keep_lacking(|members, node| members.peer(node).is_some(), context);
+    }
+
     /// A newer result is there for these nodes: they are not offered this one any more.
     pub(in crate::engine) fn on_newer(&mut self, select: &Labels, context: &mut Context<'_>) {
         self.newer.push(select.clone());
+        self.keep_lacking(|members, node| !members.has(node, select), context);
+    }
+
+    /// Of those that lack the result only these are offered it from now on.
+    fn keep_lacking(&mut self, is_offered: impl Fn(&Members, NodeId) -> bool, context: &mut Context<'_>) {
         let Some(lacking) = &mut self.lacking else { return };
         let before = lacking.len();
-        lacking.retain(|node| !context.members.has(*node, select));
+        lacking.retain(|node| is_offered(context.members, *node));
         if lacking.is_empty() && before > 0 {
             self.close_exchanges();
             self.rest(context);

@@ -91,7 +91,9 @@ impl Active {
         context: &mut Context<'_>,
     ) {
         let (tenant, run, issued) = (context.setup.tenant, self.id, context.now);
-        let announcement = Announcement { tenant, run, round, epoch, taken_from, issued, deadline, request };
+        let roster = context.members.roster().version;
+        let announcement =
+            Announcement { tenant, run, round, epoch, taken_from, roster, issued, deadline, request };
         self.say(announcement, context);
     }
 

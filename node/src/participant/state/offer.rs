@@ -26,9 +26,10 @@ impl Participant {
         let Announcement { tenant, run, round, epoch, .. } = *announcement;
         let key =
             self.keyring.find(&member.package).ok_or("its keys are wrapped to a package that was erased")?;
-        let scope = Scope { tenant, run, epoch, sender: self.setup.coordinator.node_id() };
+        let coordinator = self.coordinator().ok_or("no coordinator is appointed")?;
+        let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
         let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;
-        let manifest = offer.model.verify(&self.setup.coordinator).map_err(|error| error.to_string())?;
+        let manifest = offer.model.verify(coordinator).map_err(|error| error.to_string())?;
         let subject = &manifest.header.subject;
         let expected = (Kind::Model, tenant, run, round, epoch);
         if (subject.kind, subject.tenant, subject.run, subject.round, subject.epoch) != expected {

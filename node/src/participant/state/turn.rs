@@ -57,7 +57,7 @@ impl Participant {
         let sealed = outgoing::seal(&head, (model, control), sealer, to, random);
         match sealed {
             Ok(sealed) => {
-                let upload = Upload::new(sealed, self.setup.coordinator.node_id(), now);
+                let upload = Upload::new(sealed, channel.coordinator.node, now);
                 self.works.insert(run, Work { asked, stage: Stage::Uploading(channel, upload) });
                 self.on_tick(now, out);
             }

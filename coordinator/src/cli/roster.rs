@@ -1,0 +1,234 @@
+//! What an operator does: `operator-init`, `roster show | install | appoint`, `node approve | revoke`.
+//!
+//! The operator's key is used here and by nobody who serves. Where the folder has it (`operator/`), a change is signed
+//! and installed by one command; where it is kept elsewhere, it is signed there and `roster install` brings it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Subcommand};
+use common::crypto::{Identity, PublicIdentity};
+use common::id::NodeId;
+use common::known::{self, Known};
+use common::roster::{Membership, Roster};
+use edge::file::write_new;
+use edge::{print_lines, print_one};
+
+use super::asked;
+use super::exit::Exit;
+use super::printing::How;
+use crate::control::{Client, Question, Reply, Request};
+use crate::folder::{self, Enrolled};
+use crate::view::InstalledRoster;
+
+/// Where `init` and `operator-init` put the operator's key.
+const OPERATOR: &str = "operator";
+
+#[derive(Subcommand)]
+pub(super) enum RosterCommand {
+    /// Print who belongs to the tenant, as the operator signed it.
+    Show,
+    /// Put a roster in force that the operator signed elsewhere.
+    Install {
+        /// The signed roster.
+        file: PathBuf,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Appoint a coordinator: the first roster of a tenant, or the next one with another coordinator.
+    Appoint {
+        /// Public key of the coordinator, as its `identity.pub` has it.
+        coordinator: PublicIdentity,
+        /// Of a new tenant its name.
+        #[arg(long)]
+        tenant: Option<String>,
+        #[command(flatten)]
+        signing: Signing,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Who signs.
+#[derive(Args)]
+pub(super) struct Signing {
+    /// The operator's folder, with `identity.pem`; without it, `operator` in the coordinator's.
+    #[arg(long, value_name = "DIR")]
+    operator: Option<PathBuf>,
+}
+
+/// Nodes that are to be members.
+#[derive(Args)]
+pub(super) struct Approve {
+    /// What `node init` printed: a name and a public key; and labels (rack=A), by which runs select nodes.
+    #[arg(required_unless_present = "list", num_args = 2.., value_name = "NAME KEY LABEL")]
+    node: Vec<String>,
+    /// A file with such a line for each of several nodes; `-` is the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "node")]
+    list: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    how: How,
+}
+
+/// A node that is to be a member no more.
+#[derive(Args)]
+pub(super) struct Revoke {
+    /// Name, id (or its start) of the node.
+    node: String,
+    /// Why: told to the node, and to everyone who watches.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Makes an operator's key in a folder, and pins its public half there; the lines that say what to do with it.
+pub(super) fn make_operator(dir: &Path) -> Result<Identity> {
+    let identity = Identity::generate(&mut edge::entropy()?);
+    folder::write_identity(&dir.join(OPERATOR), &identity)?;
+    folder::pin_operator(dir, identity.public())?;
+    Ok(identity)
+}
+
+/// `operator-init`: a folder of the operator alone.
+pub(super) fn operator_init(dir: &Path) -> Result<ExitCode> {
+    let operator = make_operator(dir)?;
+    print_lines(&[
+        format!("operator {}", operator.public()),
+        format!("  secret key  {}", dir.join(OPERATOR).join("identity.pem").display()),
+        "next: `coordinator init --operator` with operator.pub of this folder, where the coordinator is to serve;".into(),
+        "then `coordinator roster appoint` here, with the key that it prints, and `coordinator roster install` there".into(),
+    ]);
+    Ok(Exit::Done.into())
+}
+
+pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitCode> {
+    match command {
+        RosterCommand::Show => {
+            let enrolled = Enrolled::open(dir)?;
+            print_lines(&enrolled.text.lines().map(str::to_owned).collect::<Vec<_>>());
+            Ok(Exit::Done.into())
+        }
+        RosterCommand::Install { file, how } => {
+            let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            install(dir, &text, *how).await
+        }
+        RosterCommand::Appoint { coordinator, tenant, signing, how } => {
+            let next = match (roster_of(dir)?, tenant) {
+                (Some(Enrolled { roster, .. }), None) => {
+                    Roster { coordinator: *coordinator, ..following(roster) }
+                }
+                (None, Some(tenant)) => Roster::new(tenant, *coordinator),
+                (Some(_), Some(_)) => bail!("this folder has a roster; the name of its tenant stays"),
+                (None, None) => bail!("there is no roster yet: name the new tenant with --tenant"),
+            };
+            install(dir, &signed(dir, signing, &next)?, *how).await
+        }
+    }
+}
+
+pub(super) async fn approve(dir: &Path, options: &Approve) -> Result<ExitCode> {
+    let lines = match &options.list {
+        None => options.node.join(" "),
+        Some(file) if file.as_os_str() == "-" => std::io::read_to_string(std::io::stdin())?,
+        Some(file) => fs::read_to_string(file).with_context(|| file.display().to_string())?,
+    };
+    let approved = known::parse(&lines)?;
+    ensure!(!approved.is_empty(), "no node is named");
+    let Enrolled { roster, .. } = Enrolled::open(dir)?;
+    let next = with(following(roster), approved)?;
+    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+}
+
+/// The roster with these members as well; who was a member already has another name or other labels.
+fn with(mut roster: Roster, approved: Known) -> Result<Roster> {
+    for (node, peer) in approved {
+        if let Membership::Revoked(_) = roster.membership(node) {
+            bail!("the key of `{}` was revoked, and stays so: `node init` makes another one", peer.name);
+        }
+        if let Some((_, other)) =
+            roster.nodes.iter().find(|(id, other)| **id != node && other.name == peer.name)
+        {
+            bail!("`{}` is the name of a node with another key: revoke that one first", other.name);
+        }
+        roster.admit(peer);
+    }
+    Ok(roster)
+}
+
+pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
+    let Enrolled { roster, .. } = Enrolled::open(dir)?;
+    let mut next = following(roster);
+    let node = find(&next, &options.node)?;
+    next.revoke(node, &options.reason);
+    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+}
+
+/// The member of this name, of this id, or whose id alone begins so.
+fn find(roster: &Roster, wanted: &str) -> Result<NodeId> {
+    let mut found = roster
+        .nodes
+        .iter()
+        .filter(|(node, peer)| peer.name == wanted || node.to_string().starts_with(wanted));
+    let (node, _) = found.next().with_context(|| format!("no node `{wanted}` is on the roster"))?;
+    ensure!(found.next().is_none(), "more than one node is meant by `{wanted}`; write more of its id");
+    Ok(*node)
+}
+
+fn following(roster: Roster) -> Roster {
+    Roster { version: roster.version + 1, ..roster }
+}
+
+/// The roster of a folder, if it has one.
+fn roster_of(dir: &Path) -> Result<Option<Enrolled>> {
+    dir.join("roster").exists().then(|| Enrolled::open(dir)).transpose()
+}
+
+/// The text that the operator of this folder signs.
+fn signed(dir: &Path, signing: &Signing, next: &Roster) -> Result<String> {
+    let place = signing.operator.clone().unwrap_or_else(|| dir.join(OPERATOR));
+    let remedy = "--operator names the folder of the operator's key; where there is none, sign where it is";
+    let key = folder::read_identity(&place, remedy)?;
+    ensure!(
+        *key.public() == folder::operator(dir)?,
+        "{} is not the key of the operator whom operator.pub names",
+        place.join("identity.pem").display()
+    );
+    Ok(next.sign(&key)?)
+}
+
+/// Puts a roster in force: by the coordinator that serves the folder, or in the folder itself when none does.
+pub(super) async fn install(dir: &Path, text: &str, how: How) -> Result<ExitCode> {
+    let question = Question::Roster { text: text.to_owned(), dry_run: how.dry_run };
+    let told = match Client::ask(dir, &Request::Ask(question)).await? {
+        Some(mut client) => match client.next().await? {
+            Some(Reply::Roster(told)) => told,
+            _ => bail!(asked::OTHER_ANSWER),
+        },
+        None => store(dir, text, how.dry_run)?,
+    };
+    print_one(how.printing.format, &told, || told.lines())?;
+    Ok(Exit::Done.into())
+}
+
+fn store(dir: &Path, text: &str, dry_run: bool) -> Result<InstalledRoster> {
+    let Some(mut enrolled) = roster_of(dir)? else {
+        let roster = Roster::open(text, &folder::operator(dir)?).context("the roster")?;
+        if !dry_run {
+            write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
+        }
+        return Ok(InstalledRoster::of(&roster, &Roster::new(&roster.tenant, roster.coordinator), dry_run));
+    };
+    let next = enrolled.newer(text)?;
+    let told = InstalledRoster::of(&next.roster, &enrolled.roster, dry_run);
+    if !dry_run {
+        enrolled.replace(dir, text)?;
+    }
+    Ok(told)
+}

@@ -1,0 +1,91 @@
+//! Who belongs to the tenant: what the operator signed counts, whoever brings it, and nothing older than that.
+
+use std::str;
+
+use common::crypto::PublicIdentity;
+use common::id::NodeId;
+use common::message::announce::Announcement;
+use common::message::presence::Mailbox;
+use common::roster::Roster;
+use common::units::Timestamp;
+
+use super::{HELLO, Participant, ignored};
+use crate::participant::{Note, Output};
+
+/// Announcements that are kept until the roster comes which they are made from, one of each run.
+const AHEAD_MAX: usize = 64;
+
+impl Participant {
+    /// The coordinator that the operator appointed, once that is known.
+    pub fn coordinator(&self) -> Option<&PublicIdentity> {
+        self.setup.roster.as_ref().map(|roster| &roster.coordinator)
+    }
+
+    /// The coordinator, while it answers.
+    pub fn answering(&self) -> Option<NodeId> {
+        self.coordinator().filter(|_| self.link.answered).map(PublicIdentity::node_id)
+    }
+
+    pub(super) fn roster_version(&self) -> u64 {
+        self.setup.roster.as_ref().map_or(0, |roster| roster.version)
+    }
+
+    /// Takes a roster. One that is no news, or not of this node's operator and tenant, changes nothing.
+    pub fn on_roster(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) {
+        let Ok(text) = str::from_utf8(bytes) else { return out.push(ignored("roster", &"not a text")) };
+        // What is old is not worth a look at its signature.
+        if Roster::claimed_version(text).is_some_and(|version| version <= self.roster_version()) {
+            return;
+        }
+        let roster = match Roster::open(text, &self.setup.operator) {
+            Ok(roster) if roster.tenant_id() == self.setup.tenant => roster,
+            Ok(roster) => return out.push(ignored("roster", &format!("of the tenant `{}`", roster.tenant))),
+            Err(error) => return out.push(ignored("roster", &error)),
+        };
+        out.push(Output::Roster(text.to_owned()));
+        let was = self.setup.roster.replace(roster);
+        let refusal = |roster: &Roster| roster.membership(self.node()).refusal();
+        match self.setup.roster.as_ref().and_then(refusal) {
+            Some(reason) => out.push(Output::Note(Note::NoMember(reason))),
+            None => {
+                if was.as_ref().is_none_or(|was| refusal(was).is_some()) {
+                    out.push(Output::Note(Note::Member { version: self.roster_version() }));
+                }
+            }
+        }
+        if self.coordinator() != was.as_ref().map(|was| &was.coordinator) {
+            self.follow_another(now, out);
+        }
+        for bytes in std::mem::take(&mut self.ahead).into_values() {
+            self.on_announcement(&bytes, now, out);
+        }
+    }
+
+    /// Another coordinator was appointed: what the one before it asked for is not wanted any more.
+    fn follow_another(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let runs: Vec<_> = self.works.keys().copied().collect();
+        for run in runs {
+            self.leave(run, now, out);
+        }
+        self.link.seq = 0;
+        self.link.mailbox = Mailbox::default();
+        self.link.answered = false;
+        (self.link.heard, self.link.hello_at, self.link.hello_after) = (now, now, HELLO);
+    }
+
+    /// Whether what is announced is made from a roster that this node has; if not, it is kept until that comes.
+    pub(super) fn knows_roster_of(&mut self, announcement: &Announcement, bytes: &[u8]) -> bool {
+        let knows = announcement.roster <= self.roster_version();
+        if !knows && (self.ahead.len() < AHEAD_MAX || self.ahead.contains_key(&announcement.run)) {
+            self.ahead.insert(announcement.run, bytes.to_vec());
+        }
+        knows
+    }
+
+    /// Somebody who is asked, or given the model, and is no member.
+    pub(super) fn stranger(&self, announcement: &Announcement) -> Option<NodeId> {
+        let members = &announcement.request.offer()?.members;
+        let roster = self.setup.roster.as_ref()?;
+        members.iter().map(|member| member.node).find(|node| !roster.nodes.contains_key(node))
+    }
+}
