@@ -11,13 +11,13 @@ mod chunked;
 mod primitives;
 mod rfc9180;
 
-use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Sealed, Sealer, Subject};
+use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-/// A coordinator, a node and the keys of one epoch, all from one seed.
+/// A coordinator, which is the bridge as well, a node and the keys of one epoch, all from one seed.
 struct World {
     rng: ChaCha20Rng,
     coordinator: Identity,
@@ -37,17 +37,42 @@ impl World {
         Self { rng, coordinator, node, coordinator_key, node_key, epoch_root }
     }
 
-    fn model(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
-        let sealer = Sealer { identity: &self.coordinator, subject, next_package: None, buffer: Vec::new() };
-        sealer.seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap()
+    /// A value of a kind as its sender seals it: to the group, or to the key of the kind's reader.
+    fn sealed(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
+        let next_package = (subject.kind == Kind::Update).then(|| *self.node_key.package());
+        let (identity, key) = match subject.kind {
+            Kind::Model => (&self.coordinator, None),
+            Kind::Update => (&self.node, Some(&self.coordinator_key)),
+            Kind::Records => (&self.coordinator, Some(&self.node_key)),
+        };
+        let sealer = Sealer { identity, subject, next_package, buffer: Vec::new() };
+        match key {
+            None => sealer.seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap(),
+            Some(key) => sealer.seal_to_one(plain, key.package(), &mut self.rng).unwrap().0,
+        }
     }
 
-    fn update(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
-        let next_package = Some(*self.node_key.package());
-        let sealer = Sealer { identity: &self.node, subject, next_package, buffer: Vec::new() };
-        sealer.seal_to_one(plain, self.coordinator_key.package(), &mut self.rng).unwrap().0
+    /// Who seals values of a kind.
+    fn sender(&self, kind: Kind) -> &Identity {
+        match kind {
+            Kind::Model | Kind::Records => &self.coordinator,
+            Kind::Update => &self.node,
+        }
+    }
+
+    /// What the reader of a kind opens a value with.
+    fn opener(&self, kind: Kind, sealed: &Sealed) -> Opener {
+        let verified = sealed.manifest().verify(self.sender(kind).public()).unwrap();
+        match kind {
+            Kind::Model => Opener::for_group(&verified, &self.epoch_root).unwrap(),
+            Kind::Update => Opener::for_one(&verified, &self.coordinator_key).unwrap().0,
+            Kind::Records => Opener::for_one(&verified, &self.node_key).unwrap().0,
+        }
     }
 }
+
+/// Every kind of sealed value.
+const KINDS: [Kind; 3] = [Kind::Model, Kind::Update, Kind::Records];
 
 fn subject(kind: Kind) -> Subject {
     Subject {

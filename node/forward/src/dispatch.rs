@@ -139,9 +139,12 @@ impl Dispatch {
             }
         };
         let Signed { signer, body: IntakePresence { session, seq, package, chunks, version } } = presence;
-        if version != VERSION || package.node != signer {
-            let reason = format!("node {signer:?} speaks version {version}, this is version {VERSION}");
-            out.push(Output::Note(Note::Ignored(reason)));
+        let faults = [
+            (version != VERSION, format!("speaks version {version}, this is version {VERSION}")),
+            (package.node != signer, "offers a key package of another node".to_owned()),
+        ];
+        if let Some((_, reason)) = faults.into_iter().find(|(is_so, _)| *is_so) {
+            out.push(Output::Note(Note::Ignored(format!("node {signer:?} {reason}"))));
             return None;
         }
         // Only those who own something are listened to.

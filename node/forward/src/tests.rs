@@ -1,5 +1,7 @@
 //! Bridges and nodes over real DDS, on loopback.
 
+mod altered;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

@@ -126,26 +126,44 @@ fn other_keys_and_recipients_are_told_apart() {
 #[test]
 fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() {
     let mut world = world();
-    let Subject { kind, tenant, run, round, epoch, seq, trace } = subject(Kind::Model);
-    let base = Subject { kind, tenant, run, round, epoch, seq, trace };
-    let others = [
-        Subject { kind: Kind::Update, ..base },
-        Subject { tenant: TenantId([9; 16]), ..base },
-        Subject { run: RunId([9; 16]), ..base },
-        Subject { round: RoundId(9), ..base },
-        Subject { epoch: EpochId(9), ..base },
-        Subject { seq: 9, ..base },
-        Subject { trace: [9; 16], ..base },
-    ];
-    let verified = world.model(&text(20_000)).manifest().verify(world.coordinator.public()).unwrap();
-    let layout = ChunkLayout::of(20_001).unwrap();
-    let mut headers: Vec<Header> =
-        others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
-    headers.push(Header { layout, ..verified.header });
-    for header in headers {
-        let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator);
-        let resigned = resigned.verify(world.coordinator.public()).unwrap();
-        assert_eq!(Opener::for_group(&resigned, &world.epoch_root).unwrap_err(), OpenError::WrongKey);
+    let plain = text(20_000);
+    for (kind, to_one) in [(Kind::Model, false), (Kind::Update, true), (Kind::Records, true)] {
+        let base = subject(kind);
+        let sealer = sealer(&world.node, kind);
+        let sealed = if to_one {
+            sealer.seal_to_one(&plain[..], world.coordinator_key.package(), &mut world.rng).unwrap().0
+        } else {
+            sealer.seal_to_group(&plain[..], &world.epoch_root, &mut world.rng).unwrap()
+        };
+        let verified = sealed.manifest().verify(world.node.public()).unwrap();
+        let another = if kind == Kind::Model { Kind::Update } else { Kind::Model };
+        let others = [
+            Subject { kind: another, ..base },
+            Subject { tenant: TenantId([9; 16]), ..base },
+            Subject { run: RunId([9; 16]), ..base },
+            Subject { round: RoundId(9), ..base },
+            Subject { epoch: EpochId(9), ..base },
+            Subject { seq: 9, ..base },
+            Subject { trace: [9; 16], ..base },
+        ];
+        let mut headers: Vec<Header> =
+            others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
+        headers.push(Header { layout: ChunkLayout::of(20_001).unwrap(), ..verified.header });
+        // Somebody else signs for it as his own.
+        headers.push(Header { sender: world.coordinator.node_id(), ..verified.header });
+        for header in headers {
+            let signer =
+                [&world.node, &world.coordinator].into_iter().find(|id| id.node_id() == header.sender);
+            let signer = signer.unwrap();
+            let resigned = Manifest::sign(&Statement { header, ..*verified }, signer);
+            let resigned = resigned.verify(signer.public()).unwrap();
+            let opened = if to_one {
+                Opener::for_one(&resigned, &world.coordinator_key).map(|(opener, _)| opener)
+            } else {
+                Opener::for_group(&resigned, &world.epoch_root)
+            };
+            assert_eq!(opened.unwrap_err(), OpenError::WrongKey, "{header:?}");
+        }
     }
 }
 
