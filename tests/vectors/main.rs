@@ -1,7 +1,8 @@
 //! The cryptography against published vectors, and against bytes altered on the way.
 //!
 //! Wycheproof for each primitive in use, RFC 9180 for HPKE, Wycheproof's C2SP vectors for the chunked
-//! encryption, and an altered, cut, reordered or misplaced piece of everything that is sent.
+//! encryption, a second implementation in Python for the envelope, and an altered, cut, reordered or misplaced piece
+//! of everything that is sent.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -10,6 +11,7 @@ mod altered;
 mod chunked;
 mod primitives;
 mod rfc9180;
+mod second;
 
 use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject};
 use common::id::{EpochId, RoundId, RunId, TenantId};
