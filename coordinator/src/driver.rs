@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
@@ -161,6 +161,13 @@ impl Driver {
     /// Opens the store and joins the domain.
     fn join(dir: &Path, folder: Folder, halt_at: Option<u64>) -> Result<Joined> {
         let Folder { config, identity, allowed } = folder;
+        let (nodes, suite) = (allowed.len(), config.suite);
+        ensure!(
+            nodes <= suite.cohort_max(),
+            "`allowed-nodes` has {nodes} lines, and with `suite = \"{suite}\"` a fleet has at most {} nodes: an \
+             announcement holds a key for each; divide it among coordinators, or choose another suite",
+            suite.cohort_max()
+        );
         let store = Arc::new(Store::open(dir)?);
         let models = desk(&store, &allowed);
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
@@ -174,8 +181,9 @@ impl Driver {
             "serving"
         );
         let tenant = TenantId::of_name(&config.tenant);
-        let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
-        let engine = Engine::new(setup, Members::new(allowed, now()));
+        let mailbox = readers.mailbox();
+        let setup = Setup { identity, suite, tenant, mailbox, transfer, random: entropy()? };
+        let engine = Engine::new(setup, Members::new(allowed, suite, now()));
         let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
         let faults = Arc::new(FaultPoints::new(halt_at));
         let driver = Self {

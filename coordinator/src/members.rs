@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
+use common::crypto::{Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
 use common::id::{NodeId, RunId};
 use common::known::{self, Known, Labels, Peer};
 use common::message::presence::{
@@ -21,6 +21,9 @@ const HELD_UP: Millis = Millis(HEARTBEAT.0 * 3 / 2);
 #[derive(Debug)]
 pub struct Members {
     allowed: Known,
+    suite: Suite,
+    /// Nodes that said that they use another suite; each is told of once.
+    elsewhere: BTreeSet<NodeId>,
     present: BTreeMap<NodeId, Member>,
     /// Those that an operator took out of selection.
     drained: BTreeSet<NodeId>,
@@ -86,6 +89,14 @@ pub enum PresenceError {
         /// Which.
         version: u16,
     },
+    /// Another suite than the fleet's.
+    #[error("node {name}: {other}")]
+    Suite {
+        /// Who.
+        name: String,
+        /// Which.
+        other: OtherSuite,
+    },
     /// The key package is somebody else's.
     #[error("{0:?} offers a key package of another node")]
     Package(NodeId),
@@ -105,11 +116,13 @@ impl Member {
 
 impl Members {
     /// Nobody is there yet.
-    pub fn new(allowed: Known, now: Timestamp) -> Self {
-        let (present, drained, sessions) = Default::default();
+    pub fn new(allowed: Known, suite: Suite, now: Timestamp) -> Self {
+        let (present, drained, sessions, elsewhere) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
         Self {
             allowed,
+            suite,
+            elsewhere,
             present,
             drained,
             sessions,
@@ -182,6 +195,9 @@ impl Members {
     ///
     /// [`PresenceError`] names the node where it is known.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
+        if !self.claims_our_suite(bytes)? {
+            return Ok(Told::Stale);
+        }
         let Signed { signer: node, body } =
             Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node))?;
         if body.version != VERSION {
@@ -200,13 +216,17 @@ impl Members {
             return Ok(Told::Stale);
         }
         self.sessions.insert(node, (session, seq));
+        self.elsewhere.remove(&node);
         if standing == Standing::Leaving {
             self.present.remove(&node);
             return Ok(Told::Left(node));
         }
         let same = known.is_some_and(|(known, _)| known == session);
         let before = self.present.remove(&node).filter(|_| same);
-        let package = before.as_ref().map_or(package, |before| newer(before.package, package));
+        let package = match &before {
+            Some(before) => newer(before.package.clone(), package),
+            None => package,
+        };
         let before = before.map(|before| before.works);
         let told = match (same, &before) {
             (false, _) => Told::Arrived(node),
@@ -221,6 +241,20 @@ impl Members {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
         Ok(told)
+    }
+
+    /// Looks at the suite that a presence claims, before its signature. Of a node with another one it is told once.
+    fn claims_our_suite(&mut self, bytes: &[u8]) -> Result<bool, PresenceError> {
+        let Signed { signer: node, body } = Signed::<NodePresence>::claimed(bytes)?;
+        if self.key(node).is_none() {
+            return Err(SignedError::UnknownSender(node).into());
+        }
+        match self.suite.require(body.package.suite()) {
+            Err(other) if self.elsewhere.insert(node) => {
+                Err(PresenceError::Suite { name: self.name(node), other })
+            }
+            claimed => Ok(claimed.is_ok()),
+        }
     }
 
     /// What the newest presence, which told this of its node, told of the node's work on one run: that hangs, or
@@ -251,7 +285,7 @@ impl Members {
     /// may come after an epoch of another has begun. It has also just been heard.
     pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
         if let Some(member) = self.present.get_mut(&node) {
-            member.package = newer(member.package, package);
+            member.package = newer(member.package.clone(), package);
             member.heard = now;
         }
     }
@@ -291,7 +325,7 @@ impl Members {
             .map(|(node, member)| Heard { node: *node, session: member.session })
             .collect();
         let heard = heard.try_into().expect("the allow-list is no longer than a cohort");
-        let body = CoordinatorPresence { seq: now.0, mailbox, heard, version: VERSION };
+        let body = CoordinatorPresence { seq: now.0, mailbox, heard, suite: self.suite, version: VERSION };
         Some(Signed::seal(identity, Label::Hello, &body))
     }
 
@@ -309,6 +343,7 @@ fn newer(one: KeyPackage, other: KeyPackage) -> KeyPackage {
 
 #[cfg(test)]
 mod tests {
+    use common::crypto::{AgreementKey, KemPublic};
     use common::id::EpochId;
     use common::known::Peer;
     use rand_chacha::ChaCha20Rng;
@@ -326,7 +361,7 @@ mod tests {
     fn members() -> Members {
         let key = *identity().public();
         let peer = Peer { name: "node-1".to_owned(), key, labels: Labels::new() };
-        Members::new([(key.node_id(), peer)].into(), BEGAN)
+        Members::new([(key.node_id(), peer)].into(), Suite::X25519, BEGAN)
     }
 
     /// What the node says: its `seq`, what it does for the first runs, and when its package expires.
@@ -343,7 +378,12 @@ mod tests {
             session: 5,
             seq,
             answers: BEGAN.0,
-            package: KeyPackage { node, public: [0; 32], nonce: [0; 16], expires: Timestamp(expires) },
+            package: KeyPackage {
+                node,
+                public: KemPublic::X25519([0; 32]),
+                nonce: [0; 16],
+                expires: Timestamp(expires),
+            },
             mailbox: Mailbox::default(),
             standing: Standing::Ready,
             works: works.try_into().unwrap(),
@@ -406,5 +446,24 @@ mod tests {
         assert!(members.is_candidate(node));
         say(&mut members, &NodePresence { standing: Standing::Draining, ..presence(3, &[], 9) });
         assert!(members.present(node).is_some() && !members.is_candidate(node));
+    }
+
+    #[test]
+    fn a_node_of_another_suite_is_refused_once_by_name_and_taken_when_it_has_ours() {
+        let (mut members, node) = (members(), identity().node_id());
+        let key =
+            AgreementKey::generate(Suite::XWing, node, Timestamp(50), &mut ChaCha20Rng::seed_from_u64(2));
+        let other = NodePresence { package: key.package().clone(), ..presence(1, &[], 9) };
+        let mut bytes = Signed::seal(&identity(), Label::Presence, &other);
+        // Nobody looks at the signature.
+        *bytes.last_mut().unwrap() ^= 1;
+        let error = members.on_presence(&bytes, BEGAN).unwrap_err().to_string();
+        assert!(
+            error.starts_with("node node-1: its suite is \"x-wing\" and here it is \"x25519\""),
+            "{error}"
+        );
+        assert_eq!(members.on_presence(&bytes, BEGAN), Ok(Told::Stale), "it was told");
+        assert!(members.present(node).is_none());
+        assert_eq!(say(&mut members, &presence(2, &[], 9)), Told::Arrived(node));
     }
 }

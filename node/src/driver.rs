@@ -98,6 +98,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut tie = Tie::to(coordinator.node_id());
     let setup = Setup {
         identity,
+        suite: config.suite,
         coordinator,
         tenant: common::id::TenantId::of_name(&config.tenant),
         mailbox: link.mailbox(),

@@ -11,6 +11,7 @@ mod orders;
 mod registry;
 mod runs;
 mod simulated;
+mod suite;
 
 use std::fs;
 use std::net::UdpSocket;

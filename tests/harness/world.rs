@@ -16,7 +16,7 @@ pub use scene::{STRATEGIES, Scene};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common::crypto::Label;
+use common::crypto::{Label, Suite};
 use common::id::{EpochId, RunId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
@@ -104,7 +104,7 @@ impl World {
         let nodes: Vec<Participant> = marks
             .iter()
             .enumerate()
-            .map(|(index, marks)| keys.node(index, marks, now, &mut random))
+            .map(|(index, marks)| keys.node((index, None), marks, now, &mut random))
             .collect();
         let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index % 4 + 1)).collect();
         let mut world = Self {
@@ -154,9 +154,14 @@ impl World {
 
     /// The node's process ends and another one begins: what it keeps is what it had marked.
     pub fn restart(&mut self, index: usize) {
+        self.restart_as(index, None);
+    }
+
+    /// The same, and its configuration says another suite than the fleet's, if any is given.
+    pub fn restart_as(&mut self, index: usize, suite: Option<Suite>) {
         let marks = self.marks[index].clone();
         self.lives[index] += 1;
-        self.nodes[index] = self.keys.node(index, &marks, self.now, &mut self.random);
+        self.nodes[index] = self.keys.node((index, suite), &marks, self.now, &mut self.random);
         self.forget_kept(index);
     }
 
@@ -320,6 +325,9 @@ impl World {
                 }
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
+                }
+                Done::Note(Note::Elsewhere(other)) => {
+                    self.notes.push(format!("node-{index}: {}", Note::Elsewhere(other)));
                 }
                 Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
                 Done::Cancel | Done::Note(_) => (),

@@ -7,14 +7,15 @@ mod uplink;
 
 use common::crypto::{
     AgreementKey, EpochRoot, Header, KeyPackage, Kind, Manifest, OpenError, Opener, PublicIdentity,
-    ReplayGuard, Scope, Sealed, Subject, WrappedRoot,
+    ReplayGuard, Scope, Sealed, Subject, Suite, WrappedRoot,
 };
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::wire::{Fault, decode, encode};
 use rand::RngExt;
+use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
-use crate::{KINDS, World, subject};
+use crate::{KINDS, SUITES, World, subject};
 
 const PLAIN_BYTES: usize = 200_000;
 
@@ -32,13 +33,18 @@ enum Reason {
 use Reason::{Malformed, Sender, Signature};
 
 /// The fields of a manifest in their order: name, bytes, and why it is refused when one of them is changed.
-fn fields(kind: Kind) -> Vec<(&'static str, usize, &'static [Reason])> {
+fn fields(suite: Suite, kind: Kind) -> Vec<(&'static str, usize, &'static [Reason])> {
+    let (public, encapsulated) = match suite {
+        Suite::X25519 => (32, 32),
+        Suite::XWing => (1216, 1120),
+    };
     let (to_one, packaged) = (kind != Kind::Model, kind == Kind::Update);
     let only = |there: bool, bytes: usize| if there { bytes } else { 0 };
     vec![
         ("magic", 4, &[Malformed]),
         ("version", 1, &[Malformed]),
-        ("suite", 1, &[Malformed]),
+        // Without a key in the manifest nothing else tells of the suite.
+        ("suite", 1, if kind == Kind::Model { &[Malformed, Signature] } else { &[Malformed] }),
         ("kind", 1, &[Malformed, Signature]),
         ("tenant", 16, &[Signature]),
         ("run", 16, &[Signature]),
@@ -55,11 +61,13 @@ fn fields(kind: Kind) -> Vec<(&'static str, usize, &'static [Reason])> {
         ("salt", 24, &[Signature]),
         ("commitment", 32, &[Signature]),
         ("whether there is an encapsulated key", 1, &[Malformed]),
-        ("encapsulated key", only(to_one, 32), &[Signature]),
+        ("suite of the encapsulated key", only(to_one, 1), &[Malformed]),
+        ("encapsulated key", only(to_one, encapsulated), &[Signature]),
         ("root", 32, &[Signature]),
         ("whether there is a package", 1, &[Malformed]),
         ("node of the package", only(packaged, 32), &[Sender]),
-        ("key of the package", only(packaged, 32), &[Signature]),
+        ("suite of the package", only(packaged, 1), &[Malformed]),
+        ("key of the package", only(packaged, public), &[Signature]),
         ("nonce and expiry of the package", only(packaged, 24), &[Signature]),
         ("signature", 64, &[Signature]),
     ]
@@ -78,40 +86,43 @@ fn refused(bytes: &[u8], sender: &PublicIdentity) -> Option<Reason> {
 
 #[test]
 fn every_field_of_a_manifest_of_each_kind_is_refused_when_it_is_changed() {
-    let mut world = World::new(2);
-    for kind in KINDS {
-        let bytes = encode(world.sealed(subject(kind), b"m").manifest());
-        let sender = *world.sender(kind).public();
-        let mut at = 0;
-        for (field, length, reasons) in fields(kind) {
-            for index in at..at + length {
-                // What is one byte long has few values, and each is tried.
-                let random = [world.rng.random_range(1..=255u8)];
-                let every: Vec<u8> = (1..=255).collect();
-                for change in if length == 1 { &every[..] } else { &random } {
-                    let mut altered = bytes.clone();
-                    altered[index] ^= change;
-                    let reason = refused(&altered, &sender);
-                    assert!(
-                        reason.is_some_and(|reason| reasons.contains(&reason)),
-                        "{kind:?}, {field}, byte {index} ^ {change}: {reason:?}"
-                    );
+    for suite in SUITES {
+        let mut world = World::of(suite, 2);
+        for kind in KINDS {
+            let bytes = encode(world.sealed(subject(kind), b"m").manifest());
+            let sender = *world.sender(kind).public();
+            let mut at = 0;
+            for (field, length, reasons) in fields(suite, kind) {
+                for index in at..at + length {
+                    for change in changes(&mut world.rng, length) {
+                        let mut altered = bytes.clone();
+                        altered[index] ^= change;
+                        let reason = refused(&altered, &sender);
+                        assert!(
+                            reason.is_some_and(|reason| reasons.contains(&reason)),
+                            "{suite}, {kind:?}, {field}, byte {index} ^ {change}: {reason:?}"
+                        );
+                    }
                 }
+                at += length;
             }
-            at += length;
+            assert_eq!(at, bytes.len(), "{suite}, {kind:?}: every field is in the table");
         }
-        assert_eq!(at, bytes.len(), "{kind:?}: every field is in the table");
     }
+}
+
+/// What a byte is changed by. A field of one byte has few values, and each is tried.
+fn changes(rng: &mut ChaCha20Rng, length: usize) -> Vec<u8> {
+    if length == 1 { (1..=255).collect() } else { vec![rng.random_range(1..=255u8)] }
 }
 
 #[test]
 fn a_manifest_cut_or_extended_is_refused() {
-    let mut world = World::new(3);
-    for kind in KINDS {
-        let bytes = encode(world.sealed(subject(kind), b"u").manifest());
+    for (suite, kind) in SUITES.into_iter().flat_map(|suite| KINDS.map(|kind| (suite, kind))) {
+        let bytes = encode(World::of(suite, 3).sealed(subject(kind), b"u").manifest());
         let fault = |bytes: &[u8]| decode::<Manifest>(bytes).unwrap_err().fault;
         for length in 0..bytes.len() {
-            assert_eq!(fault(&bytes[..length]), Fault::Short, "{kind:?}, {length} bytes");
+            assert_eq!(fault(&bytes[..length]), Fault::Short, "{suite}, {kind:?}, {length} bytes");
         }
         assert_eq!(fault(&[&bytes[..], &[0]].concat()), Fault::Trailing);
     }
@@ -227,6 +238,7 @@ fn a_manifest_does_not_open_with_the_keys_of_another_epoch() {
     let error = Opener::for_one(&update, &next.coordinator_key).unwrap_err();
     assert_eq!(error, OpenError::WrongRecipient);
     let later = AgreementKey::generate(
+        Suite::X25519,
         world.coordinator.node_id(),
         world.coordinator_key.package().expires,
         &mut world.rng,
@@ -236,22 +248,24 @@ fn a_manifest_does_not_open_with_the_keys_of_another_epoch() {
 
 #[test]
 fn a_wrapped_root_with_any_byte_changed_is_refused() {
-    let mut world = World::new(9);
-    let scope = Scope {
-        tenant: TenantId([1; 16]),
-        run: RunId([2; 16]),
-        epoch: EpochId(4),
-        sender: world.coordinator.node_id(),
-    };
-    let (wrapped, _) = world.epoch_root.wrap(world.node_key.package(), &scope, &mut world.rng).unwrap();
-    let bytes = encode(&wrapped);
-    for index in 0..bytes.len() {
-        let mut altered = bytes.clone();
-        altered[index] ^= world.rng.random_range(1..=255u8);
-        let altered: WrappedRoot = decode(&altered).unwrap();
-        // The top bit of an X25519 public key is ignored (RFC 7748, section 5), but HPKE hashes all of it.
-        let error = EpochRoot::unwrap(&altered, &world.node_key, &scope).unwrap_err();
-        assert_eq!(error, OpenError::WrongKey, "byte {index}");
+    for suite in SUITES {
+        let mut world = World::of(suite, 9);
+        let Subject { tenant, run, epoch, .. } = subject(Kind::Model);
+        let scope = Scope { tenant, run, epoch, sender: world.coordinator.node_id() };
+        let (wrapped, _) = world.epoch_root.wrap(world.node_key.package(), &scope, &mut world.rng).unwrap();
+        let bytes = encode(&wrapped);
+        for index in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[index] ^= world.rng.random_range(1..=255u8);
+            let Ok(altered) = decode::<WrappedRoot>(&altered) else {
+                assert_eq!(index, 0, "it says how long the rest is");
+                continue;
+            };
+            // The top bit of an X25519 public key is ignored (RFC 7748, section 5), but HPKE hashes all of it. ML-KEM
+            // gives another secret for each ciphertext, and none is refused by itself.
+            let error = EpochRoot::unwrap(&altered, &world.node_key, &scope).unwrap_err();
+            assert_eq!(error, OpenError::WrongKey, "{suite}, byte {index}");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ import sys
 import blake3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, utils, x25519
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 RECORD, RECORDS = 16384, 3
@@ -119,7 +119,39 @@ class X25519:
         return cls.secret(shared, enc, public)
 
 
-SUITES = {1: X25519}
+class XWing:
+    """X25519 and ML-KEM-768 together (draft-connolly-cfrg-xwing-kem)."""
+
+    id, public_bytes, enc_bytes = 0x647A, 1216, 1120
+
+    @staticmethod
+    def keypair():
+        expanded = hashlib.shake_256(draw("X-Wing", 32)).digest(96)
+        lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+        curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
+        return (lattice, curve), lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+    @staticmethod
+    def combine(of_lattice, of_curve, enc, public):
+        return hashlib.sha3_256(of_lattice + of_curve + enc[-32:] + public[-32:] + b"\\.//^\\").digest()
+
+    @classmethod
+    def encapsulate(cls, public):
+        # The library draws what ML-KEM takes, and does not tell.
+        of_lattice, of_both = mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184]).encapsulate()
+        secret, curve = X25519.keypair()
+        of_curve = secret.exchange(x25519.X25519PublicKey.from_public_bytes(public[1184:]))
+        enc = of_both + curve
+        return enc, cls.combine(of_lattice, of_curve, enc, public)
+
+    @classmethod
+    def decapsulate(cls, secret, public, enc):
+        lattice, curve = secret
+        of_curve = curve.exchange(x25519.X25519PublicKey.from_public_bytes(enc[1088:]))
+        return cls.combine(lattice.decapsulate(enc[:1088]), of_curve, enc, public)
+
+
+SUITES = {1: X25519, 2: XWing}
 
 
 class Context:
@@ -165,6 +197,17 @@ class Input:
         return self.data[self.at :]
 
 
+def tagged(kem, key):
+    """The number of the suite before a key says how long it is."""
+    return bytes(number for number, known in SUITES.items() if known is kem) + key
+
+
+def take_enc(kem, given):
+    if SUITES[given.number(1)] is not kem:
+        raise ValueError("a key of another suite")
+    return given.take(kem.enc_bytes)
+
+
 class Package:
     """To which key something is sealed."""
 
@@ -173,12 +216,11 @@ class Package:
 
     @classmethod
     def take(cls, given):
-        node = given.take(32)
-        kem = SUITES[1]
+        node, kem = given.take(32), SUITES[given.number(1)]
         return cls(node, kem, given.take(kem.public_bytes), given.take(16), given.number(8))
 
     def put(self):
-        return self.node + self.public + self.nonce + struct.pack("<Q", self.expires)
+        return self.node + tagged(self.kem, self.public) + self.nonce + struct.pack("<Q", self.expires)
 
 
 class AgreementKey:
@@ -242,7 +284,7 @@ class Manifest:
         self.plain_bytes, self.chunks = given.number(8), given.number(4)
         self.header = data[: given.at]
         self.salt, self.commitment = given.take(24), given.take(32)
-        self.enc = given.take(self.kem.enc_bytes) if given.number(1) else None
+        self.enc = take_enc(self.kem, given) if given.number(1) else None
         self.root = given.take(32)
         self.next = Package.take(given) if given.number(1) else None
         self.statement, self.signature = data[: given.at], given.take(64)
@@ -276,7 +318,7 @@ def seal(identity, suite, subject, recipient, enc, input_key, plain, next_packag
     key, base, commitment = bulk(input_key, salt, header)
     sealed = [ChaCha20Poly1305(key).encrypt(nonce(base, at), record, b"") for at, record in enumerate(records)]
     chunks = [b"".join(sealed[at : at + RECORDS]) for at in range(0, len(sealed), RECORDS)]
-    statement = header + salt + commitment + (b"\1" + enc if enc else b"\0") + root_of(chunks)
+    statement = header + salt + commitment + (b"\1" + tagged(SUITES[suite], enc) if enc else b"\0") + root_of(chunks)
     statement += b"\1" + next_package.put() if next_package else b"\0"
     return statement + identity.sign(b"starling v1 manifest", statement), chunks
 
@@ -313,7 +355,7 @@ class Peer:
         roots = {}
         for _ in range(given.number(4)):
             member = given.take(32) + given.take(16)
-            roots[member] = given.take(self.kem.enc_bytes), given.take(48)
+            roots[member] = take_enc(self.kem, given), given.take(48)
         enc, sealed = roots[self.identity.id + self.key.package.nonce]
         shared = self.kem.decapsulate(self.key.secret, self.key.package.public, enc)
         about = info(b"starling v1 wrap", self.subject, manifest.sender, self.key.package)
@@ -341,7 +383,7 @@ class Peer:
         key = expand(root, b"starling v1 model", 32)
         manifest, chunks = seal(self.identity, self.suite, subject, None, None, key, plain, None)
         body = tenant + run + struct.pack("<IQQQQB", 3, 4, 4, 5, 6, 1) + manifest + self.key.package.put()
-        body += struct.pack("<I", 1) + package.node + package.nonce + enc + context.seal(root)
+        body += struct.pack("<I", 1) + package.node + package.nonce + tagged(self.kem, enc) + context.seal(root)
         return {"announcement": signed(self.identity, b"starling v1 announce", body), "chunks": chunks}
 
     def take_sealed(self, public, manifest, chunks):

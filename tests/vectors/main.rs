@@ -1,6 +1,6 @@
 //! The cryptography against published vectors, and against bytes altered on the way.
 //!
-//! Wycheproof for each primitive in use, RFC 9180 for HPKE, Wycheproof's C2SP vectors for the chunked
+//! Wycheproof for each primitive in use, RFC 9180 for HPKE, the draft for X-Wing, Wycheproof's C2SP vectors for the chunked
 //! encryption, a second implementation in Python for the envelope, and an altered, cut, reordered or misplaced piece
 //! of everything that is sent.
 
@@ -12,8 +12,9 @@ mod chunked;
 mod primitives;
 mod rfc9180;
 mod second;
+mod x_wing;
 
-use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject};
+use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject, Suite};
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
@@ -31,17 +32,21 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::of(Suite::X25519, seed)
+    }
+
+    fn of(suite: Suite, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (coordinator, node) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
-        let coordinator_key = AgreementKey::generate(coordinator.node_id(), Timestamp(9), &mut rng);
-        let node_key = AgreementKey::generate(node.node_id(), Timestamp(9), &mut rng);
-        let epoch_root = EpochRoot::generate(&mut rng);
+        let coordinator_key = AgreementKey::generate(suite, coordinator.node_id(), Timestamp(9), &mut rng);
+        let node_key = AgreementKey::generate(suite, node.node_id(), Timestamp(9), &mut rng);
+        let epoch_root = EpochRoot::generate(suite, &mut rng);
         Self { rng, coordinator, node, coordinator_key, node_key, epoch_root }
     }
 
     /// A value of a kind as its sender seals it: to the group, or to the key of the kind's reader.
     fn sealed(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
-        let next_package = (subject.kind == Kind::Update).then(|| *self.node_key.package());
+        let next_package = (subject.kind == Kind::Update).then(|| self.node_key.package().clone());
         let (identity, key) = match subject.kind {
             Kind::Model => (&self.coordinator, None),
             Kind::Update => (&self.node, Some(&self.coordinator_key)),
@@ -72,6 +77,9 @@ impl World {
         }
     }
 }
+
+/// Every suite.
+const SUITES: [Suite; 2] = [Suite::X25519, Suite::XWing];
 
 /// Every kind of sealed value.
 const KINDS: [Kind; 3] = [Kind::Model, Kind::Update, Kind::Records];

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use common::crypto::{
     AgreementKey, EpochRoot, Identity, KeyPackage, Kind, Label, Manifest, Opener, PublicIdentity, Scope,
-    Sealed, Sealer, Subject,
+    Sealed, Sealer, Subject, Suite,
 };
 use common::id::{EpochId, NodeId, RoundId, RunId};
 use common::message::Signed;
@@ -25,7 +25,7 @@ use rand_core::SeedableRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::subject;
+use crate::{SUITES, subject};
 
 const NEEDS: [Need; 2] = [Need::Python("cryptography", "cryptography"), Need::Python("blake3", "blake3")];
 
@@ -43,7 +43,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn begin(suite: u8) -> Self {
+    fn begin(suite: Suite) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let drawn = File::create(folder.path().join("drawn")).unwrap();
         let mut python = Command::new("python3");
@@ -52,7 +52,7 @@ impl Peer {
         let mut process = python.spawn().unwrap();
         let mut ask = process.stdin.take().unwrap();
         let mut answer = BufReader::new(process.stdout.take().unwrap());
-        let begun = exchange(&mut ask, &mut answer, &json!({ "do": "begin", "suite": suite }));
+        let begun = exchange(&mut ask, &mut answer, &json!({ "do": "begin", "suite": encode(&suite)[0] }));
         let public = PublicIdentity::from_bytes(&bytes(&begun["public"]).try_into().unwrap()).unwrap();
         let package: KeyPackage = decode(&bytes(&begun["package"])).unwrap();
         Self { process, ask, answer, folder, public, package }
@@ -115,9 +115,9 @@ struct Us {
 }
 
 impl Us {
-    fn new(rng: &mut ChaCha20Rng) -> Self {
+    fn new(suite: Suite, rng: &mut ChaCha20Rng) -> Self {
         let identity = Identity::generate(rng);
-        let key = AgreementKey::generate(identity.node_id(), Timestamp(u64::MAX), rng);
+        let key = AgreementKey::generate(suite, identity.node_id(), Timestamp(u64::MAX), rng);
         Self { identity, key }
     }
 
@@ -132,14 +132,17 @@ impl Us {
 
 #[test]
 fn another_implementation_opens_our_model_and_its_update_opens_here() {
-    if !are_present(&NEEDS) {
-        return;
+    if are_present(&NEEDS) {
+        SUITES.into_iter().for_each(it_is_our_node);
     }
+}
+
+fn it_is_our_node(suite: Suite) {
     let rng = &mut ChaCha20Rng::seed_from_u64(21);
-    let (us, mut peer) = (Us::new(rng), Peer::begin(1));
+    let (us, mut peer) = (Us::new(suite, rng), Peer::begin(suite));
     let Subject { tenant, run, round, epoch, .. } = subject(Kind::Model);
     for plain in LENGTHS.map(text) {
-        let root = EpochRoot::generate(rng);
+        let root = EpochRoot::generate(suite, rng);
         let scope = Scope { tenant, run, epoch, sender: us.identity.node_id() };
         let mut member = |package: &KeyPackage| {
             let (wrapped, pair) = root.wrap(package, &scope, rng).unwrap();
@@ -149,8 +152,8 @@ fn another_implementation_opens_our_model_and_its_update_opens_here() {
         let ((other, _), (own, pair)) = (member(us.key.package()), member(&peer.package));
         let model = us.sealer(Kind::Model).seal_to_group(&plain[..], &root, rng).unwrap();
         let offer = Offer {
-            model: *model.manifest(),
-            package: *us.key.package(),
+            model: model.manifest().clone(),
+            package: us.key.package().clone(),
             members: vec![other, own].try_into().unwrap(),
         };
         let (issued, deadline, request) = (Timestamp(5), Millis(6), Request::Train(offer));
@@ -169,23 +172,26 @@ fn another_implementation_opens_our_model_and_its_update_opens_here() {
         let manifest: Manifest = decode(&bytes(&made["manifest"])).unwrap();
         let manifest = manifest.verify(&peer.public).unwrap();
         assert_eq!(manifest.header.subject, Subject { trace: [0; 16], ..subject(Kind::Update) });
-        assert_eq!(manifest.next_package, Some(peer.package));
+        assert_eq!(manifest.next_package.as_ref(), Some(&peer.package));
         let (opener, _) = Opener::for_one(&manifest, &us.key).unwrap();
         assert!(open(opener, &made["chunks"]) == plain, "{} bytes", plain.len());
     }
     let presence = peer.ask(&json!({ "do": "presence" }));
     let presence: Signed<NodePresence> =
         Signed::open(&bytes(&presence["presence"]), Label::Presence, |_| Some(&peer.public)).unwrap();
-    assert_eq!((presence.body.package, presence.body.standing), (peer.package, Standing::Ready));
+    assert_eq!((&presence.body.package, presence.body.standing), (&peer.package, Standing::Ready));
 }
 
 #[test]
 fn a_model_that_another_implementation_offers_opens_here_and_it_opens_what_is_sealed_to_it() {
-    if !are_present(&NEEDS) {
-        return;
+    if are_present(&NEEDS) {
+        SUITES.into_iter().for_each(it_is_our_coordinator);
     }
+}
+
+fn it_is_our_coordinator(suite: Suite) {
     let rng = &mut ChaCha20Rng::seed_from_u64(22);
-    let (us, mut peer) = (Us::new(rng), Peer::begin(1));
+    let (us, mut peer) = (Us::new(suite, rng), Peer::begin(suite));
     let Subject { tenant, run, .. } = subject(Kind::Model);
     for plain in LENGTHS.map(text) {
         let made = peer.ask(&json!({
@@ -220,21 +226,24 @@ fn another_implementation_verifies_what_is_signed_here() {
     if !are_present(&NEEDS) {
         return;
     }
-    let (us, mut peer) = (Us::new(&mut ChaCha20Rng::seed_from_u64(23)), Peer::begin(1));
+    let suite = Suite::XWing;
+    let (us, mut peer) = (Us::new(suite, &mut ChaCha20Rng::seed_from_u64(23)), Peer::begin(suite));
     let (seq, mailbox, version) = (8, Mailbox::default(), VERSION);
     let presence = NodePresence {
         session: 7,
         seq,
         answers: 9,
-        package: *us.key.package(),
+        package: us.key.package().clone(),
         mailbox,
         standing: Standing::Ready,
         works: Vec::new().try_into().unwrap(),
         version,
     };
-    let hello = CoordinatorPresence { seq, mailbox, heard: Vec::new().try_into().unwrap(), version };
-    let intake = IntakePresence { session: 7, seq, package: *us.key.package(), chunks: [1; 16], version };
-    let bridge = BridgePresence { seq, receipts: [1; 16], heard: Vec::new().try_into().unwrap(), version };
+    let hello = CoordinatorPresence { seq, mailbox, heard: Vec::new().try_into().unwrap(), suite, version };
+    let intake =
+        IntakePresence { session: 7, seq, package: us.key.package().clone(), chunks: [1; 16], version };
+    let heard = Vec::new().try_into().unwrap();
+    let bridge = BridgePresence { seq, receipts: [1; 16], heard, suite, version };
     let fact = Fact::NodeBack { node: NodeId([3; 32]) };
     let event = Event { run: RunId([2; 16]), round: RoundId(3), at: Timestamp(4), fact };
     let status = RelayStatus {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::crypto::Identity;
+use common::crypto::{Identity, Suite};
 use common::id::{EpochId, RunId, TenantId};
 use common::known::Peer;
 use common::message::presence::{Address, Mailbox};
@@ -43,6 +43,8 @@ pub struct Scene {
     pub attempts: u32,
     /// How the network behaves.
     pub network: Network,
+    /// The cryptography of the coordinator, and of nodes that were not started with another one.
+    pub suite: Suite,
     /// Runs that go on at once.
     pub runs: u8,
     /// The number of the first one: it goes on as it would beside those before it.
@@ -127,6 +129,7 @@ const WINDOW: u32 = 8;
 
 /// Who is who, for as long as the world lasts.
 pub(super) struct Keys {
+    suite: Suite,
     pub(super) coordinator: Identity,
     nodes: Vec<Identity>,
 }
@@ -134,7 +137,11 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn draw(scene: &Scene, random: &mut ChaCha20Rng) -> Self {
         let coordinator = Identity::generate(random);
-        Self { coordinator, nodes: (0..scene.nodes).map(|_| Identity::generate(random)).collect() }
+        Self {
+            suite: scene.suite,
+            coordinator,
+            nodes: (0..scene.nodes).map(|_| Identity::generate(random)).collect(),
+        }
     }
 
     pub(super) fn engine(&self, now: Timestamp, random: &mut ChaCha20Rng) -> Engine {
@@ -143,17 +150,18 @@ impl Keys {
             let (name, key, labels) = (format!("node-{index}"), *identity.public(), [label].into());
             (identity.node_id(), Peer { name, key, labels })
         });
-        let members = Members::new(allowed.collect(), now);
+        let members = Members::new(allowed.collect(), self.suite, now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };
         let (tenant, mailbox) = (TenantId::of_name(TENANT), Mailbox::default());
-        let (identity, random) = (copy(&self.coordinator), fork(random));
-        Engine::new(Setup { identity, tenant, mailbox, transfer, random }, members)
+        let (identity, suite, random) = (copy(&self.coordinator), self.suite, fork(random));
+        Engine::new(Setup { identity, suite, tenant, mailbox, transfer, random }, members)
     }
 
-    /// A process of a node, with the marks that its disk holds.
+    /// A process of a node, with the suite that its operator wrote down if it is not the fleet's, and with the marks that
+    /// its disk holds.
     pub(super) fn node(
         &self,
-        index: usize,
+        (index, suite): (usize, Option<Suite>),
         marks: &BTreeMap<RunId, EpochId>,
         now: Timestamp,
         random: &mut ChaCha20Rng,
@@ -161,7 +169,8 @@ impl Keys {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
         let (identity, coordinator) = (copy(&self.nodes[index]), *self.coordinator.public());
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
-        let setup = NodeSetup { identity, coordinator, tenant, mailbox, marks, window: WINDOW, random };
+        let (suite, window) = (suite.unwrap_or(self.suite), WINDOW);
+        let setup = NodeSetup { identity, suite, coordinator, tenant, mailbox, marks, window, random };
         Participant::new(setup, now)
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use common::crypto::{
-    AgreementKey, EpochRoot, Identity, KeyPackage, Kind, Label, Manifest, Scope, Sealer, Subject,
+    AgreementKey, EpochRoot, Identity, KeyPackage, Kind, Label, Manifest, Scope, Sealer, Subject, Suite,
 };
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::message::Signed;
 use common::message::announce::{Announcement, Member, Offer, Request};
-use common::message::presence::{Mailbox, NodePresence};
+use common::message::presence::{CoordinatorPresence, Mailbox, NodePresence, VERSION};
 use common::units::{Millis, Timestamp};
 use node::participant::{Note, Output, Participant, Setup};
 use rand_chacha::ChaCha20Rng;
@@ -17,6 +17,7 @@ use rand_core::SeedableRng;
 use crate::subject;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
+const SUITE: Suite = Suite::X25519;
 
 /// A node that was not asked anything yet, and whoever may ask it.
 struct Hall {
@@ -44,6 +45,7 @@ impl Hall {
         let [coordinator, impostor, identity] = [(); 3].map(|()| Identity::generate(&mut rng));
         let setup = Setup {
             identity,
+            suite: SUITE,
             coordinator: *coordinator.public(),
             tenant: subject(Kind::Model).tenant,
             mailbox: Mailbox::default(),
@@ -64,18 +66,19 @@ impl Hall {
     fn model(&mut self, subject: Subject, root: &EpochRoot, is_ours: bool) -> Manifest {
         let identity = if is_ours { &self.coordinator } else { &self.impostor };
         let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
-        *sealer.seal_to_group(&[6; 100][..], root, &mut self.rng).unwrap().manifest()
+        sealer.seal_to_group(&[6; 100][..], root, &mut self.rng).unwrap().manifest().clone()
     }
 
     fn announcement(&mut self, asked: Asked, change: impl FnOnce(&mut Offer, &mut Self)) -> Announcement {
         let Subject { tenant, run, round, epoch, .. } = asked.about;
-        let root = EpochRoot::generate(&mut self.rng);
+        let root = EpochRoot::generate(SUITE, &mut self.rng);
         let sender = self.coordinator.node_id();
         let of = asked.wrapped;
         let scope = Scope { tenant: of.tenant, run: of.run, epoch: of.epoch, sender };
         let (wrapped, _) = root.wrap(&self.package, &scope, &mut self.rng).unwrap();
         let member = Member { node: self.node.node(), package: self.package.nonce, root: wrapped };
-        let package = *AgreementKey::generate(sender, NOW + Millis(60_000), &mut self.rng).package();
+        let key = AgreementKey::generate(SUITE, sender, NOW + Millis(60_000), &mut self.rng);
+        let package = key.package().clone();
         let model = self.model(asked.model, &root, true);
         let mut offer = Offer { model, package, members: vec![member].try_into().unwrap() };
         change(&mut offer, self);
@@ -122,6 +125,7 @@ fn others() -> [Subject; 6] {
     ]
 }
 
+const OTHER_SUITE: &str = "its suite is \"x-wing\" and here it is \"x25519\"";
 const WRONG_KEY: &str = "sealed with another key or under another header";
 
 #[test]
@@ -150,65 +154,85 @@ fn an_announcement_of_another_tenant_is_refused() {
     assert_eq!(hall.refusal(&announcement), "of another tenant");
 }
 
+/// What of an offer is from elsewhere.
+type Change = fn(&mut Offer, &mut Hall);
+
+/// Changes, and why the node refuses what comes of each.
+const ELSEWHERE: [(Change, &str); 7] = [
+    // Sealed under another root than the one that is wrapped.
+    (
+        |offer, hall| {
+            let root = EpochRoot::generate(SUITE, &mut hall.rng);
+            offer.model = hall.model(subject(Kind::Model), &root, true);
+        },
+        WRONG_KEY,
+    ),
+    // By another than the one that announced it.
+    (
+        |offer, hall| {
+            let root = EpochRoot::generate(SUITE, &mut hall.rng);
+            offer.model = hall.model(subject(Kind::Model), &root, false);
+        },
+        "as its sender",
+    ),
+    // To the node alone: models are for the group.
+    (
+        |offer, hall| {
+            let (identity, subject) = (&hall.coordinator, subject(Kind::Model));
+            let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
+            let sealed = sealer.seal_to_one(&[6; 100][..], &hall.package, &mut hall.rng);
+            offer.model = sealed.unwrap().0.manifest().clone();
+        },
+        "sealed to another recipient",
+    ),
+    // Another node's root in the name of this one.
+    (
+        |offer, hall| {
+            let other =
+                AgreementKey::generate(SUITE, hall.impostor.node_id(), NOW + Millis(1), &mut hall.rng);
+            let Subject { tenant, run, epoch, .. } = subject(Kind::Model);
+            let scope = Scope { tenant, run, epoch, sender: hall.coordinator.node_id() };
+            let root = EpochRoot::generate(SUITE, &mut hall.rng);
+            let mut members = offer.members.to_vec();
+            members[0].root = root.wrap(other.package(), &scope, &mut hall.rng).unwrap().0;
+            offer.members = members.try_into().unwrap();
+        },
+        WRONG_KEY,
+    ),
+    // To a package that the node never told of, or has erased.
+    (
+        |offer, _| {
+            let mut members = offer.members.to_vec();
+            members[0].package = [9; 16];
+            offer.members = members.try_into().unwrap();
+        },
+        "its keys are wrapped to a package that was erased",
+    ),
+    // Sealed in another suite, or asking for updates in one.
+    (
+        |offer, hall| {
+            let root = EpochRoot::generate(Suite::XWing, &mut hall.rng);
+            offer.model = hall.model(subject(Kind::Model), &root, true);
+        },
+        OTHER_SUITE,
+    ),
+    (
+        |offer, hall| {
+            let node = hall.coordinator.node_id();
+            let key = AgreementKey::generate(Suite::XWing, node, NOW + Millis(1), &mut hall.rng);
+            offer.package = key.package().clone();
+        },
+        OTHER_SUITE,
+    ),
+];
+
 #[test]
 fn an_offer_with_a_model_a_root_or_a_package_from_elsewhere_is_refused() {
-    type Change = fn(&mut Offer, &mut Hall);
-    let ours = subject(Kind::Model);
-    let cases: [(Change, &str); 5] = [
-        // Sealed under another root than the one that is wrapped.
-        (
-            |offer, hall| {
-                let root = EpochRoot::generate(&mut hall.rng);
-                offer.model = hall.model(subject(Kind::Model), &root, true);
-            },
-            WRONG_KEY,
-        ),
-        // By another than the one that announced it.
-        (
-            |offer, hall| {
-                let root = EpochRoot::generate(&mut hall.rng);
-                offer.model = hall.model(subject(Kind::Model), &root, false);
-            },
-            "as its sender",
-        ),
-        // To the node alone: models are for the group.
-        (
-            |offer, hall| {
-                let (identity, subject) = (&hall.coordinator, subject(Kind::Model));
-                let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
-                let sealed = sealer.seal_to_one(&[6; 100][..], &hall.package, &mut hall.rng);
-                offer.model = *sealed.unwrap().0.manifest();
-            },
-            "sealed to another recipient",
-        ),
-        // Another node's root in the name of this one.
-        (
-            |offer, hall| {
-                let other = AgreementKey::generate(hall.impostor.node_id(), NOW + Millis(1), &mut hall.rng);
-                let Subject { tenant, run, epoch, .. } = subject(Kind::Model);
-                let scope = Scope { tenant, run, epoch, sender: hall.coordinator.node_id() };
-                let root = EpochRoot::generate(&mut hall.rng);
-                let mut members = offer.members.to_vec();
-                members[0].root = root.wrap(other.package(), &scope, &mut hall.rng).unwrap().0;
-                offer.members = members.try_into().unwrap();
-            },
-            WRONG_KEY,
-        ),
-        // To a package that the node never told of, or has erased.
-        (
-            |offer, _| {
-                let mut members = offer.members.to_vec();
-                members[0].package = [9; 16];
-                offer.members = members.try_into().unwrap();
-            },
-            "its keys are wrapped to a package that was erased",
-        ),
-    ];
-    for (change, expected) in cases {
+    for (change, expected) in ELSEWHERE {
         let mut hall = Hall::new();
-        let announcement = hall.announcement(Asked { about: ours, ..right() }, change);
+        let announcement = hall.announcement(right(), change);
         let reason = hall.refusal(&announcement);
-        assert!(reason.ends_with(expected), "{reason}");
+        assert!(reason.contains(expected), "{reason}");
     }
 }
 
@@ -247,4 +271,27 @@ fn an_announcement_takes_effect_once_and_an_older_one_never_after_it() {
     for replayed in [&newest, &older] {
         assert!(hall.hear(replayed).is_empty(), "it is as if it had not come");
     }
+}
+
+#[test]
+fn a_hello_of_another_suite_is_not_believed_whoever_signed_it_and_told_of_once() {
+    let mut hall = Hall::new();
+    let of = |suite, seq| CoordinatorPresence {
+        seq,
+        mailbox: Mailbox { chunks: [1; 16], receipts: [2; 16] },
+        heard: Vec::new().try_into().unwrap(),
+        suite,
+        version: VERSION,
+    };
+    let other = Signed::seal(&hall.coordinator, Label::Hello, &of(Suite::XWing, 1));
+    let ours = Signed::seal(&hall.coordinator, Label::Hello, &of(SUITE, 2));
+    let mut out = Vec::new();
+    for mut hello in [other.clone(), other] {
+        // Nobody looks at the signature.
+        *hello.last_mut().unwrap() ^= 1;
+        assert_eq!(hall.node.on_coordinator(&hello, NOW, &mut out), None);
+    }
+    let [Output::Note(note @ Note::Elsewhere(_))] = &out[..] else { panic!("{out:?}") };
+    assert!(note.to_string().contains(OTHER_SUITE) && note.to_string().contains("`suite = "), "{note}");
+    assert!(hall.node.on_coordinator(&ours, NOW, &mut out).is_some(), "the right one");
 }

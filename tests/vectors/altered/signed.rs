@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use common::crypto::{Identity, Kind, Label, Scope};
+use common::crypto::{Identity, Kind, Label, Scope, Suite};
 use common::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::MESSAGE_BYTES_MAX;
 use common::message::announce::{Announcement, Member, Offer, Request};
@@ -41,8 +41,8 @@ fn announcement(world: &mut World) -> Announcement {
     let node = world.node.node_id();
     let member = Member { node, package: world.node_key.package().nonce, root };
     let offer = Offer {
-        model: *world.sealed(subject(Kind::Model), b"m").manifest(),
-        package: *world.coordinator_key.package(),
+        model: world.sealed(subject(Kind::Model), b"m").manifest().clone(),
+        package: world.coordinator_key.package().clone(),
         members: vec![member].try_into().unwrap(),
     };
     let (round, taken_from, issued, deadline) = (RoundId(3), epoch, Timestamp(5), Millis(6));
@@ -56,7 +56,7 @@ fn presence(world: &World) -> NodePresence {
         session: 7,
         seq: 8,
         answers: 9,
-        package: *world.node_key.package(),
+        package: world.node_key.package().clone(),
         mailbox: Mailbox::default(),
         standing: Standing::Ready,
         works: vec![work].try_into().unwrap(),
@@ -65,7 +65,7 @@ fn presence(world: &World) -> NodePresence {
 }
 
 fn intake(world: &World) -> IntakePresence {
-    let package = *world.node_key.package();
+    let package = world.node_key.package().clone();
     IntakePresence { session: 7, seq: 8, package, chunks: [9; 16], version: VERSION }
 }
 
@@ -83,10 +83,16 @@ fn every_byte_of_each_signed_message_is_its_signers_for_its_purpose() {
         seq: 6,
         mailbox: Mailbox::default(),
         heard: heard.clone().try_into().unwrap(),
+        suite: Suite::X25519,
         version: VERSION,
     };
-    let bridge =
-        BridgePresence { seq: 6, receipts: [7; 16], heard: heard.try_into().unwrap(), version: VERSION };
+    let bridge = BridgePresence {
+        seq: 6,
+        receipts: [7; 16],
+        heard: heard.try_into().unwrap(),
+        suite: Suite::X25519,
+        version: VERSION,
+    };
     let fact = Fact::RoundAborted { reason: reason("too few") };
     let event = Event { run: RunId([2; 16]), round: RoundId(3), at: Timestamp(4), fact };
     let (presence, intake, announcement) = (presence(&world), intake(&world), announcement(&mut world));

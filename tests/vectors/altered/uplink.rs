@@ -1,7 +1,8 @@
 //! Updates at the coordinator: what is not of this epoch's announcement is refused, for that reason.
 
 use common::crypto::{
-    AgreementKey, Identity, KeyPackage, Kind, Manifest, OpenError, ReplayError, Sealer, Subject,
+    AgreementKey, Identity, KeyPackage, Kind, Manifest, OpenError, OtherSuite, ReplayError, Sealer, Subject,
+    Suite,
 };
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
@@ -14,6 +15,7 @@ use rand_core::SeedableRng;
 use crate::subject;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
+const SUITE: Suite = Suite::X25519;
 const LIFE: Millis = Millis(1_000_000);
 const UPDATE_BYTES: usize = 60_000;
 
@@ -31,20 +33,21 @@ impl Exchange {
         let mut rng = ChaCha20Rng::seed_from_u64(15);
         let coordinator = Identity::generate(&mut rng).node_id();
         let nodes = [(); 3].map(|()| Identity::generate(&mut rng));
-        let package =
-            |node: &Identity| *AgreementKey::generate(node.node_id(), NOW + LIFE, &mut rng).package();
+        let package = |node: &Identity| {
+            AgreementKey::generate(SUITE, node.node_id(), NOW + LIFE, &mut rng).package().clone()
+        };
         let packages: Vec<KeyPackage> = nodes[..2].iter().map(package).collect();
         let Subject { tenant, run, round, epoch, .. } = subject(Kind::Update);
         let cohort = packages.into_iter().map(|package| (package.node, package));
         let names = (tenant, run, round, epoch);
-        let (epoch, ..) = Epoch::open(names, coordinator, cohort, (NOW, LIFE), &mut rng);
+        let (epoch, ..) = Epoch::open(SUITE, names, coordinator, cohort, (NOW, LIFE), &mut rng);
         let uplink = Uplink::new(epoch.id, UPDATE_BYTES as u64, 8, 1_000_000, Vec::new());
         Self { rng, nodes, epoch, uplink, offers: 0 }
     }
 
     /// A key of the coordinator that is not this epoch's, or of somebody else.
-    fn key(&mut self, node: NodeId) -> AgreementKey {
-        AgreementKey::generate(node, NOW + LIFE, &mut self.rng)
+    fn key(&mut self, suite: Suite, node: NodeId) -> AgreementKey {
+        AgreementKey::generate(suite, node, NOW + LIFE, &mut self.rng)
     }
 
     /// What a node seals to a key; to the epoch's, when none is given.
@@ -52,7 +55,7 @@ impl Exchange {
         let identity = &self.nodes[node];
         let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
         let to = to.unwrap_or(&self.epoch.key).package();
-        *sealer.seal_to_one(&vec![6; bytes][..], to, &mut self.rng).unwrap().0.manifest()
+        sealer.seal_to_one(&vec![6; bytes][..], to, &mut self.rng).unwrap().0.manifest().clone()
     }
 
     /// Offers these bytes, each time under another name.
@@ -93,7 +96,7 @@ fn an_update_of_another_kind_tenant_run_round_or_epoch_is_of_elsewhere() {
 fn an_update_of_a_sender_recipient_key_or_size_that_is_not_the_epochs_is_refused_by_name() {
     let mut exchange = Exchange::new();
     let [one, other, foreign] = [0, 1, 2].map(|node| exchange.nodes[node].node_id());
-    let ours = subject(Kind::Update);
+    let (ours, coordinator) = (subject(Kind::Update), exchange.epoch.key.package().node);
     let stranger = exchange.sealed(2, ours, UPDATE_BYTES, None);
     assert_eq!(exchange.refusal(&stranger), (None, Inadmissible::NotSelected), "{foreign:?}");
     // In the name of the other, by the bytes of the sender in the header.
@@ -102,11 +105,15 @@ fn an_update_of_a_sender_recipient_key_or_size_that_is_not_the_epochs_is_refused
     bytes[at..at + 32].copy_from_slice(&other.0);
     let refused = exchange.offer(&bytes).unwrap_err();
     assert_eq!(refused, (None, OpenError::BadSignature.into()));
-    let (to_other, old) = (exchange.key(other), exchange.key(exchange.epoch.key.package().node));
+    let (to_other, old) = (exchange.key(SUITE, other), exchange.key(SUITE, coordinator));
     let misdirected = exchange.sealed(0, Subject { seq: 1, ..ours }, UPDATE_BYTES, Some(&to_other));
     assert_eq!(exchange.refusal(&misdirected), (Some(one), OpenError::WrongRecipient.into()));
     let stale = exchange.sealed(0, Subject { seq: 2, ..ours }, UPDATE_BYTES, Some(&old));
     assert_eq!(exchange.refusal(&stale), (Some(one), OpenError::WrongKey.into()));
+    let hybrid = exchange.key(Suite::XWing, coordinator);
+    let of_other_suite = exchange.sealed(0, ours, UPDATE_BYTES, Some(&hybrid));
+    let other = OtherSuite { theirs: Suite::XWing, ours: SUITE };
+    assert_eq!(exchange.refusal(&of_other_suite), (None, OpenError::WrongSuite(other).into()));
     let expected = UPDATE_BYTES as u64;
     for (seq, bytes) in [(3, 0), (4, UPDATE_BYTES - 1), (5, UPDATE_BYTES + 1)] {
         let sized = exchange.sealed(0, Subject { seq, ..ours }, bytes, None);
