@@ -17,12 +17,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
 use common::units::{Millis, Timestamp};
-use edge::{entropy, log_to_stderr, now, tether};
+use edge::{entropy, forbid_dumps, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -77,6 +77,7 @@ struct Joined {
 /// When the folder, the socket, the store or DDS cannot be opened.
 pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
+    forbid_dumps().context("core dumps cannot be forbidden")?;
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
     let listener = control::listen(dir).await?;
