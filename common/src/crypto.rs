@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
+//! | [`suite`] | which cryptography a fleet uses |
 //! | [`keyring`] | the keys to which others may have sealed |
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
@@ -41,11 +42,12 @@ pub mod layout;
 pub mod plain;
 pub mod replay;
 pub mod root;
+pub mod suite;
 
 mod error;
 
 pub use envelope::VerifiedManifest;
-pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, Statement, Subject, Suite};
+pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, Statement, Subject};
 pub use error::{OpenError, SealError};
 pub use frames::{CorruptFrame, FrameKey};
 pub use identity::{BadSignature, Identity, IdentityError, PublicIdentity, Signature};
@@ -56,3 +58,4 @@ pub use layout::{ChunkLayout, TooLarge};
 pub use plain::Plain;
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
+pub use suite::{Encapsulated, KemPublic, OtherSuite, Suite};

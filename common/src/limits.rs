@@ -43,6 +43,10 @@ pub const METRICS_MAX: usize = 1024;
 /// the exact sum inside 63 bits (see `coordinator::strategy::mean`).
 pub const COHORT_MAX: usize = 4096;
 
+/// Nodes in one cohort, and on the list of nodes, of a fleet whose suite is X-Wing. It wraps a root in 1,217 bytes and not
+/// in 129, and one announcement, within [`MESSAGE_BYTES_MAX`], holds those of all.
+pub const X_WING_COHORT_MAX: usize = 800;
+
 /// The largest weight of one update, in samples. A node with more samples weighs this much.
 pub const WEIGHT_MAX: u64 = 1 << 20;
 
@@ -51,7 +55,7 @@ pub const WEIGHT_MAX: u64 = 1 << 20;
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Runs that a node works on at once, and so the works in its presence: as many as a coordinator has going on. Presence
-/// stays within 2 KiB with as many.
+/// stays within 4 KiB with as many, and with a key of any suite.
 pub const WORKS_MAX: usize = 64;
 
 /// Bytes in a configuration file or one request on the control socket.
@@ -61,4 +65,6 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 pub const GLOB_BYTES_MAX: usize = 256;
 
 const _: () = assert!(CHUNK_SEALED_BYTES + 1024 < 65_507, "a chunk and its headers fit one datagram");
+const _: () =
+    assert!(X_WING_COHORT_MAX * 1217 + 8192 < MESSAGE_BYTES_MAX, "a full cohort's roots fit one message");
 const _: () = assert!(PARAMETERS_MAX * 4 < BLOB_BYTES_MAX, "a full model fits one blob");

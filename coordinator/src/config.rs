@@ -8,6 +8,7 @@ pub use relay::{Place, RelayConfig};
 pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 
+use common::crypto::Suite;
 use common::known::Labels;
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
@@ -25,6 +26,9 @@ use crate::strategy::Combine;
 pub struct CoordinatorConfig {
     /// Whose telemetry this coordinator works for.
     pub tenant: String,
+    /// The cryptography of its fleet.
+    #[serde(default)]
+    pub suite: Suite,
     /// Where on the network it meets its nodes.
     pub dds: dds::Config,
     /// How much may be on its way.

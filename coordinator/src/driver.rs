@@ -17,13 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
+use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
-use common::known;
-use common::known::Known;
+use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
+use common::roster::Roster;
 use common::units::{Millis, Timestamp};
-use edge::{entropy, log_to_stderr, now, tether};
+use edge::{entropy, forbid_dumps, log_to_stderr, now, tether};
 use rand_chacha::ChaCha20Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -84,6 +85,7 @@ struct Joined {
 /// When the folder, the socket, the store or DDS cannot be opened.
 pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
+    forbid_dumps().context("core dumps cannot be forbidden")?;
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
     let listener = control::listen(dir).await?;
@@ -162,6 +164,18 @@ fn ends_of_tethers(owner: NodeId) -> mpsc::Receiver<Vec<u8>> {
     ends
 }
 
+/// Whether an announcement can hold a key for each node of a roster.
+fn check_size(roster: &Roster, suite: Suite) -> Result<()> {
+    let nodes = roster.nodes.len();
+    ensure!(
+        nodes <= suite.cohort_max(),
+        "the roster names {nodes} nodes, and with `suite = \"{suite}\"` a fleet has at most {}: an announcement holds a \
+         key for each; divide it among coordinators, or choose another suite",
+        suite.cohort_max()
+    );
+    Ok(())
+}
+
 async fn wake(at: Timestamp) {
     tokio::time::sleep(Duration::from_micros(at.micros_since(now()))).await;
 }
@@ -170,6 +184,8 @@ impl Driver {
     /// Opens the store and joins the domain.
     fn join(dir: &Path, folder: Folder, halt_at: Option<u64>) -> Result<Joined> {
         let Folder { config, identity, enrolled } = folder;
+        let suite = config.suite;
+        check_size(&enrolled.roster, suite)?;
         let store = Arc::new(Store::open(dir)?);
         let names: Names = Arc::new(RwLock::new(enrolled.roster.nodes.clone()));
         let models = desk(&store, &names);
@@ -185,8 +201,9 @@ impl Driver {
             "serving"
         );
         let tenant = TenantId::of_name(&config.tenant);
-        let setup = Setup { identity, tenant, mailbox: readers.mailbox(), transfer, random: entropy()? };
-        let engine = Engine::new(setup, Members::new(enrolled.roster.clone(), now()));
+        let mailbox = readers.mailbox();
+        let setup = Setup { identity, suite, tenant, mailbox, transfer, random: entropy()? };
+        let engine = Engine::new(setup, Members::new(enrolled.roster.clone(), suite, now()));
         let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
         let faults = Arc::new(FaultPoints::new(halt_at));
         let driver = Self {

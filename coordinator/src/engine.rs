@@ -15,7 +15,7 @@ pub use output::{Answer, Combination, Combined, Output, Values, Wish};
 
 use std::collections::BTreeMap;
 
-use common::crypto::{Identity, Label};
+use common::crypto::{Identity, Label, Suite};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::event::{Event, Fact, reason};
@@ -43,6 +43,8 @@ const STOPPED: &str = "it was stopped";
 pub struct Setup {
     /// The coordinator's key.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// Whose telemetry it works for.
     pub tenant: TenantId,
     /// Where this process reads updates and receipts.
@@ -81,6 +83,11 @@ impl Engine {
     /// The coordinator's id.
     pub fn id(&self) -> NodeId {
         self.setup.identity.node_id()
+    }
+
+    /// The cryptography of its fleet.
+    pub fn suite(&self) -> Suite {
+        self.setup.suite
     }
 
     /// The process reads elsewhere now; the next hello says where. What was announced is said again: the writers are

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
+use common::crypto::{Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
 use common::id::{NodeId, RunId};
 use common::known::{self, Labels, Peer};
 use common::message::presence::{
@@ -28,6 +28,9 @@ const REFUSED_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Members {
     roster: Roster,
+    suite: Suite,
+    /// Nodes that said that they use another suite; each is told of once.
+    elsewhere: BTreeSet<NodeId>,
     present: BTreeMap<NodeId, Member>,
     /// Those that an operator took out of selection.
     drained: BTreeSet<NodeId>,
@@ -97,6 +100,14 @@ pub enum PresenceError {
         /// Which.
         version: u16,
     },
+    /// Another suite than the fleet's.
+    #[error("node {name}: {other}")]
+    Suite {
+        /// Who.
+        name: String,
+        /// Which.
+        other: OtherSuite,
+    },
     /// The key package is somebody else's.
     #[error("{0:?} offers a key package of another node")]
     Package(NodeId),
@@ -116,11 +127,13 @@ impl Member {
 
 impl Members {
     /// Nobody is there yet.
-    pub fn new(roster: Roster, now: Timestamp) -> Self {
-        let (present, drained, sessions, refused) = Default::default();
+    pub fn new(roster: Roster, suite: Suite, now: Timestamp) -> Self {
+        let (present, drained, sessions, refused, elsewhere) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
         Self {
             roster,
+            suite,
+            elsewhere,
             present,
             drained,
             sessions,
@@ -224,6 +237,9 @@ impl Members {
     ///
     /// [`PresenceError`] names the node where it is known.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
+        if !self.claims_our_suite(bytes)? {
+            return Ok(Told::Stale);
+        }
         let Signed { signer: node, body } =
             Signed::<NodePresence>::open(bytes, Label::Presence, |node| self.key(node))?;
         if body.version != VERSION {
@@ -242,13 +258,17 @@ impl Members {
             return Ok(Told::Stale);
         }
         self.sessions.insert(node, (session, seq));
+        self.elsewhere.remove(&node);
         if standing == Standing::Leaving {
             self.present.remove(&node);
             return Ok(Told::Left(node));
         }
         let same = known.is_some_and(|(known, _)| known == session);
         let before = self.present.remove(&node).filter(|_| same);
-        let package = before.as_ref().map_or(package, |before| newer(before.package, package));
+        let package = match &before {
+            Some(before) => newer(before.package.clone(), package),
+            None => package,
+        };
         let before = before.map(|before| before.works);
         let told = match (same, &before) {
             (false, _) => Told::Arrived(node),
@@ -264,6 +284,20 @@ impl Members {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }
         Ok(told)
+    }
+
+    /// Looks at the suite that a presence claims, before its signature. Of a node with another one it is told once.
+    fn claims_our_suite(&mut self, bytes: &[u8]) -> Result<bool, PresenceError> {
+        let Signed { signer: node, body } = Signed::<NodePresence>::claimed(bytes)?;
+        if self.key(node).is_none() {
+            return Err(SignedError::UnknownSender(node).into());
+        }
+        match self.suite.require(body.package.suite()) {
+            Err(other) if self.elsewhere.insert(node) => {
+                Err(PresenceError::Suite { name: self.name(node), other })
+            }
+            claimed => Ok(claimed.is_ok()),
+        }
     }
 
     /// What the newest presence, which told this of its node, told of the node's work on one run: that hangs, or
@@ -294,7 +328,7 @@ impl Members {
     /// may come after an epoch of another has begun. It has also just been heard.
     pub fn on_package(&mut self, node: NodeId, package: KeyPackage, now: Timestamp) {
         if let Some(member) = self.present.get_mut(&node) {
-            member.package = newer(member.package, package);
+            member.package = newer(member.package.clone(), package);
             member.heard = now;
         }
     }
@@ -334,7 +368,7 @@ impl Members {
             .map(|(node, member)| Heard { node: *node, session: member.session })
             .collect();
         let heard = heard.try_into().expect("a roster is no longer than a cohort");
-        let body = CoordinatorPresence { seq: now.0, mailbox, heard, version: VERSION };
+        let body = CoordinatorPresence { seq: now.0, mailbox, heard, suite: self.suite, version: VERSION };
         Some(Signed::seal(identity, Label::Hello, &body))
     }
 
@@ -352,6 +386,7 @@ fn newer(one: KeyPackage, other: KeyPackage) -> KeyPackage {
 
 #[cfg(test)]
 mod tests {
+    use common::crypto::{AgreementKey, KemPublic};
     use common::id::EpochId;
     use common::known::Peer;
     use rand_chacha::ChaCha20Rng;
@@ -370,7 +405,7 @@ mod tests {
         let key = *identity().public();
         let peer = Peer { name: "node-1".to_owned(), key, labels: Labels::new() };
         let roster = Roster { nodes: [(key.node_id(), peer)].into(), ..Roster::new("test", key) };
-        Members::new(roster, BEGAN)
+        Members::new(roster, Suite::X25519, BEGAN)
     }
 
     /// What the node says: its `seq`, what it does for the first runs, and when its package expires.
@@ -388,7 +423,12 @@ mod tests {
             seq,
             answers: BEGAN.0,
             roster: 1,
-            package: KeyPackage { node, public: [0; 32], nonce: [0; 16], expires: Timestamp(expires) },
+            package: KeyPackage {
+                node,
+                public: KemPublic::X25519([0; 32]),
+                nonce: [0; 16],
+                expires: Timestamp(expires),
+            },
             mailbox: Mailbox::default(),
             standing: Standing::Ready,
             works: works.try_into().unwrap(),
@@ -451,5 +491,24 @@ mod tests {
         assert!(members.is_candidate(node));
         say(&mut members, &NodePresence { standing: Standing::Draining, ..presence(3, &[], 9) });
         assert!(members.present(node).is_some() && !members.is_candidate(node));
+    }
+
+    #[test]
+    fn a_node_of_another_suite_is_refused_once_by_name_and_taken_when_it_has_ours() {
+        let (mut members, node) = (members(), identity().node_id());
+        let key =
+            AgreementKey::generate(Suite::XWing, node, Timestamp(50), &mut ChaCha20Rng::seed_from_u64(2));
+        let other = NodePresence { package: key.package().clone(), ..presence(1, &[], 9) };
+        let mut bytes = Signed::seal(&identity(), Label::Presence, &other);
+        // Nobody looks at the signature.
+        *bytes.last_mut().unwrap() ^= 1;
+        let error = members.on_presence(&bytes, BEGAN).unwrap_err().to_string();
+        assert!(
+            error.starts_with("node node-1: its suite is \"x-wing\" and here it is \"x25519\""),
+            "{error}"
+        );
+        assert_eq!(members.on_presence(&bytes, BEGAN), Ok(Told::Stale), "it was told");
+        assert!(members.present(node).is_none());
+        assert_eq!(say(&mut members, &presence(2, &[], 9)), Told::Arrived(node));
     }
 }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use ::coordinator::exchange::Epoch;
 use anyhow::{Context, Result};
-use common::crypto::{AgreementKey, Identity, KeyPackage, PublicIdentity};
+use common::crypto::{AgreementKey, Identity, KeyPackage, PublicIdentity, Suite};
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::message::announce::Member;
 use common::message::presence::Mailbox;
@@ -59,7 +59,7 @@ impl Cast {
         let coordinator = Identity::generate(&mut random);
         let node = |_| {
             let identity = Identity::generate(&mut random);
-            let key = AgreementKey::generate(identity.node_id(), EXPIRES, &mut random);
+            let key = AgreementKey::generate(Suite::X25519, identity.node_id(), EXPIRES, &mut random);
             (identity, key)
         };
         Self { coordinator, nodes: (0..nodes).map(node).collect() }
@@ -67,13 +67,14 @@ impl Cast {
 
     /// The keys of a transfer, and the root as it is wrapped for each node.
     fn epoch(&self, number: u64) -> (Epoch, Vec<Member>) {
-        let packages = self.nodes.iter().map(|(identity, key)| (identity.node_id(), *key.package()));
+        let packages = self.nodes.iter().map(|(identity, key)| (identity.node_id(), key.package().clone()));
         let packages: Vec<(NodeId, KeyPackage)> = packages.collect();
         let names = (TENANT, RUN, ROUND, EpochId(number));
         let mut random = ChaCha20Rng::seed_from_u64(number);
         let coordinator = self.coordinator.node_id();
         let life = (EXPIRES, Millis(0));
-        let (epoch, members, _) = Epoch::open(names, coordinator, packages.into_iter(), life, &mut random);
+        let (suite, packages) = (Suite::X25519, packages.into_iter());
+        let (epoch, members, _) = Epoch::open(suite, names, coordinator, packages, life, &mut random);
         (epoch, members)
     }
 

@@ -16,6 +16,8 @@ except ImportError:
 
 VERSION = 1
 SIGNATURE_BYTES = 64
+SUITES = {1: "x25519", 2: "x-wing"}
+ENCAPSULATED = {"x25519": 32, "x-wing": 1120}
 STANDINGS = {1: "ready", 2: "draining", 3: "leaving"}
 ACTIVITIES = {1: "fetching", 2: "waiting", 3: "training", 4: "uploading", 5: "declining", 6: "hanging"}
 REQUESTS = {1: "train", 2: "keep", 3: "rest"}
@@ -86,8 +88,15 @@ class Input:
             raise Malformed(f"at byte {self.offset}: more bytes than the value has")
 
 
+def key(given, lengths):
+    """A key as long as its suite has it: the suite's name, and the key."""
+    suite = given.one_of(SUITES)
+    return suite, given.hex(lengths[suite])
+
+
 def package(given):
-    return {"node": given.hex(32), "public": given.hex(32), "nonce": given.hex(16), "expires_us": given.u64()}
+    node, (suite, public) = given.hex(32), key(given, {"x25519": 32, "x-wing": 1216})
+    return {"node": node, "suite": suite, "public": public, "nonce": given.hex(16), "expires_us": given.u64()}
 
 
 def work(given):
@@ -103,24 +112,34 @@ def presence(given):
 
 def hello(given):
     return {"seq": given.u64(), "chunks": given.hex(16), "receipts": given.hex(16),
-            "heard": given.list(lambda one: {"node": one.hex(32), "session": one.u64()}), "version": given.u16()}
+            "heard": given.list(lambda one: {"node": one.hex(32), "session": one.u64()}),
+            "suite": given.one_of(SUITES), "version": given.u16()}
 
 
 def manifest(given):
     """The public part of a sealed value. Its salt, keys and root matter to those who can open it."""
-    if given.take(4) != b"STRL" or given.u8() != VERSION or given.u8() != 1:
+    if given.take(4) != b"STRL" or given.u8() != VERSION:
         raise Malformed(f"at byte {given.offset}: not the header of a sealed value of version {VERSION}")
-    told = {"kind": given.one_of({1: "model", 2: "update", 3: "records"}), "tenant": given.hex(16),
+    told = {"suite": given.one_of(SUITES), "kind": given.one_of({1: "model", 2: "update", 3: "records"}), "tenant": given.hex(16),
             "run": given.hex(16), "round": given.u32(), "epoch": given.u64(), "seq": given.u64(),
             "trace": given.hex(16), "sender": given.hex(32)}
     told["recipient"] = given.option(lambda one: one.hex(32))
     told.update(bytes=given.u64(), chunks=given.u32())
     given.take(24 + 32)
-    given.option(lambda one: one.take(32))
+    given.option(lambda one: key(one, ENCAPSULATED))
     given.take(32)
     given.option(package)
     given.take(SIGNATURE_BYTES)
     return told
+
+
+def member(given):
+    """Who can open the model. The wrapped root matters to that node alone."""
+    node = given.hex(32)
+    given.take(16)
+    key(given, ENCAPSULATED)
+    given.take(48)
+    return node
 
 
 def announcement(given):
@@ -130,7 +149,7 @@ def announcement(given):
     if told["request"] != "rest":
         told["model"] = manifest(given)
         told["package"] = package(given)
-        told["members"] = given.list(lambda one: (one.hex(32), one.take(16 + 32 + 48))[0])
+        told["members"] = given.list(lambda one: member(one))
     return told
 
 

@@ -1,5 +1,6 @@
 //! `node.toml`, parsed into types that cannot be wrong. Unknown keys are refused.
 
+use common::crypto::Suite;
 use common::limits::{CONFIG_BYTES_MAX, NAME_BYTES_MAX};
 use forward::routes::ForwardConfig;
 use serde::Deserialize;
@@ -23,6 +24,9 @@ pub struct NodeConfig {
     pub name: String,
     /// Whose telemetry this is.
     pub tenant: String,
+    /// The cryptography of its fleet.
+    #[serde(default)]
+    pub suite: Suite,
     /// Where on the network it meets its coordinator.
     pub dds: dds::Config,
     /// How much may be on its way.

@@ -168,7 +168,17 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
     let Folder { dir, config, identity, operator, roster, marks } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
     let (known, random) = (marks.all().clone(), entropy()?);
-    let setup = Setup { identity, operator, roster, tenant, mailbox, marks: known, window, random };
+    let setup = Setup {
+        identity,
+        suite: config.suite,
+        operator,
+        roster,
+        tenant,
+        mailbox,
+        marks: known,
+        window,
+        random,
+    };
     Ok((Participant::new(setup, now()), config, Kept { dir, marks }))
 }
 

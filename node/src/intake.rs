@@ -103,6 +103,7 @@ impl Intake {
             let tenant = TenantId::of_name(&config.tenant);
             let receiver = Receiver {
                 identity: folder::identity(dir)?,
+                suite: config.suite,
                 dds: config.dds.clone(),
                 tenant,
                 bridges,
@@ -115,7 +116,8 @@ impl Intake {
             let nodes = folder::known(dir, NODES)?;
             let routes = Routes::new(forward, &nodes).with_context(|| place(dir))?;
             let feeds = Feeds::open(&spool, routes, pins.clone())?;
-            let bridge = Bridge { identity: folder::identity(dir)?, dds: config.dds.clone(), nodes, feeds };
+            let (identity, suite, dds) = (folder::identity(dir)?, config.suite, config.dds.clone());
+            let bridge = Bridge { identity, suite, dds, nodes, feeds };
             listening.spawn(tell_end(bridge.run(stopped)));
         }
         Ok(Some(Self { spool, pins, stop, listening }))

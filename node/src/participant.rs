@@ -15,6 +15,7 @@ pub use state::{Participant, Setup};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use common::crypto::OtherSuite;
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
@@ -114,6 +115,9 @@ pub enum Note {
     /// This node is in no round.
     #[error("this node is in no round: {0}")]
     NoMember(String),
+    /// The coordinator belongs to a fleet with another suite.
+    #[error("the coordinator is not listened to: {0}")]
+    Elsewhere(OtherSuite),
     /// The coordinator has fallen silent.
     #[error("the coordinator is not heard any more; looking for it")]
     Lost,

@@ -12,6 +12,7 @@ mod registry;
 mod roster;
 mod runs;
 mod simulated;
+mod suite;
 
 use std::fs;
 use std::net::UdpSocket;

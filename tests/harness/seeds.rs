@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use common::crypto::Suite;
 use common::units::Millis;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -192,6 +193,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                 drift: 0.015_625,
                 attempts: 64,
                 network,
+                suite: Suite::X25519,
                 runs,
                 first: 0,
             }

@@ -16,7 +16,7 @@ pub use scene::{STRATEGIES, Scene};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common::crypto::Label;
+use common::crypto::{Label, Suite};
 use common::id::{EpochId, RunId};
 use common::message::Signed;
 use common::message::event::{Event, Fact};
@@ -107,7 +107,7 @@ impl World {
         let nodes: Vec<Participant> = marks
             .iter()
             .enumerate()
-            .map(|(index, marks)| keys.node(index, (marks, &keys.roster), now, &mut random))
+            .map(|(index, marks)| keys.node((index, None), (marks, &keys.roster), now, &mut random))
             .collect();
         let steps = (0..scene.nodes).map(|index| 0.25 * f32::from(index % 4 + 1)).collect();
         let mut world = Self {
@@ -158,9 +158,15 @@ impl World {
 
     /// The node's process ends and another one begins: what it keeps is what it had marked.
     pub fn restart(&mut self, index: usize) {
+        self.restart_as(index, None);
+    }
+
+    /// The same, and its configuration says another suite than the fleet's, if any is given.
+    pub fn restart_as(&mut self, index: usize, suite: Option<Suite>) {
         let marks = self.marks[index].clone();
         self.lives[index] += 1;
-        self.nodes[index] = self.keys.node(index, (&marks, &self.rosters[index]), self.now, &mut self.random);
+        let kept = (&marks, &self.rosters[index]);
+        self.nodes[index] = self.keys.node((index, suite), kept, self.now, &mut self.random);
         self.forget_kept(index);
     }
 
@@ -337,6 +343,9 @@ impl World {
                 }
                 Done::Note(Note::Ignored { topic, reason }) => {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
+                }
+                Done::Note(Note::Elsewhere(other)) => {
+                    self.notes.push(format!("node-{index}: {}", Note::Elsewhere(other)));
                 }
                 Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
                 Done::Roster(text) => {

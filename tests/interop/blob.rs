@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::blob::{Arrival, Incoming, Outgoing, Send};
-use common::crypto::{EpochRoot, Identity, Kind, Label, Manifest, Opener, Sealed, Sealer, Subject};
+use common::crypto::{EpochRoot, Identity, Kind, Label, Manifest, Opener, Sealed, Sealer, Subject, Suite};
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
@@ -50,7 +50,7 @@ struct Value {
 fn value(kind: Kind) -> Value {
     let mut random = ChaCha20Rng::seed_from_u64(5);
     let identity = Identity::generate(&mut random);
-    let root = EpochRoot::generate(&mut random);
+    let root = EpochRoot::generate(Suite::X25519, &mut random);
     let plain: Vec<u8> = (0..2_100_000_u32).map(|index| (index * 31 % 251) as u8).collect();
     let (tenant, run, round, epoch) = (TenantId([1; 16]), RunId([2; 16]), RoundId(3), EpochId(4));
     let subject = Subject { kind, tenant, run, round, epoch, seq: 1, trace: [0; 16] };
@@ -83,8 +83,8 @@ impl Greeting {
         let told: Told = decode(&sample.body).unwrap();
         let heard = vec![Heard { node, session: told.session }].try_into().unwrap();
         self.seq += 1;
-        let body =
-            CoordinatorPresence { seq: self.seq, mailbox: Mailbox::default(), heard, version: VERSION };
+        let (seq, mailbox, suite) = (self.seq, Mailbox::default(), Suite::X25519);
+        let body = CoordinatorPresence { seq, mailbox, heard, suite, version: VERSION };
         let signed = Signed::seal(identity, Label::Hello, &body);
         self.hello.write(&identity.node_id().0, &signed).unwrap();
         (node, told)

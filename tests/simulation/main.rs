@@ -6,7 +6,9 @@ mod runs;
 mod seeds;
 mod several;
 mod stale;
+mod suite;
 
+use common::crypto::Suite;
 use common::message::event::Fact;
 use common::units::Millis;
 use coordinator::engine::End;
@@ -31,6 +33,7 @@ const SCENE: Scene = Scene {
     drift: 0.0,
     attempts: 3,
     network: Network { loss_percent: 0, twice_percent: 0, delay_micros: 200 },
+    suite: Suite::X25519,
     runs: 1,
     first: 0,
 };

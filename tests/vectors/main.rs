@@ -1,7 +1,8 @@
 //! The cryptography against published vectors, and against bytes altered on the way.
 //!
-//! Wycheproof for each primitive in use, RFC 9180 for HPKE, Wycheproof's C2SP vectors for the chunked
-//! encryption, and an altered, cut, reordered or misplaced piece of everything that is sent.
+//! Wycheproof for each primitive in use, RFC 9180 for HPKE, the draft for X-Wing, Wycheproof's C2SP vectors for the chunked
+//! encryption, a second implementation in Python for the envelope, and an altered, cut, reordered or misplaced piece
+//! of everything that is sent.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -10,14 +11,16 @@ mod altered;
 mod chunked;
 mod primitives;
 mod rfc9180;
+mod second;
+mod x_wing;
 
-use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Sealed, Sealer, Subject};
+use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject, Suite};
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-/// A coordinator, a node and the keys of one epoch, all from one seed.
+/// A coordinator, which is the bridge as well, a node and the keys of one epoch, all from one seed.
 struct World {
     rng: ChaCha20Rng,
     coordinator: Identity,
@@ -29,25 +32,57 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::of(Suite::X25519, seed)
+    }
+
+    fn of(suite: Suite, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (coordinator, node) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
-        let coordinator_key = AgreementKey::generate(coordinator.node_id(), Timestamp(9), &mut rng);
-        let node_key = AgreementKey::generate(node.node_id(), Timestamp(9), &mut rng);
-        let epoch_root = EpochRoot::generate(&mut rng);
+        let coordinator_key = AgreementKey::generate(suite, coordinator.node_id(), Timestamp(9), &mut rng);
+        let node_key = AgreementKey::generate(suite, node.node_id(), Timestamp(9), &mut rng);
+        let epoch_root = EpochRoot::generate(suite, &mut rng);
         Self { rng, coordinator, node, coordinator_key, node_key, epoch_root }
     }
 
-    fn model(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
-        let sealer = Sealer { identity: &self.coordinator, subject, next_package: None, buffer: Vec::new() };
-        sealer.seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap()
+    /// A value of a kind as its sender seals it: to the group, or to the key of the kind's reader.
+    fn sealed(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
+        let next_package = (subject.kind == Kind::Update).then(|| self.node_key.package().clone());
+        let (identity, key) = match subject.kind {
+            Kind::Model => (&self.coordinator, None),
+            Kind::Update => (&self.node, Some(&self.coordinator_key)),
+            Kind::Records => (&self.coordinator, Some(&self.node_key)),
+        };
+        let sealer = Sealer { identity, subject, next_package, buffer: Vec::new() };
+        match key {
+            None => sealer.seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap(),
+            Some(key) => sealer.seal_to_one(plain, key.package(), &mut self.rng).unwrap().0,
+        }
     }
 
-    fn update(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
-        let next_package = Some(*self.node_key.package());
-        let sealer = Sealer { identity: &self.node, subject, next_package, buffer: Vec::new() };
-        sealer.seal_to_one(plain, self.coordinator_key.package(), &mut self.rng).unwrap().0
+    /// Who seals values of a kind.
+    fn sender(&self, kind: Kind) -> &Identity {
+        match kind {
+            Kind::Model | Kind::Records => &self.coordinator,
+            Kind::Update => &self.node,
+        }
+    }
+
+    /// What the reader of a kind opens a value with.
+    fn opener(&self, kind: Kind, sealed: &Sealed) -> Opener {
+        let verified = sealed.manifest().verify(self.sender(kind).public()).unwrap();
+        match kind {
+            Kind::Model => Opener::for_group(&verified, &self.epoch_root).unwrap(),
+            Kind::Update => Opener::for_one(&verified, &self.coordinator_key).unwrap().0,
+            Kind::Records => Opener::for_one(&verified, &self.node_key).unwrap().0,
+        }
     }
 }
+
+/// Every suite.
+const SUITES: [Suite; 2] = [Suite::X25519, Suite::XWing];
+
+/// Every kind of sealed value.
+const KINDS: [Kind; 3] = [Kind::Model, Kind::Update, Kind::Records];
 
 fn subject(kind: Kind) -> Subject {
     Subject {

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
-use common::crypto::keyschedule::{Aead, Kdf, Kem};
-use hpke::{Deserializable, Kem as _, OpModeR, OpModeS, Serializable};
+use common::crypto::keyschedule::{Aead, Kdf, X25519};
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use rand_core::{TryCryptoRng, TryRng};
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ struct Export {
 }
 
 /// Gives the bytes it was made with, once: the ephemeral key material of a vector.
-struct Given(Vec<u8>);
+pub(crate) struct Given(pub(crate) Vec<u8>);
 
 impl TryRng for Given {
     type Error = Infallible;
@@ -100,18 +100,19 @@ fn hpke_agrees_with_rfc_9180() {
 }
 
 fn check(vector: &Vector) {
-    let (secret, public) = Kem::derive_keypair(&bytes(&vector.ikm_r));
+    let (secret, public) = X25519::derive_keypair(&bytes(&vector.ikm_r));
     // The file holds the secret key before clamping (RFC 9180, section 7.1.2).
-    let given = <Kem as hpke::Kem>::PrivateKey::from_bytes(&bytes(&vector.secret)).unwrap();
+    let given = <X25519 as Kem>::PrivateKey::from_bytes(&bytes(&vector.secret)).unwrap();
     assert_eq!(secret.to_bytes(), given.to_bytes());
     assert_eq!(public.to_bytes()[..], bytes(&vector.public));
     let info = bytes(&vector.info);
     let mut rng = Given(bytes(&vector.ikm_e));
     let (enc, mut sender) =
-        hpke::setup_sender_with_rng::<Aead, Kdf, Kem>(&OpModeS::Base, &public, &info, &mut rng).unwrap();
+        hpke::setup_sender_with_rng::<Aead, Kdf, X25519>(&OpModeS::Base, &public, &info, &mut rng).unwrap();
     assert_eq!(enc.to_bytes()[..], bytes(&vector.enc));
-    let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(&bytes(&vector.enc)).unwrap();
-    let mut receiver = hpke::setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, &secret, &enc, &info).unwrap();
+    let enc = <X25519 as Kem>::EncappedKey::from_bytes(&bytes(&vector.enc)).unwrap();
+    let mut receiver =
+        hpke::setup_receiver::<Aead, Kdf, X25519>(&OpModeR::Base, &secret, &enc, &info).unwrap();
     for Encryption { aad, ct, pt } in &vector.encryptions {
         assert_eq!(sender.seal(&bytes(pt), &bytes(aad)).unwrap(), bytes(ct));
         assert_eq!(receiver.open(&bytes(ct), &bytes(aad)).unwrap(), bytes(pt));

@@ -9,7 +9,10 @@ use crate::{Qos, Topic};
 /// Bytes in a control message: `common::limits::MESSAGE_BYTES_MAX`.
 const MESSAGE: usize = 1 << 20;
 
-/// Bytes in a presence, a receipt or an event.
+/// Bytes in a presence, most of them a key package's and those of what its node does.
+const PRESENCE_BYTES: usize = 4096;
+
+/// Bytes in a receipt.
 const SMALL: usize = 2048;
 
 /// Bytes in a sealed chunk: `common::limits::CHUNK_SEALED_BYTES`.
@@ -33,7 +36,8 @@ pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos
 pub const ROSTER: Topic = Topic::new("roster", "starling::Roster", 16, MESSAGE, Qos::State { keys: 1 });
 
 /// Nodes' hellos and what they are doing, by node. Only the coordinator reads it.
-pub const PRESENCE: Topic = Topic::new("presence", "starling::Presence", 32, SMALL, Qos::State { keys: 1 });
+pub const PRESENCE: Topic =
+    Topic::new("presence", "starling::Presence", 32, PRESENCE_BYTES, Qos::State { keys: 1 });
 
 /// Pieces of models, by blob and index. Every node reads it.
 pub const MODEL_CHUNK: Topic = Topic::new(
@@ -70,7 +74,8 @@ pub const UPDATE_RECEIPT: Topic = Topic::new(
 pub const EVENT: Topic = Topic::new("event", "starling::Event", 32, MESSAGE, Qos::Message { samples: 256 });
 
 /// Hellos of nodes that take telemetry from bridges, by node. Bridges read it.
-pub const INTAKE: Topic = Topic::new("intake", "starling::Intake", 32, SMALL, Qos::State { keys: 1 });
+pub const INTAKE: Topic =
+    Topic::new("intake", "starling::Intake", 32, PRESENCE_BYTES, Qos::State { keys: 1 });
 
 /// Hellos of bridges, by bridge. The nodes they forward to read it.
 pub const BRIDGE: Topic = Topic::new("bridge", "starling::Bridge", 32, MESSAGE, Qos::State { keys: 1 });

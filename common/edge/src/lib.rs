@@ -3,6 +3,7 @@
 //! `common` decides and touches nothing; this crate touches and decides nothing.
 
 mod clock;
+mod dump;
 mod entropy;
 pub mod file;
 mod log;
@@ -11,6 +12,7 @@ pub mod tether;
 mod usage;
 
 pub use clock::now;
+pub use dump::forbid_dumps;
 pub use entropy::entropy;
 pub use log::log_to_stderr;
 pub use print::{Format, Listing, print_lines, print_one};

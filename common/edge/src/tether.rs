@@ -16,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
 /// Bytes in what a process says over its tether: those of a presence.
-const MESSAGE_BYTES_MAX: usize = 2048;
+const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// Processes that may be tied at once: a cohort.
 const TIED_MAX: usize = common::limits::COHORT_MAX;

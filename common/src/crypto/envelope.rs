@@ -19,10 +19,11 @@ use super::label::Label;
 use super::layout::ChunkLayout;
 use super::plain::Plain;
 use super::root::{ChunkHash, chunk_hash, root};
+use super::suite::{Encapsulated, Suite};
 use crate::id::NodeId;
 use crate::wire::encode;
 
-pub use header::{Header, Kind, Recipient, Subject, Suite};
+pub use header::{Header, Kind, Recipient, Subject};
 pub use manifest::{Manifest, Statement, VerifiedManifest};
 
 /// A sealed value, ready to be sent.
@@ -57,7 +58,7 @@ impl Sealer<'_> {
         epoch_root: &EpochRoot,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
-        self.seal(plain, Recipient::Group, None, &epoch_root.model_key(), rng)
+        self.seal(plain, epoch_root.suite(), Recipient::Group, None, &epoch_root.model_key(), rng)
     }
 
     /// Seals `plain` for the holder of one key package; its receipts come under the pair key.
@@ -78,21 +79,23 @@ impl Sealer<'_> {
         let (enc, context) = send(Label::Update, &scope, package, rng)?;
         let key = update_key(|label, key| context.export(label, key));
         let pair = PairKey::export(|label, key| context.export(label, key));
-        let sealed = self.seal(plain, Recipient::One(package.node), Some(enc), &key, rng)?;
+        let (suite, recipient) = (package.suite(), Recipient::One(package.node));
+        let sealed = self.seal(plain, suite, recipient, Some(enc), &key, rng)?;
         Ok((sealed, pair))
     }
 
     fn seal(
         self,
         plain: &(impl Plain + ?Sized),
+        suite: Suite,
         recipient: Recipient,
-        enc: Option<[u8; 32]>,
+        enc: Option<Encapsulated>,
         input_key: &InputKey,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
         let Self { identity, subject, next_package, buffer: mut bytes } = self;
         let layout = ChunkLayout::of(plain.bytes() as u64)?;
-        let header = Header { suite: Suite::One, subject, sender: identity.node_id(), recipient, layout };
+        let header = Header { suite, subject, sender: identity.node_id(), recipient, layout };
         let mut salt: Salt = [0; 24];
         rng.fill_bytes(&mut salt);
         let (key, commitment) = BulkKey::derive(input_key, &salt, &encode(&header), layout);
@@ -107,7 +110,7 @@ impl Sealer<'_> {
             hashes.push(chunk_hash(&bytes[range]));
         }
         let statement = Statement { header, salt, commitment, enc, root: root(&hashes), next_package };
-        Ok(Sealed { manifest: Manifest::sign(&statement, identity), layout, bytes: bytes.into() })
+        Ok(Sealed { manifest: Manifest::sign(statement, identity), layout, bytes: bytes.into() })
     }
 }
 
@@ -147,9 +150,10 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// [`OpenError::WrongRecipient`] when it is sealed to one, [`OpenError::WrongKey`] when it was not
-    /// sealed with this root under this header.
+    /// [`OpenError::WrongRecipient`] when it is sealed to one, [`OpenError::WrongSuite`] when it is of another suite
+    /// than the epoch, [`OpenError::WrongKey`] when it was not sealed with this root under this header.
     pub fn for_group(manifest: &VerifiedManifest, epoch_root: &EpochRoot) -> Result<Self, OpenError> {
+        epoch_root.suite().require(manifest.header.suite)?;
         match manifest.header.recipient {
             Recipient::Group => Self::new(manifest, &epoch_root.model_key()),
             Recipient::One(_) => Err(OpenError::WrongRecipient),
@@ -160,11 +164,12 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// [`OpenError::WrongRecipient`] when it is sealed to another, [`OpenError::BadExchange`] when the
-    /// encapsulated key agrees on no secret, [`OpenError::WrongKey`] when it was not sealed to this key
+    /// [`OpenError::WrongRecipient`] when it is sealed to another, [`OpenError::WrongSuite`] when it is of another suite
+    /// than the key, [`OpenError::BadExchange`] when the encapsulated key agrees on no secret, [`OpenError::WrongKey`] when it was not sealed to this key
     /// under this header.
     pub fn for_one(manifest: &VerifiedManifest, key: &AgreementKey) -> Result<(Self, PairKey), OpenError> {
         let header = &manifest.header;
+        key.package().suite().require(header.suite)?;
         match (header.recipient, &manifest.enc) {
             (Recipient::One(node), Some(enc)) if node == key.package().node => {
                 let context = receive(Label::Update, &scope(&header.subject, header.sender), key, enc)?;
@@ -179,7 +184,7 @@ impl Opener {
         let Statement { header, salt, commitment, .. } = &**manifest;
         let key = BulkKey::for_opening(input_key, salt, &encode(header), header.layout, commitment)?;
         let missing = header.layout.chunks();
-        Ok(Self { manifest: *manifest, key, hashes: vec![None; missing as usize], missing })
+        Ok(Self { manifest: manifest.clone(), key, hashes: vec![None; missing as usize], missing })
     }
 
     /// What is being opened.

@@ -2,6 +2,7 @@
 
 use super::identity::BadSignature;
 use super::layout::TooLarge;
+use super::suite::OtherSuite;
 use crate::id::NodeId;
 
 /// A sealed value or a wrapped key that does not open. What the peer got wrong, as precisely as known.
@@ -18,6 +19,9 @@ pub enum OpenError {
         /// Who is named.
         named: NodeId,
     },
+    /// Of another suite than ours. Told before any of its keys is used.
+    #[error(transparent)]
+    WrongSuite(#[from] OtherSuite),
     /// Sealed to another recipient: to the group and not to us alone, to us and not to the group, or
     /// to somebody else.
     #[error("sealed to another recipient")]
@@ -82,6 +86,9 @@ pub enum SealError {
     /// The plaintext is over the limit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// The recipient's package is of another suite.
+    #[error(transparent)]
+    WrongSuite(#[from] OtherSuite),
     /// The recipient's package holds a public key that agrees on no secret.
     #[error("the key package of {node:?} holds no usable public key")]
     BadPackage {

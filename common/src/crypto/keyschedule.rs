@@ -22,13 +22,16 @@ pub use pair::{PairKey, ReceiptTag};
 
 pub(super) use agreement::{receive, send};
 
-/// The KEM of the suite: DHKEM(X25519, HKDF-SHA256). Public, with the other two, for the vector tests.
-pub type Kem = hpke::kem::X25519HkdfSha256;
+/// The KEM of [`Suite::X25519`](super::Suite). Public, with the other three, for the vector tests.
+pub type X25519 = hpke::kem::X25519HkdfSha256;
 
-/// The KDF of the suite: HKDF-SHA256.
+/// The KEM of [`Suite::XWing`](super::Suite).
+pub type XWing = hpke::kem::XWing;
+
+/// The KDF of every suite: HKDF-SHA256.
 pub type Kdf = hpke::kdf::HkdfSha256;
 
-/// The AEAD of the suite.
+/// The AEAD of every suite.
 pub type Aead = hpke::aead::ChaCha20Poly1305;
 
 #[cfg(test)]

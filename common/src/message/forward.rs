@@ -1,7 +1,7 @@
 //! The signed hellos between bridges, which forward telemetry, and the nodes that own it.
 
 use super::presence::{Address, Heard};
-use crate::crypto::KeyPackage;
+use crate::crypto::{KeyPackage, Suite};
 use crate::limits::COHORT_MAX;
 use crate::wire::List;
 
@@ -29,9 +29,11 @@ pub struct BridgePresence {
     pub receipts: Address,
     /// The sessions of the nodes it hears.
     pub heard: List<Heard, COHORT_MAX>,
+    /// To which cryptography it seals.
+    pub suite: Suite,
     /// Its protocol version.
     pub version: u16,
 }
 
 crate::wire_fields!(IntakePresence { session, seq, package, chunks, version });
-crate::wire_fields!(BridgePresence { seq, receipts, heard, version });
+crate::wire_fields!(BridgePresence { seq, receipts, heard, suite, version });

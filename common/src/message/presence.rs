@@ -3,7 +3,7 @@
 //! DDS discovery says that two readers and writers were matched; only a hello that comes back says
 //! that the pair is up. Both sides repeat theirs until it is answered, then once a [`HEARTBEAT`].
 
-use crate::crypto::KeyPackage;
+use crate::crypto::{KeyPackage, Suite};
 use crate::id::{EpochId, NodeId, RunId};
 use crate::limits::{COHORT_MAX, WORKS_MAX};
 use crate::units::Millis;
@@ -108,6 +108,8 @@ pub struct CoordinatorPresence {
     pub mailbox: Mailbox,
     /// The sessions of the nodes it hears.
     pub heard: List<Heard, COHORT_MAX>,
+    /// The fleet's cryptography.
+    pub suite: Suite,
     /// Its protocol version.
     pub version: u16,
 }
@@ -135,7 +137,7 @@ crate::wire_fields!(NodePresence {
     works,
     version
 });
-crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, version });
+crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, suite, version });
 crate::wire_fields!(Mailbox { chunks, receipts });
 crate::wire_fields!(Heard { node, session });
 crate::wire_fields!(Work { run, epoch, activity, progress });
@@ -148,28 +150,28 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
-    use crate::crypto::{Identity, Label};
+    use crate::crypto::{AgreementKey, Identity, Label};
     use crate::message::Signed;
     use crate::units::Timestamp;
 
     #[test]
-    fn a_presence_with_as_many_works_as_there_can_be_is_within_two_kibibytes() {
-        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        let node = identity.node_id();
-        let package = KeyPackage { node, public: [1; 32], nonce: [2; 16], expires: Timestamp(3) };
+    fn a_presence_with_as_many_works_as_there_can_be_is_within_four_kibibytes() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let identity = Identity::generate(&mut rng);
+        let key = AgreementKey::generate(Suite::XWing, identity.node_id(), Timestamp(3), &mut rng);
         let work = Work { run: RunId([4; 16]), epoch: EpochId(5), activity: Activity::Waiting, progress: 6 };
         let presence = NodePresence {
             session: 7,
             seq: 8,
             answers: 9,
             roster: 10,
-            package,
+            package: key.package().clone(),
             mailbox: Mailbox::default(),
             standing: Standing::Ready,
             works: vec![work; WORKS_MAX].try_into().unwrap(),
             version: VERSION,
         };
         let bytes = Signed::seal(&identity, Label::Presence, &presence);
-        assert!(bytes.len() <= 2048, "{} bytes", bytes.len());
+        assert!(bytes.len() <= 4096, "{} bytes", bytes.len());
     }
 }

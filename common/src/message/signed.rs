@@ -42,6 +42,17 @@ impl<T: Wire> Signed<T> {
         bytes
     }
 
+    /// What a message says and whom it names as its signer. Nobody has checked that: it tells only whether a look at the
+    /// signature is worth while.
+    ///
+    /// # Errors
+    ///
+    /// [`SignedError`] when it is no message of this kind.
+    pub fn claimed(bytes: &[u8]) -> Result<Self, SignedError> {
+        let (signer, body, _) = parts(bytes)?;
+        Ok(Self { signer, body: wire::decode(body)? })
+    }
+
     /// Checks a message: cheap refusals first, the signature, and only then the body.
     ///
     /// # Errors
@@ -52,17 +63,22 @@ impl<T: Wire> Signed<T> {
         label: Label,
         key_of: impl FnOnce(NodeId) -> Option<&'k PublicIdentity>,
     ) -> Result<Self, SignedError> {
-        if bytes.len() > MESSAGE_BYTES_MAX {
-            return Err(SignedError::TooLong(bytes.len()));
-        }
-        let mut input = Input::new(bytes);
-        let signer = NodeId::take(&mut input)?;
+        let (signer, body, signature) = parts(bytes)?;
         let key = key_of(signer).ok_or(SignedError::UnknownSender(signer))?;
-        let length = input.rest().len().checked_sub(64).ok_or(input.error(wire::Fault::Short))?;
-        let body = input.slice(length)?;
-        let signature = Signature(Wire::take(&mut input)?);
         key.verify(label, &bytes[..bytes.len() - 64], &signature)
             .map_err(|_| SignedError::WrongSignature(signer))?;
         Ok(Self { signer, body: wire::decode(body)? })
     }
+}
+
+/// Signer, body and signature.
+fn parts(bytes: &[u8]) -> Result<(NodeId, &[u8], Signature), SignedError> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(SignedError::TooLong(bytes.len()));
+    }
+    let mut input = Input::new(bytes);
+    let signer = NodeId::take(&mut input)?;
+    let length = input.rest().len().checked_sub(64).ok_or(input.error(wire::Fault::Short))?;
+    let body = input.slice(length)?;
+    Ok((signer, body, Signature(Wire::take(&mut input)?)))
 }

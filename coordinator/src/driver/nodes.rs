@@ -48,6 +48,7 @@ impl Driver {
     /// Makes a roster count, here and at all nodes; a dry run is the look whether it may.
     pub(super) fn install(&mut self, text: &str, dry_run: bool) -> Result<InstalledRoster> {
         let next = self.enrolled.newer(text)?;
+        super::check_size(&next.roster, self.engine.suite())?;
         let own = self.engine.id();
         ensure!(
             next.roster.coordinator.node_id() == own,

@@ -220,6 +220,13 @@ impl Driver {
             "`cohort.select` finds {labelled} nodes on the roster, and `cohort.minimum` is {}",
             cohort.minimum
         );
+        let (suite, selected) = (self.engine.suite(), f64::from(cohort.goal) * cohort.over_selection);
+        ensure!(
+            selected <= suite.cohort_max() as f64,
+            "`cohort.goal` times `cohort.over_selection` is over {}, the most nodes in a round with `suite = \"{suite}\"`: \
+             lower one of them",
+            suite.cohort_max()
+        );
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::crypto::{AgreementKey, EpochRoot, KeyPackage, Kind, PairKey, Scope, SealError, Subject};
+use common::crypto::{AgreementKey, EpochRoot, KeyPackage, Kind, PairKey, Scope, SealError, Subject, Suite};
 use common::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use common::message::announce::Member;
 use common::units::{Millis, Timestamp};
@@ -31,14 +31,15 @@ impl Epoch {
     /// Draws the keys of an epoch and wraps its root for each node. A node whose package is no key is
     /// left out and named.
     pub fn open(
+        suite: Suite,
         (tenant, run, round, id): (TenantId, RunId, RoundId, EpochId),
         coordinator: NodeId,
         cohort: impl Iterator<Item = (NodeId, KeyPackage)>,
         (now, life): (Timestamp, Millis),
         rng: &mut impl CryptoRng,
     ) -> (Self, Vec<Member>, Vec<(NodeId, SealError)>) {
-        let root = EpochRoot::generate(rng);
-        let key = AgreementKey::generate(coordinator, now + life, rng);
+        let root = EpochRoot::generate(suite, rng);
+        let key = AgreementKey::generate(suite, coordinator, now + life, rng);
         let scope = Scope { tenant, run, epoch: id, sender: coordinator };
         let (mut members, mut pairs, mut failed) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (node, package) in cohort {

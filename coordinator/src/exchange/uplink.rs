@@ -168,7 +168,7 @@ impl Uplink {
             }
         };
         let (node, blob) = (opener.manifest().header.sender, opener.manifest().blob());
-        let next = opener.manifest().next_package;
+        let next = opener.manifest().next_package.clone();
         self.offered.insert(node, blob);
         self.queue.push_back((blob, node, opener));
         self.receipt(epoch, node, blob, Status::Queued, out);
@@ -195,6 +195,8 @@ impl Uplink {
         if subject != expected || header.subject.epoch != epoch.id {
             return Err(unsure(Inadmissible::Elsewhere));
         }
+        let suite = epoch.root.suite().require(header.suite);
+        suite.map_err(|other| unsure(OpenError::from(other).into()))?;
         let verified = manifest.verify(key).map_err(|error| unsure(error.into()))?;
         let sure = |fault| (Some(claimed), fault);
         self.guard

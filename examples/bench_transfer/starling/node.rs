@@ -165,7 +165,7 @@ impl Node<'_> {
                     let (mut epoch, _) = self.cast.epoch(number);
                     let me = self.cast.nodes[self.part.index].0.node_id();
                     let pair = epoch.pairs.remove(&me).context("no pair key")?;
-                    self.upcoming = Some((*epoch.key.package(), pair));
+                    self.upcoming = Some((epoch.key.package().clone(), pair));
                 }
                 say("ready");
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::crypto::Identity;
+use common::crypto::{Identity, Suite};
 use common::id::{BlobId, NodeId};
 use common::known::Known;
 use common::units::Timestamp;
@@ -21,6 +21,8 @@ use crate::feed::Feeds;
 pub struct Bridge {
     /// Who the bridge is.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// Where it meets its nodes.
     pub dds: dds::Config,
     /// The nodes that it may forward to.
@@ -69,13 +71,14 @@ impl Bridge {
     ///
     /// When DDS cannot be joined. What is wrong with the spool is told, and tried again.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
-        let Self { identity, dds, nodes, mut feeds } = self;
+        let Self { identity, suite, dds, nodes, mut feeds } = self;
         let mut link = Link::join(&dds).context("forwarding")?;
         let bridge = identity.node_id();
         let grown = Arc::new(Notify::new());
         let _watching = watch_all(&feeds, &grown);
         let setup = Setup {
             identity,
+            suite,
             nodes,
             owners: feeds.owners(),
             receipts: link.receipts.address().0,

@@ -1,8 +1,8 @@
 //! A bridge's side, as a state machine: who is there, and what is on its way to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, Label};
+use common::crypto::{Identity, Label, OtherSuite, Suite};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::message::forward::{BridgePresence, IntakePresence};
@@ -49,6 +49,9 @@ pub enum Note {
     /// A node is there.
     #[error("node `{0}` is there")]
     There(String),
+    /// A node belongs to a fleet with another suite.
+    #[error("node `{0}` is not listened to: {1}")]
+    Elsewhere(String, OtherSuite),
     /// A node has fallen silent; what is meant for it waits in the spool.
     #[error("node `{0}` is not heard any more: what is meant for it waits in the spool")]
     Away(String),
@@ -65,6 +68,8 @@ pub enum Note {
 pub struct Setup {
     /// Who it is.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// The nodes that it may forward to.
     pub nodes: Known,
     /// Who gets something.
@@ -79,7 +84,10 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Dispatch {
     identity: Identity,
+    suite: Suite,
     nodes: Known,
+    /// Nodes that said that they use another suite; each is told of once.
+    elsewhere: BTreeSet<NodeId>,
     outboxes: BTreeMap<(TenantId, NodeId), Outbox>,
     /// Whoever was heard once; those that fell silent as well, so that nothing they said before counts again.
     peers: BTreeMap<NodeId, Heed>,
@@ -102,11 +110,13 @@ struct Heed {
 impl Dispatch {
     /// Nobody is there yet.
     pub fn new(setup: Setup, now: Timestamp) -> Self {
-        let Setup { identity, nodes, owners, receipts, random } = setup;
+        let Setup { identity, suite, nodes, owners, receipts, random } = setup;
         let outbox = |(tenant, node)| ((tenant, node), Outbox::new(tenant, node));
         Self {
             identity,
+            suite,
             nodes,
+            elsewhere: BTreeSet::new(),
             outboxes: owners.into_iter().map(outbox).collect(),
             peers: BTreeMap::new(),
             receipts,
@@ -131,6 +141,9 @@ impl Dispatch {
 
     /// Takes a node's hello; returns where it reads, when that is believed and new.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Address> {
+        if !self.claims_our_suite(bytes, out) {
+            return None;
+        }
         let presence = match self.believe(bytes) {
             Ok(presence) => presence,
             Err(error) => {
@@ -139,9 +152,12 @@ impl Dispatch {
             }
         };
         let Signed { signer, body: IntakePresence { session, seq, package, chunks, version } } = presence;
-        if version != VERSION || package.node != signer {
-            let reason = format!("node {signer:?} speaks version {version}, this is version {VERSION}");
-            out.push(Output::Note(Note::Ignored(reason)));
+        let faults = [
+            (version != VERSION, format!("speaks version {version}, this is version {VERSION}")),
+            (package.node != signer, "offers a key package of another node".to_owned()),
+        ];
+        if let Some((_, reason)) = faults.into_iter().find(|(is_so, _)| *is_so) {
+            out.push(Output::Note(Note::Ignored(format!("node {signer:?} {reason}"))));
             return None;
         }
         // Only those who own something are listened to.
@@ -153,6 +169,7 @@ impl Dispatch {
             return None;
         }
         self.heard_any = now;
+        self.elsewhere.remove(&signer);
         let new = before.is_none_or(|heed| heed.peer.session != session);
         if before.is_none_or(|heed| !heed.is_there) {
             out.push(Output::Note(Note::There(name(&self.nodes, signer))));
@@ -164,6 +181,18 @@ impl Dispatch {
         self.peers.insert(signer, Heed { peer, seq, is_there: true });
         self.advance(now, out);
         Some(chunks)
+    }
+
+    /// Looks at the suite that a hello claims, before its signature.
+    fn claims_our_suite(&mut self, bytes: &[u8], out: &mut Vec<Output>) -> bool {
+        let claimed = Signed::<IntakePresence>::claimed(bytes).ok();
+        let known = |hello: &Signed<_>| self.nodes.contains_key(&hello.signer);
+        let Some(Signed { signer, body }) = claimed.filter(known) else { return true };
+        let Err(other) = self.suite.require(body.package.suite()) else { return true };
+        if self.elsewhere.insert(signer) {
+            out.push(Output::Note(Note::Elsewhere(name(&self.nodes, signer), other)));
+        }
+        false
     }
 
     /// Takes a node's receipt.
@@ -243,7 +272,8 @@ impl Dispatch {
         let heard: Vec<Heard> =
             self.peers.iter().map(|(node, heed)| Heard { node: *node, session: heed.peer.session }).collect();
         let heard = List::try_from(heard).expect("as many nodes as a list of known keys has");
-        let presence = BridgePresence { seq: now.0, receipts: self.receipts, heard, version: VERSION };
+        let (receipts, suite, version) = (self.receipts, self.suite, VERSION);
+        let presence = BridgePresence { seq: now.0, receipts, heard, suite, version };
         out.push(Output::Hello(Signed::seal(&self.identity, Label::Bridge, &presence)));
         self.hello_last = now;
         self.hello_at = now + HEARTBEAT;

@@ -1,9 +1,11 @@
 //! A node's side, as a state machine: whom it believes, what arrives, and what of it is on the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::blob::{Arrival, Incoming, Standing};
-use common::crypto::{Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, PairKey, Recipient};
+use common::crypto::{
+    Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, OtherSuite, PairKey, Recipient, Suite,
+};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::limits::OFFER_INDEX;
@@ -56,6 +58,9 @@ pub enum Note {
     /// Both hellos have come through.
     #[error("bridge `{0}` forwards to this node")]
     Connected(String),
+    /// A bridge belongs to a fleet with another suite.
+    #[error("bridge `{0}` is not listened to: {1}")]
+    Elsewhere(String, OtherSuite),
     /// A bridge has fallen silent.
     #[error("bridge `{0}` is not heard any more")]
     Lost(String),
@@ -82,6 +87,8 @@ pub enum Note {
 pub struct Setup {
     /// Who it is.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// Whose telemetry it takes.
     pub tenant: TenantId,
     /// The bridges that it believes.
@@ -101,6 +108,8 @@ pub struct Inbox {
     keyring: Keyring,
     session: u64,
     links: BTreeMap<NodeId, Link>,
+    /// Bridges that said that they use another suite; each is told of once.
+    elsewhere: BTreeSet<NodeId>,
     /// The last blob of each bridge.
     transfers: BTreeMap<NodeId, Transfer>,
     receipts: u32,
@@ -138,15 +147,16 @@ enum Stage {
 impl Inbox {
     /// Nobody is heard yet.
     pub fn new(mut setup: Setup, now: Timestamp) -> Self {
-        let keyring = Keyring::new(setup.identity.node_id(), now, &mut setup.random);
+        let keyring = Keyring::new(setup.suite, setup.identity.node_id(), now, &mut setup.random);
         let session = setup.random.next_u64();
-        let (links, transfers) = Default::default();
+        let (links, elsewhere, transfers) = Default::default();
         let (hello_at, hello_after, alone_since) = (now, HELLO, Some(now));
         Self {
             setup,
             keyring,
             session,
             links,
+            elsewhere,
             transfers,
             receipts: 0,
             hello_at,
@@ -171,6 +181,9 @@ impl Inbox {
 
     /// Takes a bridge's hello; returns where it reads, when that is believed and new.
     pub fn on_hello(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Address> {
+        if !self.claims_our_suite(bytes, out) {
+            return None;
+        }
         let key_of = |signer| self.setup.bridges.get(&signer).map(|peer| &peer.key);
         let Signed { signer, body } = match Signed::<BridgePresence>::open(bytes, Label::Bridge, key_of) {
             Ok(signed) => signed,
@@ -193,9 +206,22 @@ impl Inbox {
         if answered && before.is_none_or(|link| !link.answered) {
             out.push(Output::Note(Note::Connected(self.name(signer))));
         }
+        self.elsewhere.remove(&signer);
         self.links.insert(signer, Link { receipts: body.receipts, seq: body.seq, heard: now, answered });
         self.count_answers(now);
         Some(body.receipts)
+    }
+
+    /// Looks at the suite that a hello claims, before its signature.
+    fn claims_our_suite(&mut self, bytes: &[u8], out: &mut Vec<Output>) -> bool {
+        let claimed = Signed::<BridgePresence>::claimed(bytes).ok();
+        let known = |hello: &Signed<_>| self.setup.bridges.contains_key(&hello.signer);
+        let Some(hello) = claimed.filter(known) else { return true };
+        let Err(other) = self.setup.suite.require(hello.body.suite) else { return true };
+        if self.elsewhere.insert(hello.signer) {
+            out.push(Output::Note(Note::Elsewhere(self.name(hello.signer), other)));
+        }
+        false
     }
 
     /// Takes a piece of a batch: an offer or a chunk.
@@ -237,7 +263,8 @@ impl Inbox {
             Ok(()) => {
                 transfer.stage = Stage::Ended(Status::Complete);
                 let before = self.keyring.package();
-                self.keyring.on_used(&package, now, &mut self.setup.random);
+                self.keyring.on_used(&package);
+                self.keyring.renew(now, &mut self.setup.random);
                 if self.keyring.package() != before {
                     self.hello_at = now;
                 }
@@ -295,6 +322,8 @@ impl Inbox {
         if header.subject.tenant != self.setup.tenant {
             return Err(format!("telemetry of another tenant from bridge `{name}`"));
         }
+        let suite = self.setup.suite.require(header.suite);
+        suite.map_err(|other| format!("bridge `{name}`: {other}"))?;
         let bytes = header.layout.plain_bytes();
         if bytes > BATCH_BYTES_MAX {
             return Err(format!("{bytes} bytes from bridge `{name}` are more than a batch may have"));

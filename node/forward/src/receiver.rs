@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::crypto::Identity;
+use common::crypto::{Identity, Suite};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::units::{Millis, Timestamp};
@@ -27,6 +27,8 @@ const REJOIN_MAX: Millis = Millis(60_000);
 pub struct Receiver {
     /// Who the node is.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// Where it meets the bridges.
     pub dds: dds::Config,
     /// Whose telemetry it takes.
@@ -81,12 +83,12 @@ impl Receiver {
     ///
     /// When DDS cannot be joined.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
-        let Self { identity, dds, tenant, bridges, spool, window } = self;
+        let Self { identity, suite, dds, tenant, bridges, spool, window } = self;
         let mut link = Link::join(&dds).context("taking telemetry from bridges")?;
         let node = identity.node_id();
         let window = window.min(link.domain.unread_max(&topics::RECORD_CHUNK) as u32).max(1);
         let chunks = link.pieces.address().0;
-        let setup = Setup { identity, tenant, bridges, chunks, window, random: entropy()? };
+        let setup = Setup { identity, suite, tenant, bridges, chunks, window, random: entropy()? };
         let mut inbox = Inbox::new(setup, now());
         let mut rejoin_after = REJOIN;
         let mut storing: JoinSet<Stored> = JoinSet::new();

@@ -1,11 +1,13 @@
 //! Bridges and nodes over real DDS, on loopback.
 
+mod altered;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use common::crypto::Identity;
 use common::crypto::bulk::InputKey;
+use common::crypto::{Identity, Suite};
 use common::id::TenantId;
 use common::known::{Known, Peer};
 use common::units::Timestamp;
@@ -73,7 +75,8 @@ impl Running {
 
 fn bridge(seed: u64, spool: &Spool, nodes: &[u64], domain: u16) -> Running {
     let feeds = Feeds::open(spool, routes(nodes), Pins::default()).unwrap();
-    let bridge = Bridge { identity: identity(seed), dds: dds(domain), nodes: known(nodes), feeds };
+    let (identity, suite, dds, nodes) = (identity(seed), Suite::X25519, dds(domain), known(nodes));
+    let bridge = Bridge { identity, suite, dds, nodes, feeds };
     let (stop, stopped) = watch::channel(false);
     Running { stop, task: tokio::spawn(bridge.run(stopped)) }
 }
@@ -81,7 +84,8 @@ fn bridge(seed: u64, spool: &Spool, nodes: &[u64], domain: u16) -> Running {
 fn node(seed: u64, spool: &Spool, bridges: &[u64], domain: u16) -> Running {
     let (dds, bridges) = (dds(domain), known(bridges));
     let spool = spool.tenant(tenant()).unwrap();
-    let receiver = Receiver { identity: identity(seed), dds, tenant: tenant(), bridges, spool, window: 24 };
+    let (identity, suite, tenant) = (identity(seed), Suite::X25519, tenant());
+    let receiver = Receiver { identity, suite, dds, tenant, bridges, spool, window: 24 };
     let (stop, stopped) = watch::channel(false);
     Running { stop, task: tokio::spawn(receiver.run(stopped)) }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use common::id::TenantId;
 
 use crate::driver;
@@ -15,6 +15,7 @@ use crate::telemetry_trainer::TelemetryTrainer;
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
+    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
     let folder = Folder::open(dir)?;
     let place = || dir.join("node.toml").display().to_string();
     if folder.config.forward.is_some() {

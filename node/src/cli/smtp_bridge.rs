@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::folder::Folder;
@@ -12,6 +12,7 @@ use crate::intake::{Intake, Role};
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
+    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
     let config = Folder::config(dir)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;

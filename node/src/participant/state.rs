@@ -6,7 +6,7 @@ mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use common::crypto::{Identity, Keyring, Label, PublicIdentity};
+use common::crypto::{Identity, Keyring, Label, PublicIdentity, Suite};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
@@ -41,6 +41,8 @@ const PROGRESS: Millis = Millis(250);
 pub struct Setup {
     /// The node's key.
     pub identity: Identity,
+    /// The cryptography of its fleet.
+    pub suite: Suite,
     /// Who says which coordinator it trusts, and who its members are.
     pub operator: PublicIdentity,
     /// What was said last, as the store has it.
@@ -90,16 +92,19 @@ struct Link {
     answered: bool,
     hello_at: Timestamp,
     hello_after: Millis,
+    /// Whether it was told that the coordinator uses another suite.
+    elsewhere: bool,
 }
 
 impl Participant {
     /// A participant that has not been heard yet; its first hello is due at once.
     pub fn new(mut setup: Setup, now: Timestamp) -> Self {
         let session = setup.random.next_u64();
-        let keyring = Keyring::new(setup.identity.node_id(), now, &mut setup.random);
+        let keyring = Keyring::new(setup.suite, setup.identity.node_id(), now, &mut setup.random);
         let announced = Announced::new(std::mem::take(&mut setup.marks));
         let (mailbox, hello_after) = (Mailbox::default(), HELLO);
-        let link = Link { mailbox, seq: 0, heard: now, answered: false, hello_at: now, hello_after };
+        let (seq, heard, answered, hello_at, elsewhere) = (0, now, false, now, false);
+        let link = Link { mailbox, seq, heard, answered, hello_at, hello_after, elsewhere };
         let (ahead, works, stash, buffers) = Default::default();
         let (turns, draining, kept, told_at) = (0, false, Timestamp::default(), Timestamp::default());
         Self {
@@ -139,6 +144,9 @@ impl Participant {
 
     /// Takes the coordinator's hello; returns where it reads, when that is believed and new.
     pub fn on_coordinator(&mut self, bytes: &[u8], now: Timestamp, out: &mut Vec<Output>) -> Option<Mailbox> {
+        if !self.claims_our_suite(bytes, out) {
+            return None;
+        }
         let signed = match self.open::<CoordinatorPresence>(bytes, Label::Hello) {
             Ok(presence) => presence,
             Err(error) => {
@@ -155,6 +163,7 @@ impl Participant {
             return None;
         }
         self.link.seq = signed.seq;
+        self.link.elsewhere = false;
         // A process that was not heard before believes what answers it.
         let is_new = std::mem::replace(&mut self.link.mailbox, signed.mailbox) != signed.mailbox;
         self.link.heard = now;
@@ -170,6 +179,18 @@ impl Participant {
         self.link.answered = heard;
         self.on_tick(now, out);
         Some(signed.mailbox)
+    }
+
+    /// Looks at the suite that a hello claims, before its signature. That it is another one is told once.
+    fn claims_our_suite(&mut self, bytes: &[u8], out: &mut Vec<Output>) -> bool {
+        let claimed = Signed::<CoordinatorPresence>::claimed(bytes).ok();
+        let coordinator = self.coordinator().map(PublicIdentity::node_id);
+        let Some(hello) = claimed.filter(|hello| Some(hello.signer) == coordinator) else { return true };
+        let Err(other) = self.setup.suite.require(hello.body.suite) else { return true };
+        if !std::mem::replace(&mut self.link.elsewhere, true) {
+            out.push(Output::Note(Note::Elsewhere(other)));
+        }
+        false
     }
 
     /// Takes an announcement: the coordinator wants something, and no longer what it wanted before.
@@ -221,11 +242,12 @@ impl Participant {
             }
         };
         let used = member.package;
-        self.keyring.on_used(&used, now, &mut self.setup.random);
+        self.keyring.on_used(&used);
         self.announced.mark(run, epoch);
         self.leave(run, now, out);
         out.push(Output::Mark { run, epoch });
-        let channel = Channel { pair, coordinator: offer.package, model: offer.model.blob(), receipts: 0 };
+        let (coordinator, model) = (offer.package.clone(), offer.model.blob());
+        let channel = Channel { pair, coordinator, model, receipts: 0 };
         self.fetch(asked, (channel, train), opener, now, out);
     }
 
@@ -384,6 +406,10 @@ impl Participant {
     }
 
     fn say(&mut self, standing: Standing, works: Vec<presence::Work>, now: Timestamp, out: &mut Vec<Output>) {
+        // While an update is still to come, the memory holds no key of the next epoch.
+        if !self.works.values().any(Work::owes_update) {
+            self.keyring.renew(now, &mut self.setup.random);
+        }
         let presence = NodePresence {
             session: self.session,
             seq: now.0,

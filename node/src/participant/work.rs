@@ -111,6 +111,11 @@ impl Work {
         !matches!(self.stage, Stage::Kept(_) | Stage::Declining)
     }
 
+    /// Whether an update has not been sealed yet.
+    pub(super) fn owes_update(&self) -> bool {
+        matches!(self.stage, Stage::Fetching(_) | Stage::Waiting(..) | Stage::Training(..))
+    }
+
     /// When something is due without anything coming in.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let own = match &self.stage {

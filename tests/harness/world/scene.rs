@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::crypto::Identity;
+use common::crypto::{Identity, Suite};
 use common::id::{EpochId, NodeId, RunId, TenantId};
 use common::known::Peer;
 use common::message::presence::{Address, Mailbox};
@@ -44,6 +44,8 @@ pub struct Scene {
     pub attempts: u32,
     /// How the network behaves.
     pub network: Network,
+    /// The cryptography of the coordinator, and of nodes that were not started with another one.
+    pub suite: Suite,
     /// Runs that go on at once.
     pub runs: u8,
     /// The number of the first one: it goes on as it would beside those before it.
@@ -128,6 +130,7 @@ const WINDOW: u32 = 8;
 
 /// Who is who, for as long as the world lasts.
 pub(super) struct Keys {
+    suite: Suite,
     operator: Identity,
     pub(super) coordinator: Identity,
     nodes: Vec<Identity>,
@@ -150,7 +153,7 @@ impl Keys {
         let roster = Roster { nodes: known, ..Roster::new(TENANT, *coordinator.public()) };
         // Not drawn from the world's randomness, which the rest of it goes on with.
         let operator = Identity::generate(&mut ChaCha20Rng::seed_from_u64(scene.seed));
-        let mut keys = Self { operator, coordinator, nodes, roster, text: String::new() };
+        let mut keys = Self { suite: scene.suite, operator, coordinator, nodes, roster, text: String::new() };
         keys.sign();
         keys
     }
@@ -179,17 +182,18 @@ impl Keys {
     }
 
     pub(super) fn engine(&self, now: Timestamp, random: &mut ChaCha20Rng) -> Engine {
-        let members = Members::new(self.roster.clone(), now);
+        let members = Members::new(self.roster.clone(), self.suite, now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };
         let (tenant, mailbox) = (TenantId::of_name(TENANT), Mailbox::default());
-        let (identity, random) = (copy(&self.coordinator), fork(random));
-        Engine::new(Setup { identity, tenant, mailbox, transfer, random }, members)
+        let (identity, suite, random) = (copy(&self.coordinator), self.suite, fork(random));
+        Engine::new(Setup { identity, suite, tenant, mailbox, transfer, random }, members)
     }
 
-    /// A process of a node, with the marks and the roster that its disk holds.
+    /// A process of a node, with the suite that its operator wrote down if it is not the fleet's, and with the marks and
+    /// the roster that its disk holds.
     pub(super) fn node(
         &self,
-        index: usize,
+        (index, suite): (usize, Option<Suite>),
         (marks, roster): (&BTreeMap<RunId, EpochId>, &Roster),
         now: Timestamp,
         random: &mut ChaCha20Rng,
@@ -197,8 +201,8 @@ impl Keys {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
         let (identity, operator) = (copy(&self.nodes[index]), *self.operator.public());
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
-        let roster = Some(roster.clone());
-        let setup = NodeSetup { identity, operator, roster, tenant, mailbox, marks, window: WINDOW, random };
+        let (suite, window, roster) = (suite.unwrap_or(self.suite), WINDOW, Some(roster.clone()));
+        let setup = NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, window, random };
         Participant::new(setup, now)
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::blob::{Arrival, Incoming, Standing};
-use common::crypto::{Identity, KeyPackage, Label, Manifest, Opener, Sealer};
+use common::crypto::{Identity, KeyPackage, Label, Manifest, Opener, Sealer, Suite};
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
@@ -260,15 +260,20 @@ impl World {
         assert!(training <= 1, "{told:?}");
         assert!(told.works.is_sorted_by(|one, next| one.run < next.run), "{told:?}");
         let is_new = self.presence.as_ref().is_none_or(|known| known.session != told.session);
-        if is_new || self.package.is_none_or(|known| told.package.expires > known.expires) {
-            self.package = Some(told.package);
+        if is_new || self.package.as_ref().is_none_or(|known| told.package.expires > known.expires) {
+            self.package = Some(told.package.clone());
         }
         self.seq += 1;
         let heard = vec![Heard { node: key.node_id(), session: told.session }]
             .try_into()
             .expect("one is within the limit");
-        let hello =
-            CoordinatorPresence { seq: self.seq, mailbox: Mailbox::default(), heard, version: VERSION };
+        let hello = CoordinatorPresence {
+            seq: self.seq,
+            mailbox: Mailbox::default(),
+            heard,
+            suite: Suite::X25519,
+            version: VERSION,
+        };
         let hello = Signed::seal(&self.coordinator, Label::Hello, &hello);
         self.send_in_order(1, Datagram::Hello(hello));
         let declined: Vec<(RunId, EpochId)> = told
@@ -292,12 +297,13 @@ impl World {
 
     /// The next attempt at a round.
     fn open(&mut self, index: usize) {
-        let package = self.package.expect("a presence has come");
+        let package = self.package.clone().expect("a presence has come");
         let run = &mut self.runs[index];
         run.epochs += 1;
         let (id, round, epoch) = (run.id, RoundId(run.done + 1), EpochId(run.epochs));
         let coordinator = self.coordinator.node_id();
         let (epoch, members, failed) = Epoch::open(
+            Suite::X25519,
             (TENANT, id, round, epoch),
             coordinator,
             [(package.node, package)].into_iter(),
@@ -313,8 +319,11 @@ impl World {
             .seal_to_group(&plain, &epoch.root, &mut self.random)
             .expect("a model of two chunks is sealed");
         let members = members.try_into().expect("one is within the limit");
-        let request =
-            Request::Train(Offer { model: *sealed.manifest(), package: *epoch.key.package(), members });
+        let request = Request::Train(Offer {
+            model: sealed.manifest().clone(),
+            package: epoch.key.package().clone(),
+            members,
+        });
         let (issued, deadline) = (self.now, DEADLINE);
         let announcement = Announcement {
             tenant: TENANT,
@@ -470,6 +479,7 @@ fn participant(
 ) -> Participant {
     let setup = Setup {
         identity: node_identity(),
+        suite: Suite::X25519,
         operator: *coordinator.public(),
         roster: Some(roster(coordinator)),
         tenant: TENANT,

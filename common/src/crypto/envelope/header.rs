@@ -1,22 +1,13 @@
 //! What a sealed value is about. All of it is bound into the encryption and signed.
 
 use super::super::layout::ChunkLayout;
+use super::super::suite::Suite;
 use crate::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use crate::wire::{Fault, Input, Wire, WireError};
 use crate::{wire_fields, wire_tags};
 
 const MAGIC: [u8; 4] = *b"STRL";
 const VERSION: u8 = 1;
-
-/// The cryptography in use. One so far; a second one would be told apart by its tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suite {
-    /// ECDSA P-256 with SHA-256; HPKE with X25519, HKDF-SHA256 and ChaCha20-Poly1305; C2SP
-    /// chunked-encryption with HKDF-SHA256 and ChaCha20-Poly1305; BLAKE3 over the sealed chunks.
-    One,
-}
-
-wire_tags!(Suite { One = 1 });
 
 /// What the plaintext is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

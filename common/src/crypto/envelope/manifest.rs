@@ -8,13 +8,14 @@ use super::super::identity::{Identity, PublicIdentity, Signature};
 use super::super::keyschedule::KeyPackage;
 use super::super::label::Label;
 use super::super::root::Root;
+use super::super::suite::Encapsulated;
 use super::header::{Header, Recipient};
 use crate::id::BlobId;
 use crate::wire::{Fault, Input, Wire, WireError, encode};
 use crate::wire_fields;
 
 /// What is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// What the value is about.
     pub header: Header,
@@ -23,7 +24,7 @@ pub struct Statement {
     /// Binds the chunks to one key and this header.
     pub commitment: Commitment,
     /// The HPKE encapsulated key, when sealed to one recipient and only then.
-    pub enc: Option<[u8; 32]>,
+    pub enc: Option<Encapsulated>,
     /// The hash over all sealed chunks.
     pub root: Root,
     /// The package to which the sender wants the next value sealed.
@@ -31,39 +32,41 @@ pub struct Statement {
 }
 
 /// A statement and a signature that nobody has checked yet. Nothing in it may be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     statement: Statement,
     signature: Signature,
 }
 
 /// A manifest whose signature is its sender's. Reads as its [`Statement`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedManifest(Manifest);
 
-wire_fields!(Unchecked { header, salt, commitment, enc, root, next_package });
 wire_fields!(Manifest { statement, signature });
-
-/// The fields of a [`Statement`], before the rule that ties `enc` to the recipient.
-struct Unchecked {
-    header: Header,
-    salt: Salt,
-    commitment: Commitment,
-    enc: Option<[u8; 32]>,
-    root: Root,
-    next_package: Option<KeyPackage>,
-}
 
 impl Wire for Statement {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { header, salt, commitment, enc, root, next_package } = *self;
-        Unchecked { header, salt, commitment, enc, root, next_package }.put(out);
+        let Self { header, salt, commitment, enc, root, next_package } = self;
+        header.put(out);
+        salt.put(out);
+        commitment.put(out);
+        enc.put(out);
+        root.put(out);
+        next_package.put(out);
     }
 
     fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
-        let Unchecked { header, salt, commitment, enc, root, next_package } = Unchecked::take(input)?;
+        let header: Header = Wire::take(input)?;
+        let (salt, commitment) = (Wire::take(input)?, Wire::take(input)?);
+        let enc: Option<Encapsulated> = Wire::take(input)?;
+        let root = Wire::take(input)?;
+        let next_package: Option<KeyPackage> = Wire::take(input)?;
         if enc.is_some() != matches!(header.recipient, Recipient::One(_)) {
             return Err(input.error(Fault::Invalid("an encapsulated key goes with one recipient")));
+        }
+        let keys = [enc.as_ref().map(Encapsulated::suite), next_package.as_ref().map(KeyPackage::suite)];
+        if keys.into_iter().flatten().any(|suite| suite != header.suite) {
+            return Err(input.error(Fault::Invalid("a key of another suite than the header's")));
         }
         Ok(Self { header, salt, commitment, enc, root, next_package })
     }
@@ -71,9 +74,9 @@ impl Wire for Statement {
 
 impl Manifest {
     /// Signs a statement of one's own.
-    pub(super) fn sign(statement: &Statement, identity: &Identity) -> Self {
-        let signature = identity.sign(Label::Manifest, &encode(statement));
-        Self { statement: *statement, signature }
+    pub(super) fn sign(statement: Statement, identity: &Identity) -> Self {
+        let signature = identity.sign(Label::Manifest, &encode(&statement));
+        Self { statement, signature }
     }
 
     /// Whom the sealer claims to be: tells which key to verify with, and nothing more.
@@ -92,16 +95,16 @@ impl Manifest {
     /// # Errors
     ///
     /// [`OpenError::WrongSender`] or [`OpenError::BadSignature`].
-    pub fn verify(self, sender: &PublicIdentity) -> Result<VerifiedManifest, OpenError> {
+    pub fn verify(&self, sender: &PublicIdentity) -> Result<VerifiedManifest, OpenError> {
         let signer = sender.node_id();
-        let packaged = self.statement.next_package.map(|package| package.node);
+        let packaged = self.statement.next_package.as_ref().map(|package| package.node);
         for named in [Some(self.statement.header.sender), packaged].into_iter().flatten() {
             if named != signer {
                 return Err(OpenError::WrongSender { signer, named });
             }
         }
         sender.verify(Label::Manifest, &encode(&self.statement), &self.signature)?;
-        Ok(VerifiedManifest(self))
+        Ok(VerifiedManifest(self.clone()))
     }
 }
 

@@ -2,9 +2,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::*;
+use crate::crypto::suite::OtherSuite;
 use crate::id::{EpochId, RoundId, RunId, TenantId};
 use crate::units::Timestamp;
-use crate::wire::decode;
+use crate::wire::{Fault, decode};
+
+const SUITE: Suite = Suite::X25519;
 
 /// A coordinator, a node, and the keys of one epoch, all from one seed.
 struct World {
@@ -18,8 +21,8 @@ struct World {
 fn world() -> World {
     let mut rng = ChaCha20Rng::seed_from_u64(11);
     let (coordinator, node) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
-    let coordinator_key = AgreementKey::generate(coordinator.node_id(), Timestamp(9), &mut rng);
-    let epoch_root = EpochRoot::generate(&mut rng);
+    let coordinator_key = AgreementKey::generate(SUITE, coordinator.node_id(), Timestamp(9), &mut rng);
+    let epoch_root = EpochRoot::generate(SUITE, &mut rng);
     World { rng, coordinator, node, coordinator_key, epoch_root }
 }
 
@@ -81,9 +84,9 @@ fn every_length_opens_again_for_the_group_and_for_one() {
 #[test]
 fn a_manifest_is_read_back_and_its_id_ignores_the_signature() {
     let mut world = world();
-    let manifest = *world.update(b"x").manifest();
+    let manifest = world.update(b"x").manifest().clone();
     let mut bytes = encode(&manifest);
-    assert_eq!(decode(&bytes), Ok(manifest));
+    assert_eq!(decode(&bytes).as_ref(), Ok(&manifest));
     *bytes.last_mut().unwrap() ^= 1;
     let altered: Manifest = decode(&bytes).unwrap();
     assert_eq!(altered.blob(), manifest.blob());
@@ -94,11 +97,11 @@ fn a_manifest_is_read_back_and_its_id_ignores_the_signature() {
 #[test]
 fn a_manifest_names_its_signer_and_nobody_else() {
     let mut world = world();
-    let manifest = *world.model(b"x").manifest();
+    let manifest = world.model(b"x").manifest().clone();
     let (signer, named) = (world.node.node_id(), world.coordinator.node_id());
     let wrong = Err(OpenError::WrongSender { signer, named });
     assert_eq!(manifest.verify(world.node.public()), wrong);
-    let foreign = Some(*world.coordinator_key.package());
+    let foreign = Some(world.coordinator_key.package().clone());
     let update = Sealer { next_package: foreign, ..sealer(&world.node, Kind::Update) };
     let sealed = update.seal_to_group(&b"x"[..], &world.epoch_root, &mut world.rng).unwrap();
     assert_eq!(sealed.manifest().verify(world.node.public()), wrong);
@@ -109,9 +112,9 @@ fn other_keys_and_recipients_are_told_apart() {
     let mut world = world();
     let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
     let update = world.update(b"x").manifest().verify(world.node.public()).unwrap();
-    let other_root = EpochRoot::generate(&mut world.rng);
-    let own = AgreementKey::generate(world.node.node_id(), Timestamp(9), &mut world.rng);
-    let next = AgreementKey::generate(world.coordinator.node_id(), Timestamp(9), &mut world.rng);
+    let other_root = EpochRoot::generate(SUITE, &mut world.rng);
+    let own = AgreementKey::generate(SUITE, world.node.node_id(), Timestamp(9), &mut world.rng);
+    let next = AgreementKey::generate(SUITE, world.coordinator.node_id(), Timestamp(9), &mut world.rng);
     let error = |opener: Result<Opener, OpenError>| opener.unwrap_err();
     assert_eq!(error(Opener::for_group(&model, &other_root)), OpenError::WrongKey);
     assert_eq!(error(Opener::for_group(&update, &world.epoch_root)), OpenError::WrongRecipient);
@@ -126,26 +129,44 @@ fn other_keys_and_recipients_are_told_apart() {
 #[test]
 fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() {
     let mut world = world();
-    let Subject { kind, tenant, run, round, epoch, seq, trace } = subject(Kind::Model);
-    let base = Subject { kind, tenant, run, round, epoch, seq, trace };
-    let others = [
-        Subject { kind: Kind::Update, ..base },
-        Subject { tenant: TenantId([9; 16]), ..base },
-        Subject { run: RunId([9; 16]), ..base },
-        Subject { round: RoundId(9), ..base },
-        Subject { epoch: EpochId(9), ..base },
-        Subject { seq: 9, ..base },
-        Subject { trace: [9; 16], ..base },
-    ];
-    let verified = world.model(&text(20_000)).manifest().verify(world.coordinator.public()).unwrap();
-    let layout = ChunkLayout::of(20_001).unwrap();
-    let mut headers: Vec<Header> =
-        others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
-    headers.push(Header { layout, ..verified.header });
-    for header in headers {
-        let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator);
-        let resigned = resigned.verify(world.coordinator.public()).unwrap();
-        assert_eq!(Opener::for_group(&resigned, &world.epoch_root).unwrap_err(), OpenError::WrongKey);
+    let plain = text(20_000);
+    for (kind, to_one) in [(Kind::Model, false), (Kind::Update, true), (Kind::Records, true)] {
+        let base = subject(kind);
+        let sealer = sealer(&world.node, kind);
+        let sealed = if to_one {
+            sealer.seal_to_one(&plain[..], world.coordinator_key.package(), &mut world.rng).unwrap().0
+        } else {
+            sealer.seal_to_group(&plain[..], &world.epoch_root, &mut world.rng).unwrap()
+        };
+        let verified = sealed.manifest().verify(world.node.public()).unwrap();
+        let another = if kind == Kind::Model { Kind::Update } else { Kind::Model };
+        let others = [
+            Subject { kind: another, ..base },
+            Subject { tenant: TenantId([9; 16]), ..base },
+            Subject { run: RunId([9; 16]), ..base },
+            Subject { round: RoundId(9), ..base },
+            Subject { epoch: EpochId(9), ..base },
+            Subject { seq: 9, ..base },
+            Subject { trace: [9; 16], ..base },
+        ];
+        let mut headers: Vec<Header> =
+            others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
+        headers.push(Header { layout: ChunkLayout::of(20_001).unwrap(), ..verified.header });
+        // Somebody else signs for it as his own.
+        headers.push(Header { sender: world.coordinator.node_id(), ..verified.header });
+        for header in headers {
+            let signer =
+                [&world.node, &world.coordinator].into_iter().find(|id| id.node_id() == header.sender);
+            let signer = signer.unwrap();
+            let resigned = Manifest::sign(Statement { header, ..(*verified).clone() }, signer);
+            let resigned = resigned.verify(signer.public()).unwrap();
+            let opened = if to_one {
+                Opener::for_one(&resigned, &world.coordinator_key).map(|(opener, _)| opener)
+            } else {
+                Opener::for_group(&resigned, &world.epoch_root)
+            };
+            assert_eq!(opened.unwrap_err(), OpenError::WrongKey, "{header:?}");
+        }
     }
 }
 
@@ -188,8 +209,8 @@ fn a_chunk_made_by_another_member_of_the_group_fails_at_the_root() {
 fn an_encapsulated_key_goes_with_one_recipient_only() {
     let mut world = world();
     let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
-    let statement = Statement { enc: Some([1; 32]), ..*model };
-    let manifest = Manifest::sign(&statement, &world.coordinator);
+    let statement = Statement { enc: Some(Encapsulated::X25519([1; 32])), ..(*model).clone() };
+    let manifest = Manifest::sign(statement, &world.coordinator);
     assert!(decode::<Manifest>(&encode(&manifest)).is_err());
 }
 
@@ -199,4 +220,26 @@ fn what_is_sealed_holds_nothing_of_the_plaintext() {
     let sealed = world.model(&text(60_000));
     let needle = &text(60_000)[..8];
     assert!(sealed.into_buffer().windows(8).all(|window| window != needle));
+}
+
+#[test]
+fn a_value_of_another_suite_is_refused_before_any_key_of_it_is_used() {
+    let mut world = world();
+    let (theirs, ours) = (Suite::X25519, Suite::XWing);
+    let wrong = OpenError::WrongSuite(OtherSuite { theirs, ours });
+    let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
+    let update = world.update(b"x").manifest().verify(world.node.public()).unwrap();
+    let root = EpochRoot::generate(ours, &mut world.rng);
+    let key = AgreementKey::generate(ours, world.coordinator.node_id(), Timestamp(9), &mut world.rng);
+    assert_eq!(Opener::for_group(&model, &root).unwrap_err(), wrong);
+    assert_eq!(Opener::for_one(&update, &key).unwrap_err(), wrong);
+    // Neither do keys of two suites go into one statement.
+    for statement in [
+        Statement { next_package: Some(key.package().clone()), ..(*update).clone() },
+        Statement { enc: Some(Encapsulated::XWing(Box::new([1; 1120]))), ..(*update).clone() },
+        Statement { header: Header { suite: ours, ..update.header }, ..(*update).clone() },
+    ] {
+        let fault = decode::<Manifest>(&encode(&Manifest::sign(statement, &world.node))).unwrap_err().fault;
+        assert_eq!(fault, Fault::Invalid("a key of another suite than the header's"));
+    }
 }

@@ -39,15 +39,17 @@ impl Active {
         self.close_exchanges();
         let now = context.now;
         let coordinator = context.setup.identity.node_id();
+        // An announcement holds no more; `serve` refuses a longer list.
         let packages: Vec<(NodeId, KeyPackage)> = nodes
             .iter()
-            .filter_map(|node| Some((*node, context.members.present(*node)?.package)))
+            .filter_map(|node| Some((*node, context.members.present(*node)?.package.clone())))
             .filter(|(_, package)| package.is_usable_at(now))
+            .take(context.setup.suite.cohort_max())
             .collect();
         let names = (context.setup.tenant, self.id, round, id);
         let random = &mut context.setup.random;
         let (epoch, members, failed) =
-            Epoch::open(names, coordinator, packages.into_iter(), (now, wait), random);
+            Epoch::open(context.setup.suite, names, coordinator, packages.into_iter(), (now, wait), random);
         for (node, error) in failed {
             context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
         }
@@ -71,7 +73,7 @@ impl Active {
         // The files have both, should they be needed again.
         drop((model, control));
         let members = members.try_into().expect("the plan bounds the cohort");
-        let offer = Offer { model: *sealed.manifest(), package: *epoch.key.package(), members };
+        let offer = Offer { model: sealed.manifest().clone(), package: epoch.key.package().clone(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         self.announce(request, (round, id, wait), taken_from, context);
         let Share { down_chunks, up } = context.share;

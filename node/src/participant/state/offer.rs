@@ -26,6 +26,9 @@ impl Participant {
         let Announcement { tenant, run, round, epoch, .. } = *announcement;
         let key =
             self.keyring.find(&member.package).ok_or("its keys are wrapped to a package that was erased")?;
+        for theirs in [offer.model.claimed_header().suite, offer.package.suite()] {
+            self.setup.suite.require(theirs).map_err(|other| other.to_string())?;
+        }
         let coordinator = self.coordinator().ok_or("no coordinator is appointed")?;
         let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
         let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;

@@ -69,7 +69,7 @@ impl Participant {
         }
         self.link.seq = 0;
         self.link.mailbox = Mailbox::default();
-        self.link.answered = false;
+        (self.link.answered, self.link.elsewhere) = (false, false);
         (self.link.heard, self.link.hello_at, self.link.hello_after) = (now, now, HELLO);
     }
 

@@ -45,6 +45,7 @@ impl Participant {
     pub fn on_trained(&mut self, trained: &Trained, now: Timestamp, out: &mut Vec<Output>) {
         let Some((asked, channel, training)) = self.end_training(trained.run, trained.epoch) else { return };
         let Asked { run, round, epoch, .. } = asked;
+        self.keyring.renew(now, &mut self.setup.random);
         let next = Some(self.keyring.package());
         let subject = outgoing::subject(self.setup.tenant, run, round, epoch);
         let Trained { samples, steps, loss, .. } = *trained;
