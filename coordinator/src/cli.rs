@@ -18,7 +18,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use common::crypto::Identity;
 use edge::print_lines;
 
 use crate::driver;
@@ -84,6 +83,8 @@ struct Init {
     /// Address of a network interface to use; may be repeated. Without one, all of them.
     #[arg(long = "interface", value_name = "ADDRESS")]
     interfaces: Vec<IpAddr>,
+    #[command(flatten)]
+    custody: custody::Options,
 }
 
 /// Runs the command; the whole program but for the allocator.
@@ -127,12 +128,13 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
 fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
     let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let tenant = toml::Value::String(options.tenant.clone());
+    let custody = options.custody.config();
     let config = SAMPLE_CONFIG
+        .replace("kind = \"file\"\n", &custody.lines())
         .replace("tenant = \"default\"", &format!("tenant = {tenant}"))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut edge::entropy()?);
-    Folder::init(dir, &config, &identity)?;
+    let identity = Folder::init(dir, &config, &custody, &mut edge::entropy()?)?;
     print_lines(&[
         format!("coordinator {}", identity.node_id()),
         format!("  folder      {}", dir.display()),

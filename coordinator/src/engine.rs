@@ -232,7 +232,7 @@ impl Engine {
 
     fn greet(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let hello = self.members.hello(&self.setup.identity, self.setup.mailbox, now);
-        out.extend(hello.map(Output::Hello));
+        out.extend(hello.map(|hello| hello.map_or_else(Output::Unsigned, Output::Hello)));
     }
 
     fn on_all(
@@ -315,6 +315,7 @@ impl Context<'_> {
 
     fn event(&mut self, run: RunId, round: RoundId, fact: Fact) {
         let event = Event { run, round, at: self.now, fact };
-        self.out.push(Output::Event(Signed::seal(&self.setup.identity, Label::Event, &event)));
+        let signed = Signed::seal(&self.setup.identity, Label::Event, &event);
+        self.out.push(signed.map_or_else(Output::Unsigned, Output::Event));
     }
 }

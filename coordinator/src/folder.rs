@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! coordinator.toml   configuration
-//! identity.pem       secret key, mode 0600: whoever has it is this coordinator
+//! identity.pem       secret key, mode 0600: whoever has it is this coordinator; elsewhere if [custody] says so
 //! identity.pub       public key: copy it to every node as `coordinator.pub`
 //! allowed-nodes      one line a node: its name, its public key, its labels
 //! state.redb         runs and rounds
@@ -11,13 +11,13 @@
 //! control.sock       local control socket while `coordinator serve` runs
 //! ```
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use common::crypto::Identity;
 use common::known::{self, Known};
 use edge::file::{self, write_new};
+use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::{CoordinatorConfig, RelayConfig};
 
@@ -44,7 +44,7 @@ const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all fil
 pub struct Folder {
     /// `coordinator.toml`.
     pub config: CoordinatorConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
     /// `allowed-nodes`.
     pub allowed: Known,
@@ -57,11 +57,19 @@ impl Folder {
     ///
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
-        let config_path = dir.join("coordinator.toml");
-        let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
-            .with_context(|| config_path.display().to_string())?;
-        let identity = read_identity(dir, REMEDY)?;
+        let config = Self::config(dir)?;
+        let identity = custody::open(dir, &config.custody, REMEDY)?;
         Ok(Self { config, identity, allowed: allowed(dir)? })
+    }
+
+    /// Reads the configuration alone.
+    ///
+    /// # Errors
+    ///
+    /// Names the file and the line or key.
+    pub fn config(dir: &Path) -> Result<CoordinatorConfig> {
+        let path = dir.join("coordinator.toml");
+        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -69,10 +77,16 @@ impl Folder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
-        write_identity(dir, identity)?;
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
         write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
-        write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)
+        write_new(&dir.join("allowed-nodes"), ALLOWED_HEADER.as_bytes(), 0o644)?;
+        Ok(identity)
     }
 }
 
@@ -86,12 +100,12 @@ pub fn allowed(dir: &Path) -> Result<Known> {
     known::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
 }
 
-/// What a relay's folder holds, read and checked: `relay.toml`, `identity.pem` and `identity.pub`.
+/// What a relay's folder holds, read and checked: `relay.toml`, the key and `identity.pub`.
 #[derive(Debug)]
 pub struct RelayFolder {
     /// `relay.toml`.
     pub config: RelayConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
 }
 
@@ -105,7 +119,8 @@ impl RelayFolder {
         let config_path = dir.join("relay.toml");
         let config = RelayConfig::parse(&file::read(&config_path, RELAY_REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
-        Ok(Self { config, identity: read_identity(dir, RELAY_REMEDY)? })
+        let identity = custody::open(dir, &config.custody, RELAY_REMEDY)?;
+        Ok(Self { config, identity })
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -113,47 +128,47 @@ impl RelayFolder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
-        write_identity(dir, identity)?;
-        write_new(&dir.join("relay.toml"), config.as_bytes(), 0o644)
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
+        write_new(&dir.join("relay.toml"), config.as_bytes(), 0o644)?;
+        Ok(identity)
     }
-}
-
-fn read_identity(dir: &Path, remedy: &str) -> Result<Identity> {
-    let path = dir.join("identity.pem");
-    Identity::from_pkcs8_pem(&file::read(&path, remedy)?).with_context(|| path.display().to_string())
-}
-
-fn write_identity(dir: &Path, identity: &Identity) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
-    write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
 
+    fn init(dir: &Path) -> Result<Identity> {
+        let custody = custody::Config::default();
+        Folder::init(dir, SAMPLE_CONFIG, &custody, &mut ChaCha20Rng::seed_from_u64(1))
+    }
+
     #[test]
     fn a_folder_opens_as_it_was_made_and_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap();
+        let identity = init(dir.path()).unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!(folder.identity.node_id(), identity.node_id());
         assert!(folder.allowed.is_empty());
-        let again = Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap_err();
+        let again = init(dir.path()).unwrap_err();
         assert!(again.to_string().starts_with("cannot make "), "{again}");
     }
 
     #[test]
     fn a_missing_key_file_is_named_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap();
+        init(dir.path()).unwrap();
         fs::remove_file(dir.path().join("identity.pem")).unwrap();
         let error = Folder::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains("identity.pem is missing; `coordinator init`"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, KeyPackage, Label, PublicIdentity};
+use common::crypto::{CustodyError, Identity, KeyPackage, Label, PublicIdentity};
 use common::id::{NodeId, RunId};
 use common::known::{self, Known, Labels, Peer};
 use common::message::presence::{
@@ -279,7 +279,12 @@ impl Members {
     }
 
     /// The coordinator's hello, when one is due.
-    pub fn hello(&mut self, identity: &Identity, mailbox: Mailbox, now: Timestamp) -> Option<Vec<u8>> {
+    pub fn hello(
+        &mut self,
+        identity: &Identity,
+        mailbox: Mailbox,
+        now: Timestamp,
+    ) -> Option<Result<Vec<u8>, CustodyError>> {
         if now < self.hello_at {
             return None;
         }
@@ -352,7 +357,7 @@ mod tests {
     }
 
     fn say(members: &mut Members, presence: &NodePresence) -> Told {
-        members.on_presence(&Signed::seal(&identity(), Label::Presence, presence), BEGAN).unwrap()
+        members.on_presence(&Signed::seal(&identity(), Label::Presence, presence).unwrap(), BEGAN).unwrap()
     }
 
     #[test]

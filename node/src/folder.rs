@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! node.toml            configuration
-//! identity.pem         secret key, mode 0600: whoever has it is this node
+//! identity.pem         secret key, mode 0600: whoever has it is this node; elsewhere if [custody] says so
 //! identity.pub         public key: the coordinator's `allowed-nodes` lists it
 //! coordinator.pub      public key of the one coordinator this node trusts
 //! marks                newest epoch of each run that was acted on
@@ -46,7 +46,7 @@ pub struct Folder {
     pub dir: PathBuf,
     /// `node.toml`.
     pub config: NodeConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
     /// `coordinator.pub`.
     pub coordinator: PublicIdentity,
@@ -62,7 +62,7 @@ impl Folder {
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
-        let identity = identity(dir)?;
+        let identity = identity(dir, &config)?;
         let coordinator_path = dir.join("coordinator.pub");
         let coordinator = file::read(&coordinator_path, REMEDY)?.trim().parse();
         let coordinator = coordinator.with_context(|| coordinator_path.display().to_string())?;
@@ -85,12 +85,17 @@ impl Folder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity, coordinator: &PublicIdentity) -> Result<()> {
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
-        write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)?;
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        coordinator: &PublicIdentity,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
         write_new(&dir.join("coordinator.pub"), format!("{coordinator}\n").as_bytes(), 0o644)?;
-        write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)
+        write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)?;
+        Ok(identity)
     }
 }
 
@@ -153,14 +158,13 @@ impl Marks {
     }
 }
 
-/// Reads `identity.pem`.
+/// Opens the key.
 ///
 /// # Errors
 ///
-/// Names the file.
-pub fn identity(dir: &Path) -> Result<Identity> {
-    let path = dir.join("identity.pem");
-    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+/// [`CustodyError`](common::crypto::CustodyError) names its place and says what to do.
+pub fn identity(dir: &Path, config: &NodeConfig) -> Result<Identity> {
+    Ok(custody::open(dir, &config.custody, REMEDY)?)
 }
 
 /// Those on a list of this folder; nobody where there is no such file.

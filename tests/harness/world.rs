@@ -322,6 +322,7 @@ impl World {
                     self.notes.push(format!("node-{index} ignored {topic}: {reason}"));
                 }
                 Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
+                Done::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
                 Done::Cancel | Done::Note(_) => (),
             }
         }
@@ -419,6 +420,7 @@ impl World {
                 self.ends.insert(run, end);
             }
             Said::Note(note) => self.notes.push(note),
+            Said::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
             Said::Wish(run, _) => unreachable!("a wish of {run} is granted"),
         }
     }

@@ -85,7 +85,7 @@ impl Greeting {
         self.seq += 1;
         let body =
             CoordinatorPresence { seq: self.seq, mailbox: Mailbox::default(), heard, version: VERSION };
-        let signed = Signed::seal(identity, Label::Hello, &body);
+        let signed = Signed::seal(identity, Label::Hello, &body).unwrap();
         self.hello.write(&identity.node_id().0, &signed).unwrap();
         (node, told)
     }

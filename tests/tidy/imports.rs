@@ -21,6 +21,7 @@ const fn edge(source: &'static str, room: &'static str, may_import: &'static [&'
 }
 
 const COMMON: &str = "common/src";
+const CUSTODY: &str = "common/custody/src";
 const DDS: &str = "common/dds/src";
 const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
@@ -46,6 +47,7 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "message", &["blob", "crypto", "id", "limits", "model", "units", "wire"]),
     pure(COMMON, "known", &["crypto", "id", "limits"]),
     pure(COMMON, "upload", &["blob", "crypto", "id", "limits", "message", "units", "wire"]),
+    edge(CUSTODY, "", ALL),
     edge(DDS, "", ALL),
     edge(EDGE, "", ALL),
     pure(COORDINATOR, "lib", &[]),
@@ -183,9 +185,16 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["common/src/crypto"]),
     (
         "clap",
-        &["common/edge/src/print", "coordinator/simulate/src/cli", "coordinator/src/cli", "node/src/cli"],
+        &[
+            "common/custody/src/options",
+            "common/edge/src/print",
+            "coordinator/simulate/src/cli",
+            "coordinator/src/cli",
+            "node/src/cli",
+        ],
     ),
-    ("console", &["coordinator/src/cli"]),
+    ("console", &["common/custody/src/secret", "coordinator/src/cli"]),
+    ("cryptoki", &["common/custody/src/pkcs11"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",
@@ -225,6 +234,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("rustls", &["coordinator/src/driver/relay/tls", "node/ingest/src/listen/tls"]),
     ("snap", &["node/ingest/src/prometheus"]),
     ("sysinfo", &["node/ingest/src/host"]),
+    ("tss_esapi", &["common/custody/src/tpm"]),
     (
         "tokio",
         &[

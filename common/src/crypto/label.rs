@@ -31,11 +31,15 @@ pub enum Label {
     Relay,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
+    /// Derives the key under which a long-term key in memory seals other keys.
+    Custody,
+    /// Derives the key of the file of a long-term key from its passphrase.
+    Passphrase,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -50,6 +54,8 @@ impl Label {
         Self::Bridge,
         Self::Relay,
         Self::Spool,
+        Self::Custody,
+        Self::Passphrase,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -69,6 +75,8 @@ impl Label {
             Self::Bridge => "starling v1 bridge",
             Self::Relay => "starling v1 relay",
             Self::Spool => "starling v1 spool",
+            Self::Custody => "starling v1 custody",
+            Self::Passphrase => "starling v1 passphrase",
         }
     }
 }

@@ -156,7 +156,7 @@ mod tests {
             works: vec![work; WORKS_MAX].try_into().unwrap(),
             version: VERSION,
         };
-        let bytes = Signed::seal(&identity, Label::Presence, &presence);
+        let bytes = Signed::seal(&identity, Label::Presence, &presence).unwrap();
         assert!(bytes.len() <= 2048, "{} bytes", bytes.len());
     }
 }

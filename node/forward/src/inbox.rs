@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use common::blob::{Arrival, Incoming, Standing};
-use common::crypto::{Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, PairKey, Recipient};
+use common::crypto::{
+    CustodyError, Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, PairKey, Recipient,
+};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::limits::OFFER_INDEX;
@@ -46,6 +48,8 @@ pub enum Output {
         /// Entries of this node's tenant.
         parts: Vec<Entry>,
     },
+    /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
+    Unsigned(CustodyError),
     /// Tell the operator.
     Note(Note),
 }
@@ -387,7 +391,8 @@ impl Inbox {
             chunks: self.setup.chunks,
             version: VERSION,
         };
-        out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Intake, &presence)));
+        let signed = Signed::seal(&self.setup.identity, Label::Intake, &presence);
+        out.push(signed.map_or_else(Output::Unsigned, Output::Presence));
         let after = if self.alone_since.is_some() { self.hello_after } else { HEARTBEAT };
         self.hello_after = Millis(after.0 * 2).min(HEARTBEAT);
         self.hello_at = now + after;

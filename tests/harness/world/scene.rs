@@ -146,7 +146,7 @@ impl Keys {
         let members = Members::new(allowed.collect(), now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };
         let (tenant, mailbox) = (TenantId::of_name(TENANT), Mailbox::default());
-        let (identity, random) = (copy(&self.coordinator), fork(random));
+        let (identity, random) = (self.coordinator.clone(), fork(random));
         Engine::new(Setup { identity, tenant, mailbox, transfer, random }, members)
     }
 
@@ -159,16 +159,11 @@ impl Keys {
         random: &mut ChaCha20Rng,
     ) -> Participant {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
-        let (identity, coordinator) = (copy(&self.nodes[index]), *self.coordinator.public());
+        let (identity, coordinator) = (self.nodes[index].clone(), *self.coordinator.public());
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
         let setup = NodeSetup { identity, coordinator, tenant, mailbox, marks, window: WINDOW, random };
         Participant::new(setup, now)
     }
-}
-
-/// An identity is not copied in the product; here one key has several processes.
-fn copy(identity: &Identity) -> Identity {
-    Identity::from_pkcs8_pem(&identity.to_pkcs8_pem()).expect("an identity can be read back")
 }
 
 fn fork(random: &mut ChaCha20Rng) -> ChaCha20Rng {

@@ -222,6 +222,7 @@ impl World {
                 Output::Train(assignment) => self.train(&assignment),
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Keep(_) => panic!("nothing was to be kept"),
+                Output::Unsigned(error) => panic!("{error}"),
                 Output::Note(_) => (),
             }
         }
@@ -267,7 +268,7 @@ impl World {
             .expect("one is within the limit");
         let hello =
             CoordinatorPresence { seq: self.seq, mailbox: Mailbox::default(), heard, version: VERSION };
-        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello);
+        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello).unwrap();
         self.send_in_order(1, Datagram::Hello(hello));
         let declined: Vec<(RunId, EpochId)> = told
             .works
@@ -324,7 +325,7 @@ impl World {
             deadline,
             request,
         };
-        let bytes = Signed::seal(&self.coordinator, Label::Announce, &announcement);
+        let bytes = Signed::seal(&self.coordinator, Label::Announce, &announcement).unwrap();
         let downlink = Downlink::new(sealed, &epoch, WINDOW, self.now);
         run.open = Some((epoch, downlink, None));
         run.said.push(bytes.clone());

@@ -143,7 +143,7 @@ fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() 
         others.into_iter().map(|subject| Header { subject, ..verified.header }).collect();
     headers.push(Header { layout, ..verified.header });
     for header in headers {
-        let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator);
+        let resigned = Manifest::sign(&Statement { header, ..*verified }, &world.coordinator).unwrap();
         let resigned = resigned.verify(world.coordinator.public()).unwrap();
         assert_eq!(Opener::for_group(&resigned, &world.epoch_root).unwrap_err(), OpenError::WrongKey);
     }
@@ -189,7 +189,7 @@ fn an_encapsulated_key_goes_with_one_recipient_only() {
     let mut world = world();
     let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
     let statement = Statement { enc: Some([1; 32]), ..*model };
-    let manifest = Manifest::sign(&statement, &world.coordinator);
+    let manifest = Manifest::sign(&statement, &world.coordinator).unwrap();
     assert!(decode::<Manifest>(&encode(&manifest)).is_err());
 }
 
