@@ -3,6 +3,7 @@
 //!
 //! | room | what it holds |
 //! |---|---|
+//! | [`custody`] | where a long-term key lives: it signs, seals and unseals there |
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`suite`] | which cryptography a fleet uses |
@@ -32,6 +33,7 @@
 //! The `RustCrypto` and `hpke` crates below have had no full audit.
 
 pub mod bulk;
+pub mod custody;
 pub mod envelope;
 pub mod frames;
 pub mod identity;
@@ -46,6 +48,7 @@ pub mod suite;
 
 mod error;
 
+pub use custody::{Custody, CustodyError, SecretKey};
 pub use envelope::VerifiedManifest;
 pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, Statement, Subject};
 pub use error::{OpenError, SealError};

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::crypto::{Identity, Label, PublicIdentity, Signature};
+use crate::crypto::{CustodyError, Identity, Label, PublicIdentity, Signature};
 use crate::id::{NodeId, TenantId};
 use crate::known::{self, Known, KnownError, Peer};
 use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -103,6 +103,9 @@ pub enum RosterError {
     /// A member and revoked, or revoked twice.
     #[error("line {0}: this key has a line already")]
     SameKey(usize),
+    /// The operator's key does not sign.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
     /// More were revoked than can be told of.
     #[error("{0} revoked nodes are more than the limit of {COHORT_MAX}; forget the oldest")]
     TooManyRevoked(usize),
@@ -150,7 +153,7 @@ impl Roster {
     /// [`RosterError`] when that could not be read back: a name with a space, or more than fits.
     pub fn sign(&self, operator: &Identity) -> Result<String, RosterError> {
         let mut text = self.unsigned();
-        let Signature(signature) = operator.sign(Label::Roster, text.as_bytes());
+        let Signature(signature) = operator.sign(Label::Roster, text.as_bytes())?;
         let _ = writeln!(text, "signature {}", hex::encode(signature));
         Self::open(&text, operator.public())?;
         Ok(text)

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use common::crypto::{Identity, PublicIdentity};
+use common::crypto::PublicIdentity;
 use common::roster::Roster;
 use edge::file::write_new;
 use edge::print_lines;
@@ -59,7 +59,10 @@ enum Command {
     #[command(subcommand)]
     Roster(roster::RosterCommand),
     /// Make an operator's key in a folder of its own, which needs no network.
-    OperatorInit,
+    OperatorInit {
+        #[command(flatten)]
+        custody: custody::Options,
+    },
     /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -96,6 +99,8 @@ struct Init {
     /// this folder.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
+    #[command(flatten)]
+    custody: custody::Options,
 }
 
 /// Runs the command; the whole program but for the allocator.
@@ -129,7 +134,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Roster(command) => runtime.block_on(roster::execute(dir, command)),
-        Command::OperatorInit => roster::operator_init(dir),
+        Command::OperatorInit { custody } => roster::operator_init(dir, custody),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
         Command::Doctor { printing } => runtime.block_on(doctor::execute(dir, printing.format)),
         Command::RelayInit(options) => relay::init(dir, options),
@@ -147,13 +152,14 @@ fn read_key(path: &Path) -> Result<PublicIdentity> {
 fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
     let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let tenant = toml::Value::String(options.tenant.clone());
+    let custody = options.custody.config();
     let config = SAMPLE_CONFIG
+        .replace("kind = \"file\"\n", &custody.lines())
         .replace("tenant = \"default\"", &format!("tenant = {tenant}"))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut edge::entropy()?);
     let operator = options.operator.as_deref().map(read_key).transpose()?;
-    Folder::init(dir, &config, &identity)?;
+    let identity = Folder::init(dir, &config, &custody, &mut edge::entropy()?)?;
     let next = match &operator {
         Some(operator) => {
             folder::pin_operator(dir, operator)?;
@@ -163,7 +169,7 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
             )
         }
         None => {
-            let operator = roster::make_operator(dir)?;
+            let operator = roster::make_operator(dir, &custody::Config::default())?;
             let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
             write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
             "next: `node init` on each machine, with operator.pub of this folder; `coordinator node approve` with the".into()

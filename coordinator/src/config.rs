@@ -36,6 +36,9 @@ pub struct CoordinatorConfig {
     /// How many runs go on at once.
     #[serde(default)]
     pub runs: Runs,
+    /// Where the secret key lives.
+    #[serde(default)]
+    pub custody: custody::Config,
 }
 
 /// How much may be on its way, of all runs together.

@@ -52,13 +52,22 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// Where the key of the coordinator lives.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// In `identity.pem`, which is a key; its permissions.
+    InTheClear(u32),
+    /// Where a secret is asked for before it opens; it was not opened.
+    Elsewhere(String),
+}
+
 /// What was read. An error is in words.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The domain, and the interfaces with what a socket bound to each says.
     pub config: Result<Place, String>,
-    /// Permissions of `identity.pem`, once it is known to be a key.
-    pub identity: Result<u32, String>,
+    /// The key of the coordinator.
+    pub identity: Result<Key, String>,
     /// Nodes of the roster.
     pub roster: Result<usize, String>,
     /// Whether a coordinator answers.
@@ -135,7 +144,8 @@ fn configuration(seen: &Seen) -> Found {
 
 fn identity(seen: &Seen) -> Found {
     let mode = match &seen.identity {
-        Ok(mode) => mode & 0o7777,
+        Ok(Key::Elsewhere(place)) => return fine(format!("{place}: opened by `coordinator serve` alone")),
+        Ok(Key::InTheClear(mode)) => mode & 0o7777,
         Err(why) => return fail(why, "put it back from a copy: nodes know no other key"),
     };
     match mode & 0o077 {
@@ -276,7 +286,7 @@ mod tests {
                 participant: Some(0),
                 interfaces: vec![("10.0.0.1".into(), None)],
             }),
-            identity: Ok(0o100_600),
+            identity: Ok(Key::InTheClear(0o100_600)),
             roster: Ok(5),
             served: Ok(true),
             state: Ok(Some((2, CLOCK_MIN))),
@@ -301,7 +311,7 @@ mod tests {
         use Verdict::{Fail, Warn};
         let place = |change: fn(&mut Place)| move |seen: &mut Seen| change(seen.config.as_mut().unwrap());
         let cases: Vec<(&str, Verdict, Change)> = vec![
-            ("identity", Fail, Box::new(|seen| seen.identity = Ok(0o100_640))),
+            ("identity", Fail, Box::new(|seen| seen.identity = Ok(Key::InTheClear(0o100_640)))),
             ("identity", Fail, Box::new(|seen| seen.identity = Err("is missing".into()))),
             ("roster", Warn, Box::new(|seen| seen.roster = Ok(0))),
             ("roster", Fail, Box::new(|seen| seen.roster = Err("line 1".into()))),

@@ -201,7 +201,8 @@ impl Engine {
         out.push(Output::Note(format!("node {node} is not let in: {why}")));
         let fact = Fact::NodeRefused { node, reason: reason(&why) };
         let event = Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact };
-        out.push(Output::Event(Signed::seal(&self.setup.identity, Label::Event, &event)));
+        let signed = Signed::seal(&self.setup.identity, Label::Event, &event);
+        out.push(signed.map_or_else(Output::Unsigned, Output::Event));
     }
 
     fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
@@ -270,7 +271,7 @@ impl Engine {
 
     fn greet(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let hello = self.members.hello(&self.setup.identity, self.setup.mailbox, now);
-        out.extend(hello.map(Output::Hello));
+        out.extend(hello.map(|hello| hello.map_or_else(Output::Unsigned, Output::Hello)));
     }
 
     fn on_all(
@@ -353,6 +354,7 @@ impl Context<'_> {
 
     fn event(&mut self, run: RunId, round: RoundId, fact: Fact) {
         let event = Event { run, round, at: self.now, fact };
-        self.out.push(Output::Event(Signed::seal(&self.setup.identity, Label::Event, &event)));
+        let signed = Signed::seal(&self.setup.identity, Label::Event, &event);
+        self.out.push(signed.map_or_else(Output::Unsigned, Output::Event));
     }
 }

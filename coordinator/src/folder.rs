@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! coordinator.toml   configuration
-//! identity.pem       secret key, mode 0600: whoever has it is this coordinator
+//! identity.pem       secret key, mode 0600: whoever has it is this coordinator; elsewhere if [custody] says so
 //! identity.pub       public key: the roster names it
 //! operator.pub       public key of the operator: copy it to every node
 //! operator/          the operator's secret key, when `init` made it: keep it elsewhere
@@ -13,13 +13,13 @@
 //! control.sock       local control socket while `coordinator serve` runs
 //! ```
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use common::crypto::{Identity, PublicIdentity};
 use common::roster::Roster;
 use edge::file::{self, write_new, write_replacing};
+use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::{CoordinatorConfig, RelayConfig};
 
@@ -40,7 +40,7 @@ const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all fil
 pub struct Folder {
     /// `coordinator.toml`.
     pub config: CoordinatorConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
     /// `roster`.
     pub enrolled: Enrolled,
@@ -64,10 +64,8 @@ impl Folder {
     ///
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
-        let config_path = dir.join("coordinator.toml");
-        let config = CoordinatorConfig::parse(&file::read(&config_path, REMEDY)?)
-            .with_context(|| config_path.display().to_string())?;
-        let identity = read_identity(dir, REMEDY)?;
+        let config = Self::config(dir)?;
+        let identity = custody::open(dir, &config.custody, REMEDY)?;
         let enrolled = Enrolled::open(dir)?;
         let Roster { tenant, coordinator, .. } = &enrolled.roster;
         let path = dir.join("roster");
@@ -86,14 +84,30 @@ impl Folder {
         Ok(Self { config, identity, enrolled })
     }
 
+    /// Reads the configuration alone.
+    ///
+    /// # Errors
+    ///
+    /// Names the file and the line or key.
+    pub fn config(dir: &Path) -> Result<CoordinatorConfig> {
+        let path = dir.join("coordinator.toml");
+        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+    }
+
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
     ///
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
-        write_identity(dir, identity)?;
-        write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
+        write_new(&dir.join("coordinator.toml"), config.as_bytes(), 0o644)?;
+        Ok(identity)
     }
 }
 
@@ -164,12 +178,12 @@ pub fn pin_operator(dir: &Path, operator: &PublicIdentity) -> Result<()> {
     write_new(&dir.join("operator.pub"), format!("{operator}\n").as_bytes(), 0o644)
 }
 
-/// What a relay's folder holds, read and checked: `relay.toml`, `identity.pem` and `identity.pub`.
+/// What a relay's folder holds, read and checked: `relay.toml`, the key and `identity.pub`.
 #[derive(Debug)]
 pub struct RelayFolder {
     /// `relay.toml`.
     pub config: RelayConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
 }
 
@@ -183,7 +197,8 @@ impl RelayFolder {
         let config_path = dir.join("relay.toml");
         let config = RelayConfig::parse(&file::read(&config_path, RELAY_REMEDY)?)
             .with_context(|| config_path.display().to_string())?;
-        Ok(Self { config, identity: read_identity(dir, RELAY_REMEDY)? })
+        let identity = custody::open(dir, &config.custody, RELAY_REMEDY)?;
+        Ok(Self { config, identity })
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -191,35 +206,22 @@ impl RelayFolder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity) -> Result<()> {
-        write_identity(dir, identity)?;
-        write_new(&dir.join("relay.toml"), config.as_bytes(), 0o644)
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
+        write_new(&dir.join("relay.toml"), config.as_bytes(), 0o644)?;
+        Ok(identity)
     }
-}
-
-/// Reads `identity.pem` of a folder.
-///
-/// # Errors
-///
-/// Names the file.
-pub fn read_identity(dir: &Path, remedy: &str) -> Result<Identity> {
-    let path = dir.join("identity.pem");
-    Identity::from_pkcs8_pem(&file::read(&path, remedy)?).with_context(|| path.display().to_string())
-}
-
-/// Makes a folder with `identity.pem` and `identity.pub`.
-///
-/// # Errors
-///
-/// When one of them exists or cannot be written.
-pub fn write_identity(dir: &Path, identity: &Identity) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
-    write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -229,10 +231,14 @@ mod tests {
         Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed))
     }
 
+    fn init(dir: &Path) -> Result<Identity> {
+        let custody = custody::Config::default();
+        Folder::init(dir, SAMPLE_CONFIG, &custody, &mut ChaCha20Rng::seed_from_u64(1))
+    }
+
     /// A folder whose operator says that it is of this tenant.
     fn made(dir: &Path, tenant: &str) -> Identity {
-        let (own, operator) = (identity(1), identity(2));
-        Folder::init(dir, SAMPLE_CONFIG, &own).unwrap();
+        let (own, operator) = (init(dir).unwrap(), identity(2));
         pin_operator(dir, operator.public()).unwrap();
         let text = Roster::new(tenant, *own.public()).sign(&operator).unwrap();
         fs::write(dir.join("roster"), text).unwrap();
@@ -274,7 +280,7 @@ mod tests {
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!(folder.identity.node_id(), identity.node_id());
         assert!(folder.enrolled.roster.nodes.is_empty());
-        let again = Folder::init(dir.path(), SAMPLE_CONFIG, &identity).unwrap_err();
+        let again = init(dir.path()).unwrap_err();
         assert!(again.to_string().starts_with("cannot make "), "{again}");
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
+use common::crypto::{CustodyError, Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
 use common::id::{NodeId, RunId};
 use common::known::{self, Labels, Peer};
 use common::message::presence::{
@@ -356,7 +356,12 @@ impl Members {
     }
 
     /// The coordinator's hello, when one is due.
-    pub fn hello(&mut self, identity: &Identity, mailbox: Mailbox, now: Timestamp) -> Option<Vec<u8>> {
+    pub fn hello(
+        &mut self,
+        identity: &Identity,
+        mailbox: Mailbox,
+        now: Timestamp,
+    ) -> Option<Result<Vec<u8>, CustodyError>> {
         if now < self.hello_at {
             return None;
         }
@@ -437,7 +442,7 @@ mod tests {
     }
 
     fn say(members: &mut Members, presence: &NodePresence) -> Told {
-        members.on_presence(&Signed::seal(&identity(), Label::Presence, presence), BEGAN).unwrap()
+        members.on_presence(&Signed::seal(&identity(), Label::Presence, presence).unwrap(), BEGAN).unwrap()
     }
 
     #[test]
@@ -499,7 +504,7 @@ mod tests {
         let key =
             AgreementKey::generate(Suite::XWing, node, Timestamp(50), &mut ChaCha20Rng::seed_from_u64(2));
         let other = NodePresence { package: key.package().clone(), ..presence(1, &[], 9) };
-        let mut bytes = Signed::seal(&identity(), Label::Presence, &other);
+        let mut bytes = Signed::seal(&identity(), Label::Presence, &other).unwrap();
         // Nobody looks at the signature.
         *bytes.last_mut().unwrap() ^= 1;
         let error = members.on_presence(&bytes, BEGAN).unwrap_err().to_string();

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use common::crypto::{Identity, PublicIdentity};
+use common::crypto::PublicIdentity;
 use common::id::TenantId;
 use edge::print_lines;
 use ingest::record::TelemetryRecord;
@@ -23,14 +23,12 @@ use ingest::{CsvSource, Interval, Source};
 
 use crate::folder::{Folder, SAMPLE_CONFIG};
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage.";
-
 #[derive(Parser)]
 #[command(
     name = "node",
     version,
     about = "Ingests telemetry, trains in federated rounds, and scores new telemetry.",
-    after_help = EXIT_CODES
+    after_help = exit_codes()
 )]
 struct Cli {
     /// The node's folder: configuration, identity and the model it keeps.
@@ -77,6 +75,8 @@ struct Init {
     /// Address of a network interface to use; may be repeated. Without one, all of them.
     #[arg(long = "interface", value_name = "ADDRESS")]
     interfaces: Vec<IpAddr>,
+    #[command(flatten)]
+    custody: custody::Options,
 }
 
 /// How the rows of a file get their time.
@@ -97,6 +97,11 @@ impl RowTimes {
     }
 }
 
+fn exit_codes() -> String {
+    let custody = format!("{} {}", custody::EXIT, custody::EXIT_MEANING);
+    format!("Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; {custody}.")
+}
+
 /// Runs the command; the whole program but for the allocator.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -107,7 +112,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("node: {error:#}");
-            ExitCode::FAILURE
+            if custody::is_cause(&error) { custody::EXIT.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -133,13 +138,14 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
         key.trim().parse().with_context(|| options.operator.display().to_string())?;
     let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let text = |value: &str| toml::Value::String(value.to_owned());
+    let custody = options.custody.config();
     let config = SAMPLE_CONFIG
+        .replace("kind = \"file\"\n", &custody.lines())
         .replace("name = \"node-1\"", &format!("name = {}", text(&options.name)))
         .replace("tenant = \"default\"", &format!("tenant = {}", text(&options.tenant)))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut edge::entropy()?);
-    Folder::init(dir, &config, &identity, &operator)?;
+    let identity = Folder::init(dir, &config, &custody, &operator, &mut edge::entropy()?)?;
     eprintln!(
         "next: choose sources in {}; where the operator's key is, run `coordinator node approve` with:",
         dir.join("node.toml").display()

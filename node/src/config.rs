@@ -34,6 +34,9 @@ pub struct NodeConfig {
     /// How the process ends.
     #[serde(default)]
     pub shutdown: Shutdown,
+    /// Where the secret key lives.
+    #[serde(default)]
+    pub custody: custody::Config,
     /// How telemetry is taken in.
     pub telemetry: Telemetry,
     /// Where telemetry comes from.

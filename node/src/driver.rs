@@ -100,7 +100,7 @@ enum Event {
 ///
 /// # Errors
 ///
-/// When DDS cannot be joined, or a mark cannot be written: then nothing may take effect any more.
+/// When DDS cannot be joined, a mark cannot be written, or nothing can be signed: then nothing may take effect any more.
 pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut link = Link::join(&folder.config.dds)?;
     let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
@@ -281,6 +281,7 @@ fn carry_out(
                 training.keep(assignment);
                 Ok(())
             }
+            Output::Unsigned(error) => return Err(error.into()),
             Output::Note(note) => {
                 tracing::info!("{note}");
                 Ok(())

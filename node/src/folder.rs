@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! node.toml            configuration
-//! identity.pem         secret key, mode 0600: whoever has it is this node
+//! identity.pem         secret key, mode 0600: whoever has it is this node; elsewhere if [custody] says so
 //! identity.pub         public key: the operator's roster lists it
 //! operator.pub         public key of the operator, whose roster says which coordinator this node trusts
 //! roster               the newest roster that came; made when the first one comes
@@ -48,7 +48,7 @@ pub struct Folder {
     pub dir: PathBuf,
     /// `node.toml`.
     pub config: NodeConfig,
-    /// `identity.pem`.
+    /// The key, where `[custody]` says.
     pub identity: Identity,
     /// `operator.pub`.
     pub operator: PublicIdentity,
@@ -66,7 +66,7 @@ impl Folder {
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
-        let identity = identity(dir)?;
+        let identity = identity(dir, &config)?;
         let operator_path = dir.join("operator.pub");
         let operator = file::read(&operator_path, REMEDY)?.trim().parse();
         let operator = operator.with_context(|| operator_path.display().to_string())?;
@@ -90,12 +90,17 @@ impl Folder {
     /// # Errors
     ///
     /// When a file exists or cannot be written.
-    pub fn init(dir: &Path, config: &str, identity: &Identity, operator: &PublicIdentity) -> Result<()> {
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        write_new(&dir.join("identity.pem"), identity.to_pkcs8_pem().as_bytes(), 0o600)?;
-        write_new(&dir.join("identity.pub"), format!("{}\n", identity.public()).as_bytes(), 0o644)?;
+    pub fn init(
+        dir: &Path,
+        config: &str,
+        custody: &custody::Config,
+        operator: &PublicIdentity,
+        random: &mut impl CryptoRng,
+    ) -> Result<Identity> {
+        let identity = custody::create(dir, custody, random)?;
         write_new(&dir.join("operator.pub"), format!("{operator}\n").as_bytes(), 0o644)?;
-        write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)
+        write_new(&dir.join("node.toml"), config.as_bytes(), 0o644)?;
+        Ok(identity)
     }
 }
 
@@ -178,14 +183,13 @@ pub fn keep_roster(dir: &Path, text: &str) -> Result<()> {
     write_replacing(&dir.join("roster"), text.as_bytes())
 }
 
-/// Reads `identity.pem`.
+/// Opens the key.
 ///
 /// # Errors
 ///
-/// Names the file.
-pub fn identity(dir: &Path) -> Result<Identity> {
-    let path = dir.join("identity.pem");
-    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+/// [`CustodyError`](common::crypto::CustodyError) names its place and says what to do.
+pub fn identity(dir: &Path, config: &NodeConfig) -> Result<Identity> {
+    Ok(custody::open(dir, &config.custody, REMEDY)?)
 }
 
 /// Those on a list of this folder; nobody where there is no such file.

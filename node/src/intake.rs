@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use common::crypto::{CustodyError, Identity};
 use common::id::TenantId;
 use common::known::Known;
 use forward::bridge::Bridge;
@@ -20,7 +21,7 @@ use ingest::listen::smtp::{SmtpBridge, SmtpConfig};
 use ingest::listen::syslog::SyslogListener;
 use ingest::listen::{Clock, Lost, Report};
 use ingest::spool::Spool;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::NodeConfig;
@@ -33,10 +34,10 @@ const BRIDGES: &str = "allowed-bridges";
 const NODES: &str = "forward-nodes";
 
 /// What becomes of what is taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Role {
-    /// It is learned from here.
-    Node,
+    /// It is learned from here, by this node.
+    Node(Identity),
     /// It is forwarded to the nodes that own it.
     Bridge,
 }
@@ -51,6 +52,7 @@ pub struct Intake {
     pins: Pins,
     stop: watch::Sender<bool>,
     listening: JoinSet<()>,
+    unsigned: mpsc::Receiver<CustodyError>,
 }
 
 /// The folder of a node's spool.
@@ -72,12 +74,15 @@ impl Intake {
     ///
     /// # Errors
     ///
-    /// When the spool cannot be opened, or an address cannot be had.
+    /// When the spool or a bridge's key cannot be opened, or an address cannot be had.
     pub async fn start(dir: &Path, config: &NodeConfig, role: Role) -> Result<Option<Self>> {
         let NodeConfig { smtp, otlp, prometheus, mqtt, syslog, metrics, forward, .. } = config;
-        let is_node = role == Role::Node;
-        let bridges = if is_node { folder::known(dir, BRIDGES)? } else { Known::new() };
-        let forward = forward.as_ref().filter(|_| !is_node);
+        let node = match role {
+            Role::Node(identity) => Some(identity),
+            Role::Bridge => None,
+        };
+        let bridges = if node.is_some() { folder::known(dir, BRIDGES)? } else { Known::new() };
+        let forward = forward.as_ref().filter(|_| node.is_none());
         let wanted = [
             smtp.is_some(),
             otlp.is_some(),
@@ -88,7 +93,7 @@ impl Intake {
             forward.is_some(),
             !bridges.is_empty(),
             // What was imported waits there, whatever is configured.
-            is_node && spool_dir(dir).is_dir(),
+            node.is_some() && spool_dir(dir).is_dir(),
         ];
         if !wanted.contains(&true) {
             return Ok(None);
@@ -99,10 +104,11 @@ impl Intake {
         let pins = pins(config).with_context(|| place(dir))?;
         let (stop, stopped) = watch::channel(false);
         let mut listening = listen(dir, config, &spool, &stopped).await?;
-        if !bridges.is_empty() {
+        let (stopping, unsigned) = mpsc::channel(1);
+        if let Some(identity) = node.filter(|_| !bridges.is_empty()) {
             let tenant = TenantId::of_name(&config.tenant);
             let receiver = Receiver {
-                identity: folder::identity(dir)?,
+                identity,
                 suite: config.suite,
                 dds: config.dds.clone(),
                 tenant,
@@ -110,17 +116,17 @@ impl Intake {
                 spool: spool.tenant(tenant)?,
                 window: config.transfer.window_chunks,
             };
-            listening.spawn(tell_end(receiver.run(stopped.clone())));
+            listening.spawn(tell_end(receiver.run(stopped.clone()), stopping.clone()));
         }
         if let Some(forward) = forward {
             let nodes = folder::known(dir, NODES)?;
             let routes = Routes::new(forward, &nodes).with_context(|| place(dir))?;
             let feeds = Feeds::open(&spool, routes, pins.clone())?;
-            let (identity, suite, dds) = (folder::identity(dir)?, config.suite, config.dds.clone());
-            let bridge = Bridge { identity, suite, dds, nodes, feeds };
-            listening.spawn(tell_end(bridge.run(stopped)));
+            let (identity, suite) = (folder::identity(dir, config)?, config.suite);
+            let bridge = Bridge { identity, suite, dds: config.dds.clone(), nodes, feeds };
+            listening.spawn(tell_end(bridge.run(stopped), stopping));
         }
-        Ok(Some(Self { spool, pins, stop, listening }))
+        Ok(Some(Self { spool, pins, stop, listening, unsigned }))
     }
 
     /// The spool.
@@ -131,6 +137,15 @@ impl Intake {
     /// How what is in it is read.
     pub fn pins(&self) -> &Pins {
         &self.pins
+    }
+
+    /// Why forwarding had to end, once nothing can be signed any more. Safe to cancel.
+    pub async fn unsigned(&mut self) -> CustodyError {
+        match self.unsigned.recv().await {
+            Some(error) => error,
+            // Nothing is forwarded here, or it ended for another reason.
+            None => std::future::pending().await,
+        }
     }
 
     /// Lets open sessions come to their end, and closes the spool.
@@ -204,9 +219,13 @@ async fn listen(
     Ok(listening)
 }
 
-async fn tell_end(work: impl Future<Output = Result<()>>) {
+async fn tell_end(work: impl Future<Output = Result<()>>, stopping: mpsc::Sender<CustodyError>) {
     if let Err(error) = work.await {
         tracing::error!("{error:#}");
+        if let Ok(unsigned) = error.downcast() {
+            // Whoever does not wait for it ends by itself.
+            let _ = stopping.try_send(unsigned);
+        }
     }
 }
 

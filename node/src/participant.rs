@@ -15,7 +15,7 @@ pub use state::{Participant, Setup};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::crypto::OtherSuite;
+use common::crypto::{CustodyError, OtherSuite};
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
@@ -60,6 +60,8 @@ pub enum Output {
     Cancel,
     /// Keep this model for scoring.
     Keep(Assignment),
+    /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
+    Unsigned(CustodyError),
     /// Tell the operator.
     Note(Note),
 }

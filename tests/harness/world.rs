@@ -351,6 +351,7 @@ impl World {
                 Done::Roster(text) => {
                     self.rosters[index] = Roster::read(&text).expect("the node has looked at it");
                 }
+                Done::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
                 Done::Cancel | Done::Note(_) => (),
             }
         }
@@ -448,6 +449,7 @@ impl World {
                 self.ends.insert(run, end);
             }
             Said::Note(note) => self.notes.push(note),
+            Said::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
             Said::Wish(run, _) => unreachable!("a wish of {run} is granted"),
         }
     }

@@ -85,7 +85,7 @@ impl Greeting {
         self.seq += 1;
         let (seq, mailbox, suite) = (self.seq, Mailbox::default(), Suite::X25519);
         let body = CoordinatorPresence { seq, mailbox, heard, suite, version: VERSION };
-        let signed = Signed::seal(identity, Label::Hello, &body);
+        let signed = Signed::seal(identity, Label::Hello, &body).unwrap();
         self.hello.write(&identity.node_id().0, &signed).unwrap();
         (node, told)
     }

@@ -21,6 +21,7 @@ const fn edge(source: &'static str, room: &'static str, may_import: &'static [&'
 }
 
 const COMMON: &str = "common/src";
+const CUSTODY: &str = "common/custody/src";
 const DDS: &str = "common/dds/src";
 const EDGE: &str = "common/edge/src";
 const COORDINATOR: &str = "coordinator/src";
@@ -47,6 +48,7 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "known", &["crypto", "id", "limits"]),
     pure(COMMON, "roster", &["crypto", "id", "known", "limits"]),
     pure(COMMON, "upload", &["blob", "crypto", "id", "limits", "message", "units", "wire"]),
+    edge(CUSTODY, "", ALL),
     edge(DDS, "", ALL),
     edge(EDGE, "", ALL),
     pure(COORDINATOR, "lib", &[]),
@@ -184,9 +186,16 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["common/src/crypto"]),
     (
         "clap",
-        &["common/edge/src/print", "coordinator/simulate/src/cli", "coordinator/src/cli", "node/src/cli"],
+        &[
+            "common/custody/src/options",
+            "common/edge/src/print",
+            "coordinator/simulate/src/cli",
+            "coordinator/src/cli",
+            "node/src/cli",
+        ],
     ),
-    ("console", &["coordinator/src/cli"]),
+    ("console", &["common/custody/src/secret", "coordinator/src/cli"]),
+    ("cryptoki", &["common/custody/src/pkcs11"]),
     ("csv", &["node/ingest/src/csv", "node/ingest/src/lib"]),
     (
         "dds",
@@ -226,6 +235,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("rustls", &["coordinator/src/driver/relay/tls", "node/ingest/src/listen/tls"]),
     ("snap", &["node/ingest/src/prometheus"]),
     ("sysinfo", &["node/ingest/src/host"]),
+    ("tss_esapi", &["common/custody/src/tpm"]),
     (
         "tokio",
         &[

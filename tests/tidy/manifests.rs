@@ -3,23 +3,25 @@
 use super::Fault;
 
 /// A crate, and the crates of this workspace that it may link. Those not named here may link all.
-const MAY_LINK: [(&str, &[&str]); 9] = [
+const MAY_LINK: [(&str, &[&str]); 10] = [
     ("common/Cargo.toml", &[]),
+    ("common/custody/Cargo.toml", &["common", "edge"]),
     ("common/dds/Cargo.toml", &["common"]),
     ("common/edge/Cargo.toml", &["common"]),
-    ("coordinator/Cargo.toml", &["common", "dds", "edge"]),
+    ("coordinator/Cargo.toml", &["common", "custody", "dds", "edge"]),
     ("coordinator/simulate/Cargo.toml", &["common", "coordinator", "edge", "ingest", "node", "pipeline"]),
     ("node/forward/Cargo.toml", &["common", "dds", "edge", "ingest"]),
-    ("node/Cargo.toml", &["common", "dds", "edge", "forward", "ingest", "pipeline"]),
+    ("node/Cargo.toml", &["common", "custody", "dds", "edge", "forward", "ingest", "pipeline"]),
     ("node/ingest/Cargo.toml", &["common"]),
     ("node/pipeline/Cargo.toml", &["common", "ingest"]),
 ];
 
 /// The crates of this workspace.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "common",
     "coordinator",
     "coordinator-simulate",
+    "custody",
     "dds",
     "edge",
     "examples",

@@ -168,7 +168,7 @@ fn it_is_our_node(suite: Suite) {
             deadline,
             request,
         };
-        let announced = Signed::seal(&us.identity, Label::Announce, &announcement);
+        let announced = Signed::seal(&us.identity, Label::Announce, &announcement).unwrap();
         let taken = peer.ask(&json!({
             "do": "take_model", "public": us.public(), "announcement": hex(announced), "chunks": chunks(&model),
         }));
@@ -271,7 +271,7 @@ fn another_implementation_verifies_what_is_signed_here() {
 
 /// It finds the body, and nothing under another label or with the last bit of the body changed.
 fn verifies(us: &Us, peer: &mut Peer, label: Label, body: &impl Wire) {
-    let message = Signed::seal(&us.identity, label, body);
+    let message = Signed::seal(&us.identity, label, body).unwrap();
     let mut altered = message.clone();
     altered[message.len() - 65] ^= 1;
     let mut check = |label: &str, message: &[u8]| {

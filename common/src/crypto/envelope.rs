@@ -51,7 +51,7 @@ impl Sealer<'_> {
     ///
     /// # Errors
     ///
-    /// [`SealError::TooLarge`] over `BLOB_BYTES_MAX`.
+    /// [`SealError::TooLarge`] over `BLOB_BYTES_MAX`, [`SealError::Unsigned`] when it cannot be signed.
     pub fn seal_to_group(
         self,
         plain: &(impl Plain + ?Sized),
@@ -68,7 +68,7 @@ impl Sealer<'_> {
     /// # Errors
     ///
     /// [`SealError::TooLarge`] over `BLOB_BYTES_MAX`, [`SealError::BadPackage`] when the package's
-    /// public key agrees on no secret.
+    /// public key agrees on no secret, [`SealError::Unsigned`] when it cannot be signed.
     pub fn seal_to_one(
         self,
         plain: &(impl Plain + ?Sized),
@@ -110,7 +110,7 @@ impl Sealer<'_> {
             hashes.push(chunk_hash(&bytes[range]));
         }
         let statement = Statement { header, salt, commitment, enc, root: root(&hashes), next_package };
-        Ok(Sealed { manifest: Manifest::sign(statement, identity), layout, bytes: bytes.into() })
+        Ok(Sealed { manifest: Manifest::sign(statement, identity)?, layout, bytes: bytes.into() })
     }
 }
 

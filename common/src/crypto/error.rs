@@ -1,5 +1,6 @@
 //! Why a sealed value was refused, or could not be made.
 
+use super::custody::CustodyError;
 use super::identity::BadSignature;
 use super::layout::TooLarge;
 use super::suite::OtherSuite;
@@ -81,7 +82,7 @@ impl From<BadSignature> for OpenError {
 }
 
 /// A value that cannot be sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The plaintext is over the limit.
     #[error(transparent)]
@@ -95,4 +96,7 @@ pub enum SealError {
         /// Whose package.
         node: NodeId,
     },
+    /// The sender's own key cannot be used any more: nothing of it may leave.
+    #[error(transparent)]
+    Unsigned(#[from] CustodyError),
 }

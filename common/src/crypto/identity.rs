@@ -1,20 +1,21 @@
 //! Who signs: ECDSA P-256 with SHA-256, the signature that TPMs, PKCS#11 tokens and cloud KMS can hold.
 //!
-//! What is signed is `label || 0x00 || message`. Signing is deterministic (RFC 6979), so it needs no
-//! randomness, and leaves the smaller of the two values of `s`. Verification takes either, because a
-//! hardware token gives either: never use a signature as an id or to tell messages apart.
+//! What is signed is the digest of `label || 0x00 || message`. Where the key lives is its [`Custody`]'s affair: a key in
+//! memory signs deterministically (RFC 6979), a token as it likes. The smaller of the two values of `s` leaves;
+//! verification takes either: never use a signature as an id or to tell messages apart.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use p256::ecdsa::signature::{MultipartSigner, MultipartVerifier};
-use p256::ecdsa::{SigningKey, VerifyingKey};
-use p256::elliptic_curve::Generate;
-use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use p256::ecdsa::VerifyingKey;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::pkcs8::EncodePublicKey;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
+use super::bulk::InputKey;
+use super::custody::{Custody, CustodyError, SecretKey};
 use super::label::Label;
 use crate::id::NodeId;
 use crate::wire::{Fault, Input, Wire, WireError};
@@ -22,12 +23,15 @@ use crate::wire::{Fault, Input, Wire, WireError};
 /// Bytes of a compressed P-256 public key (SEC 1, section 2.3.3).
 const PUBLIC_BYTES: usize = 33;
 
-/// The long-term secret key of a node or the coordinator. It signs and does nothing else; the
-/// scalar is erased when it is dropped.
-pub struct Identity {
-    key: SigningKey,
-    public: PublicIdentity,
-}
+/// Before both coordinates of a point (SEC 1, section 2.3.3).
+const SEC1_UNCOMPRESSED: u8 = 4;
+
+/// What TLS 1.3 signs begins with this many spaces (RFC 8446, section 4.4.3), and no label begins with one.
+const HANDSHAKE_SPACES: [u8; 64] = [b' '; 64];
+
+/// The long-term secret key of a node or the coordinator, wherever it lives. Clones share it.
+#[derive(Clone)]
+pub struct Identity(Arc<dyn Custody>);
 
 /// The public half of an [`Identity`], printed and read as 66 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,52 +61,85 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// A new identity.
+    /// A new identity, in memory.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        SigningKey::generate_from_rng(rng).into()
-    }
-
-    /// From the text of a PKCS#8 PEM file (RFC 5958, RFC 7468).
-    ///
-    /// # Errors
-    ///
-    /// [`IdentityError::Pem`] when it holds anything but a P-256 private key.
-    pub fn from_pkcs8_pem(pem: &str) -> Result<Self, IdentityError> {
-        SigningKey::from_pkcs8_pem(pem).map(Self::from).map_err(|_| IdentityError::Pem)
-    }
-
-    /// The text of a PKCS#8 PEM file. It is secret, and erased when dropped.
-    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        self.key.to_pkcs8_pem(LineEnding::LF).expect("a P-256 key has a PKCS#8 encoding")
+        SecretKey::generate(rng).into()
     }
 
     /// The public half.
     pub fn public(&self) -> &PublicIdentity {
-        &self.public
+        self.0.public()
     }
 
     /// The id of this identity.
     pub fn node_id(&self) -> NodeId {
-        self.public.node
+        self.public().node
     }
 
     /// Signs `message` for one purpose.
-    pub fn sign(&self, label: Label, message: &[u8]) -> Signature {
-        let signature: p256::ecdsa::Signature = self.key.multipart_sign(&signed_parts(label, message));
-        Signature(signature.normalize_s().to_bytes().into())
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] when the key cannot be used any more; nothing may be sent then.
+    pub fn sign(&self, label: Label, message: &[u8]) -> Result<Signature, CustodyError> {
+        let signature = self.0.sign(&digest(label, message))?;
+        Ok(p256::ecdsa::Signature::from_slice(&signature.0)
+            .map_or(signature, |signature| Signature(signature.normalize_s().to_bytes().into())))
+    }
+
+    /// Signs what TLS 1.3 puts into a `CertificateVerify`; the signature is DER, as TLS has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    ///
+    /// # Panics
+    ///
+    /// When it is anything else than that: it could be a message under a label.
+    pub fn sign_handshake(&self, message: &[u8]) -> Result<Vec<u8>, CustodyError> {
+        assert!(
+            message.starts_with(&HANDSHAKE_SPACES),
+            "only handshakes of TLS 1.3 are signed without a label"
+        );
+        let Signature(signature) = self.0.sign(&Sha256::digest(message).into())?;
+        let signature = p256::ecdsa::Signature::from_slice(&signature)
+            .map_err(|_| CustodyError(format!("the key of {} gave no signature", self.node_id())))?;
+        Ok(signature.to_der().as_bytes().to_vec())
+    }
+
+    /// Encrypts another key, bound to `context`; see [`Custody::seal`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    pub fn seal(
+        &self,
+        context: &[u8],
+        key: &InputKey,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, CustodyError> {
+        self.0.seal(context, key, rng)
+    }
+
+    /// Opens what [`Self::seal`] made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`], and when it is altered, of another identity or of another context.
+    pub fn unseal(&self, context: &[u8], sealed: &[u8]) -> Result<InputKey, CustodyError> {
+        self.0.unseal(context, sealed)
     }
 }
 
-impl From<SigningKey> for Identity {
-    fn from(key: SigningKey) -> Self {
-        let public = PublicIdentity::from(*key.verifying_key());
-        Self { key, public }
+impl<C: Custody + 'static> From<C> for Identity {
+    fn from(custody: C) -> Self {
+        Self(Arc::new(custody))
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({:?})", self.public.node)
+        write!(f, "Identity({:?})", self.node_id())
     }
 }
 
@@ -131,14 +168,33 @@ impl PublicIdentity {
         VerifyingKey::from_sec1_bytes(bytes).map(Self::from).map_err(|_| IdentityError::Public)
     }
 
+    /// From the coordinates of a point, big-endian, as tokens have them.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Public`] when the bytes are not a point of the curve.
+    pub fn from_coordinates(x: &[u8; 32], y: &[u8; 32]) -> Result<Self, IdentityError> {
+        let point = [&[SEC1_UNCOMPRESSED][..], x, y].concat();
+        VerifyingKey::from_sec1_bytes(&point).map(Self::from).map_err(|_| IdentityError::Public)
+    }
+
     /// Checks that `signature` is this identity's, over `message`, for this purpose.
     ///
     /// # Errors
     ///
     /// [`BadSignature`] in every other case.
     pub fn verify(&self, label: Label, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        self.verify_digest(&digest(label, message), signature)
+    }
+
+    /// Checks that `signature` is this identity's over a SHA-256 digest, as a token is asked for one.
+    ///
+    /// # Errors
+    ///
+    /// [`BadSignature`] in every other case.
+    pub fn verify_digest(&self, digest: &[u8; 32], signature: &Signature) -> Result<(), BadSignature> {
         let signature = p256::ecdsa::Signature::from_slice(&signature.0).map_err(|_| BadSignature)?;
-        self.key.multipart_verify(&signed_parts(label, message), &signature).map_err(|_| BadSignature)
+        self.key.verify_prehash(digest, &signature).map_err(|_| BadSignature)
     }
 }
 
@@ -191,8 +247,9 @@ impl Wire for Signature {
     }
 }
 
-fn signed_parts(label: Label, message: &[u8]) -> [&[u8]; 3] {
-    [label.as_str().as_bytes(), &[0], message]
+fn digest(label: Label, message: &[u8]) -> [u8; 32] {
+    let digest = Sha256::new().chain_update(label.as_str()).chain_update([0]).chain_update(message);
+    digest.finalize().into()
 }
 
 fn compressed(key: &VerifyingKey) -> [u8; PUBLIC_BYTES] {

@@ -33,11 +33,15 @@ pub enum Label {
     Roster,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
+    /// Derives the key under which a long-term key in memory seals other keys.
+    Custody,
+    /// Derives the key of the file of a long-term key from its passphrase.
+    Passphrase,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -53,6 +57,8 @@ impl Label {
         Self::Relay,
         Self::Roster,
         Self::Spool,
+        Self::Custody,
+        Self::Passphrase,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -73,6 +79,8 @@ impl Label {
             Self::Relay => "starling v1 relay",
             Self::Roster => "starling v1 roster",
             Self::Spool => "starling v1 spool",
+            Self::Custody => "starling v1 custody",
+            Self::Passphrase => "starling v1 passphrase",
         }
     }
 }

@@ -171,7 +171,7 @@ mod tests {
             works: vec![work; WORKS_MAX].try_into().unwrap(),
             version: VERSION,
         };
-        let bytes = Signed::seal(&identity, Label::Presence, &presence);
+        let bytes = Signed::seal(&identity, Label::Presence, &presence).unwrap();
         assert!(bytes.len() <= 4096, "{} bytes", bytes.len());
     }
 }

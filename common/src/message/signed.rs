@@ -1,6 +1,6 @@
 //! A control message under its sender's signature.
 
-use crate::crypto::{Identity, Label, PublicIdentity, Signature};
+use crate::crypto::{CustodyError, Identity, Label, PublicIdentity, Signature};
 use crate::id::NodeId;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::wire::{self, Input, Wire, WireError};
@@ -33,13 +33,17 @@ pub enum SignedError {
 
 impl<T: Wire> Signed<T> {
     /// Encodes and signs a message.
-    pub fn seal(identity: &Identity, label: Label, body: &T) -> Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] when the key cannot be used any more; then there is no message.
+    pub fn seal(identity: &Identity, label: Label, body: &T) -> Result<Vec<u8>, CustodyError> {
         let signer = identity.node_id();
         let mut bytes = wire::encode(&signer);
         body.put(&mut bytes);
-        let Signature(signature) = identity.sign(label, &bytes);
+        let Signature(signature) = identity.sign(label, &bytes)?;
         bytes.extend_from_slice(&signature);
-        bytes
+        Ok(bytes)
     }
 
     /// What a message says and whom it names as its signer. Nobody has checked that: it tells only whether a look at the

@@ -65,7 +65,7 @@ fn a_roster_of_somebody_else_or_with_any_byte_changed_is_refused() {
 fn a_wrong_line_is_named_though_the_signature_is_right() {
     let (operator, good) = (identity(1), roster().unsigned());
     let fault = |text: String| {
-        let Signature(signature) = operator.sign(Label::Roster, text.as_bytes());
+        let Signature(signature) = operator.sign(Label::Roster, text.as_bytes()).unwrap();
         let text = format!("{text}signature {}\n", hex::encode(signature));
         Roster::open(&text, operator.public()).unwrap_err().to_string()
     };

@@ -8,17 +8,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use common::crypto::Identity;
 use common::id::ModelHash;
 use common::units::{Millis, Timestamp};
-use edge::{Format, Listing, file, now};
+use edge::{Format, Listing, now};
 
 use super::asked::{self, Absent};
 use super::exit::Exit;
-use crate::config::CoordinatorConfig;
 use crate::control::{ModelAnswer, ModelOrder};
-use crate::doctor::{Finding, Place, Seen, Verdict, examine};
-use crate::folder::{Enrolled, REMEDY};
+use crate::doctor::{Finding, Key, Place, Seen, Verdict, examine};
+use crate::folder::{Enrolled, Folder, REMEDY};
 use crate::store::Models;
 
 /// How often a long check says how far it is.
@@ -77,9 +75,7 @@ fn words(error: impl Into<anyhow::Error>) -> String {
 }
 
 fn config(dir: &Path) -> Result<Place> {
-    let path = dir.join("coordinator.toml");
-    let config =
-        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
+    let config = Folder::config(dir)?;
     let usable = |address: &IpAddr| match address {
         IpAddr::V4(_) => UdpSocket::bind((*address, 0)).err().map(|error| error.to_string()),
         IpAddr::V6(_) => Some("only IPv4 is supported".to_owned()),
@@ -92,10 +88,15 @@ fn config(dir: &Path) -> Result<Place> {
     })
 }
 
-fn identity(dir: &Path) -> Result<u32> {
+fn identity(dir: &Path) -> Result<Key> {
+    let custody = Folder::config(dir)?.custody;
+    let custody::Config::File {} = custody else {
+        // What asks for a PIN is not asked to look around.
+        return Ok(Key::Elsewhere(custody.to_string()));
+    };
+    custody::open(dir, &custody, REMEDY)?;
     let path = dir.join("identity.pem");
-    Identity::from_pkcs8_pem(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())?;
-    Ok(fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode())
+    Ok(Key::InTheClear(fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode()))
 }
 
 /// All models that are named, and when the newest came; none without a state.

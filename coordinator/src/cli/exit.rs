@@ -22,12 +22,14 @@ pub(super) enum Exit {
     Paused = 5,
     /// No coordinator serves the folder.
     NoCoordinator = 6,
+    /// The key of the folder cannot be used.
+    Custody = custody::EXIT,
     /// Ctrl-C while a run was watched; as shells count SIGINT.
     Interrupted = 130,
 }
 
 /// Each way to end, as people read it.
-const TABLE: [(Exit, &str); 8] = [
+const TABLE: [(Exit, &str); 9] = [
     (Exit::Done, "done"),
     (Exit::Failed, "failed, stderr says why and what to do; or `doctor` found what fails"),
     (Exit::Usage, "wrong usage"),
@@ -35,6 +37,7 @@ const TABLE: [(Exit, &str); 8] = [
     (Exit::TimedOut, "the run did not end within --timeout"),
     (Exit::Paused, "the run that was waited for is paused"),
     (Exit::NoCoordinator, "no coordinator answers; start `coordinator serve`"),
+    (Exit::Custody, custody::EXIT_MEANING),
     (Exit::Interrupted, "Ctrl-C while a run was watched; the run goes on"),
 ];
 
@@ -49,6 +52,8 @@ impl Exit {
     pub(super) fn of(error: &anyhow::Error) -> Self {
         if error.chain().any(<dyn std::error::Error>::is::<Absent>) {
             Self::NoCoordinator
+        } else if custody::is_cause(error) {
+            Self::Custody
         } else {
             Self::Failed
         }
@@ -79,9 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_coordinator_is_told_from_other_failures_under_any_context() {
+    fn an_absent_coordinator_and_an_absent_key_are_told_from_other_failures_under_any_context() {
         let absent = anyhow::Error::new(Absent::at(Path::new("x"))).context("run.toml");
         assert_eq!(Exit::of(&absent), Exit::NoCoordinator);
+        let key = anyhow::Error::new(common::crypto::CustodyError("no token".into())).context("serve");
+        assert_eq!(Exit::of(&key), Exit::Custody);
         let other: anyhow::Result<()> = Err(anyhow::anyhow!("disk")).context("run.toml");
         assert_eq!(Exit::of(&other.unwrap_err()), Exit::Failed);
     }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use common::crypto::Identity;
 use edge::print_lines;
 
 use crate::folder::{RelayFolder, SAMPLE_RELAY_CONFIG};
@@ -37,6 +36,8 @@ pub(super) struct RelayInit {
     /// Address of a network interface to use; may be repeated. Without one, all of them.
     #[arg(long = "interface", value_name = "ADDRESS")]
     interfaces: Vec<IpAddr>,
+    #[command(flatten)]
+    custody: custody::Options,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -54,14 +55,15 @@ pub(super) fn init(dir: &Path, options: &RelayInit) -> Result<ExitCode> {
     };
     let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
     let peers: Vec<String> = options.peers.chunks(2).map(|peer| quoted(&peer.join(" "))).collect();
+    let custody = options.custody.config();
     let config = SAMPLE_RELAY_CONFIG
+        .replace("kind = \"file\"\n", &custody.lines())
         .replace("name = \"site-a\"", &format!("name = {}", quoted(&options.name)))
         .replace("\nlisten = \"0.0.0.0:7420\"", &format!("\n{place}"))
         .replace("peers = []", &format!("peers = [{}]", peers.join(", ")))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
-    let identity = Identity::generate(&mut edge::entropy()?);
-    RelayFolder::init(dir, &config, &identity)?;
+    let identity = RelayFolder::init(dir, &config, &custody, &mut edge::entropy()?)?;
     // For the `peers` of the relays at other sites.
     print_lines(&[format!("{} {}", options.name, identity.public())]);
     Ok(ExitCode::SUCCESS)

@@ -13,8 +13,9 @@ use common::crypto::{Identity, PublicIdentity};
 use common::id::NodeId;
 use common::known::{self, Known};
 use common::roster::{Membership, Roster};
-use edge::file::write_new;
+use edge::file::{self, write_new};
 use edge::{print_lines, print_one};
+use serde::Deserialize;
 
 use super::asked;
 use super::exit::Exit;
@@ -25,6 +26,9 @@ use crate::view::InstalledRoster;
 
 /// Where `init` and `operator-init` put the operator's key.
 const OPERATOR: &str = "operator";
+
+/// Says where in it the key lives.
+const PLACE: &str = "custody.toml";
 
 #[derive(Subcommand)]
 pub(super) enum RosterCommand {
@@ -54,7 +58,7 @@ pub(super) enum RosterCommand {
 /// Who signs.
 #[derive(Args)]
 pub(super) struct Signing {
-    /// The operator's folder, with `identity.pem`; without it, `operator` in the coordinator's.
+    /// The folder of the operator's key; without it, `operator` in the coordinator's.
     #[arg(long, value_name = "DIR")]
     operator: Option<PathBuf>,
 }
@@ -88,20 +92,37 @@ pub(super) struct Revoke {
     how: How,
 }
 
-/// Makes an operator's key in a folder, and pins its public half there; the lines that say what to do with it.
-pub(super) fn make_operator(dir: &Path) -> Result<Identity> {
-    let identity = Identity::generate(&mut edge::entropy()?);
-    folder::write_identity(&dir.join(OPERATOR), &identity)?;
+/// Where the key of an operator's folder lives: `custody.toml` beside it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    custody: custody::Config,
+}
+
+/// Makes an operator's key in a folder, and pins its public half there.
+pub(super) fn make_operator(dir: &Path, config: &custody::Config) -> Result<Identity> {
+    let place = dir.join(OPERATOR);
+    let identity = custody::create(&place, config, &mut edge::entropy()?)?;
+    write_new(&place.join(PLACE), format!("[custody]\n{}", config.lines()).as_bytes(), 0o644)?;
     folder::pin_operator(dir, identity.public())?;
     Ok(identity)
 }
 
+/// The operator's key of a folder.
+fn open_operator(place: &Path) -> Result<Identity> {
+    let remedy = "--operator names the folder of the operator's key; where there is none, sign where it is";
+    let file = place.join(PLACE);
+    let Place { custody } =
+        toml::from_str(&file::read(&file, remedy)?).with_context(|| file.display().to_string())?;
+    Ok(custody::open(place, &custody, remedy)?)
+}
+
 /// `operator-init`: a folder of the operator alone.
-pub(super) fn operator_init(dir: &Path) -> Result<ExitCode> {
-    let operator = make_operator(dir)?;
+pub(super) fn operator_init(dir: &Path, custody: &custody::Options) -> Result<ExitCode> {
+    let operator = make_operator(dir, &custody.config())?;
     print_lines(&[
         format!("operator {}", operator.public()),
-        format!("  secret key  {}", dir.join(OPERATOR).join("identity.pem").display()),
+        format!("  secret key  {}", dir.join(OPERATOR).display()),
         "next: `coordinator init --operator` with operator.pub of this folder, where the coordinator is to serve;".into(),
         "then `coordinator roster appoint` here, with the key that it prints, and `coordinator roster install` there".into(),
     ]);
@@ -193,12 +214,11 @@ fn roster_of(dir: &Path) -> Result<Option<Enrolled>> {
 /// The text that the operator of this folder signs.
 fn signed(dir: &Path, signing: &Signing, next: &Roster) -> Result<String> {
     let place = signing.operator.clone().unwrap_or_else(|| dir.join(OPERATOR));
-    let remedy = "--operator names the folder of the operator's key; where there is none, sign where it is";
-    let key = folder::read_identity(&place, remedy)?;
+    let key = open_operator(&place)?;
     ensure!(
         *key.public() == folder::operator(dir)?,
         "{} is not the key of the operator whom operator.pub names",
-        place.join("identity.pem").display()
+        place.display()
     );
     Ok(next.sign(&key)?)
 }

@@ -23,6 +23,8 @@ pub struct RelayConfig {
     pub peers: Known,
     /// Bytes of chunks that may wait for one peer.
     pub chunk_bytes: usize,
+    /// Where the secret key lives.
+    pub custody: custody::Config,
 }
 
 /// How a relay meets the others: the hub listens, each spoke connects to it.
@@ -43,6 +45,8 @@ struct Written {
     peers: Vec<String>,
     dds: dds::Config,
     queue: Queue,
+    #[serde(default)]
+    custody: custody::Config,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +65,7 @@ impl RelayConfig {
     ///
     /// [`ConfigError`] names line or key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let Written { name, listen, connect, peers, dds, queue } = parse(text)?;
+        let Written { name, listen, connect, peers, dds, queue, custody } = parse(text)?;
         require(
             (1..=NAME_BYTES_MAX).contains(&name.len()),
             "name",
@@ -101,7 +105,7 @@ impl RelayConfig {
                 Place::Connect(_) => format!("has {} relays: a spoke has one hub", peers.len()),
             },
         )?;
-        Ok(Self { name, dds, place, peers, chunk_bytes: queue.chunk_bytes })
+        Ok(Self { name, dds, place, peers, chunk_bytes: queue.chunk_bytes, custody })
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::crypto::{Identity, Label};
+use common::crypto::{CustodyError, Identity, Label};
 use common::id::NodeId;
 use common::known::Known;
 use common::message::Signed;
@@ -95,13 +95,13 @@ struct Relay {
 ///
 /// # Errors
 ///
-/// When the folder, the address or DDS cannot be opened.
+/// When the folder, the address or DDS cannot be opened, or nothing can be signed any more.
 pub async fn relay(dir: &Path) -> Result<()> {
     log_to_stderr();
     edge::forbid_dumps().context("core dumps cannot be forbidden")?;
     let RelayFolder { config, identity } = RelayFolder::open(dir)?;
-    let RelayConfig { name, dds, place, peers, chunk_bytes } = config;
-    let tls = Tls::new(&identity, &peers).context("identity.pem cannot be used for TLS")?;
+    let RelayConfig { name, dds, place, peers, chunk_bytes, .. } = config;
+    let tls = Tls::new(identity.clone(), &peers).context("the identity cannot be used for TLS")?;
     let (events, mut happened) = mpsc::channel(EVENTS_MAX);
     let door = Door { tls, events, connections: Arc::default() };
     let (site, samples) = Site::join(&dds)?;
@@ -213,7 +213,7 @@ impl Relay {
         }
         if now() >= self.tell_at {
             self.tell_at = now() + TELL;
-            self.site.tell(&self.identity.node_id().0, &self.status());
+            self.site.tell(&self.identity.node_id().0, &self.status()?);
         }
         if now() >= self.heard + self.deaf_after {
             self.heard = now();
@@ -279,7 +279,7 @@ impl Relay {
         self.peers.get(&peer).map_or("?", |known| known.name.as_str())
     }
 
-    fn status(&self) -> Vec<u8> {
+    fn status(&self) -> Result<Vec<u8>, CustodyError> {
         let text = |name: &str| Text::try_from(name).expect("names were bounded when they were read");
         let peers: Vec<RelayPeer> = self
             .peers

@@ -1,6 +1,7 @@
 //! What the engine wants done, and what it is told of it.
 
 use bytes::Bytes;
+use common::crypto::CustodyError;
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId};
 use common::message::presence::Address;
 
@@ -54,6 +55,8 @@ pub enum Output {
         /// How.
         end: End,
     },
+    /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
+    Unsigned(CustodyError),
     /// Tell the operator.
     Note(String),
 }

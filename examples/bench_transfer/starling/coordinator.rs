@@ -218,7 +218,7 @@ impl Coordinator<'_> {
             deadline: Millis(60_000),
             request: Request::Train(offer),
         };
-        let announcement = Signed::seal(&self.cast.coordinator, Label::Announce, &announcement);
+        let announcement = Signed::seal(&self.cast.coordinator, Label::Announce, &announcement)?;
         self.link.announcements.write(&RUN.0, &announcement)?;
         let downlink = Box::new(Downlink::new(sealed, &epoch, self.transfer.window_chunks, now()));
         self.exchange = Exchange::Sending { epoch, downlink };

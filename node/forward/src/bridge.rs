@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::crypto::{Identity, Suite};
+use common::crypto::{CustodyError, Identity, Suite};
 use common::id::{BlobId, NodeId};
 use common::known::Known;
 use common::units::Timestamp;
@@ -69,7 +69,7 @@ impl Bridge {
     ///
     /// # Errors
     ///
-    /// When DDS cannot be joined. What is wrong with the spool is told, and tried again.
+    /// When DDS cannot be joined, or nothing can be signed any more. What is wrong with the spool is told, and tried again.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
         let Self { identity, suite, dds, nodes, mut feeds } = self;
         let mut link = Link::join(&dds).context("forwarding")?;
@@ -119,12 +119,18 @@ impl Bridge {
             }
             dispatch.on_tick(now(), &mut out);
             // Reading and splitting takes some milliseconds of a core.
-            tokio::task::block_in_place(|| carry_out(&mut out, bridge, &mut dispatch, &mut feeds, &link));
+            tokio::task::block_in_place(|| carry_out(&mut out, bridge, &mut dispatch, &mut feeds, &link))?;
         }
     }
 }
 
-fn carry_out(out: &mut Vec<Output>, bridge: NodeId, dispatch: &mut Dispatch, feeds: &mut Feeds, link: &Link) {
+fn carry_out(
+    out: &mut Vec<Output>,
+    bridge: NodeId,
+    dispatch: &mut Dispatch,
+    feeds: &mut Feeds,
+    link: &Link,
+) -> Result<(), CustodyError> {
     while !out.is_empty() {
         for output in std::mem::take(out) {
             let sent = match output {
@@ -150,6 +156,7 @@ fn carry_out(out: &mut Vec<Output>, bridge: NodeId, dispatch: &mut Dispatch, fee
                     }
                     Ok(())
                 }
+                Output::Unsigned(error) => return Err(error),
                 Output::Note(note) => {
                     tracing::info!("{note}");
                     Ok(())
@@ -164,6 +171,7 @@ fn carry_out(out: &mut Vec<Output>, bridge: NodeId, dispatch: &mut Dispatch, fee
             tracing::warn!("{note}");
         }
     }
+    Ok(())
 }
 
 /// Wakes the loop when a log has grown.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, Label, OtherSuite, Suite};
+use common::crypto::{CustodyError, Identity, Label, OtherSuite, SealError, Suite};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::message::forward::{BridgePresence, IntakePresence};
@@ -39,6 +39,8 @@ pub enum Output {
     },
     /// This node has nothing on its way: answer with [`Dispatch::load`] when there is something.
     Wanted(TenantId, NodeId),
+    /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
+    Unsigned(CustodyError),
     /// Tell the operator.
     Note(Note),
 }
@@ -261,8 +263,12 @@ impl Dispatch {
         for ((_, node), outbox) in &mut self.outboxes {
             let Some(Heed { peer, .. }) = self.peers.get(node).filter(|heed| heed.is_there) else { continue };
             let mut sealing = Sealing { identity: &self.identity, random: &mut self.random };
-            if let Err(error) = outbox.send(peer, &mut sealing, now, &mut pieces) {
-                out.push(Output::Note(Note::Unsealed(name(&self.nodes, *node), error.to_string())));
+            match outbox.send(peer, &mut sealing, now, &mut pieces) {
+                Ok(()) => (),
+                Err(SealError::Unsigned(error)) => return out.push(Output::Unsigned(error)),
+                Err(error) => {
+                    out.push(Output::Note(Note::Unsealed(name(&self.nodes, *node), error.to_string())));
+                }
             }
         }
         out.extend(pieces.into_iter().map(Output::Piece));
@@ -274,7 +280,8 @@ impl Dispatch {
         let heard = List::try_from(heard).expect("as many nodes as a list of known keys has");
         let (receipts, suite, version) = (self.receipts, self.suite, VERSION);
         let presence = BridgePresence { seq: now.0, receipts, heard, suite, version };
-        out.push(Output::Hello(Signed::seal(&self.identity, Label::Bridge, &presence)));
+        let signed = Signed::seal(&self.identity, Label::Bridge, &presence);
+        out.push(signed.map_or_else(Output::Unsigned, Output::Hello));
         self.hello_last = now;
         self.hello_at = now + HEARTBEAT;
     }

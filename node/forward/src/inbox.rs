@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::blob::{Arrival, Incoming, Standing};
 use common::crypto::{
-    Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, OtherSuite, PairKey, Recipient, Suite,
+    CustodyError, Identity, Keyring, Kind, Label, Manifest, OpenError, Opener, OtherSuite, PairKey,
+    Recipient, Suite,
 };
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
@@ -48,6 +49,8 @@ pub enum Output {
         /// Entries of this node's tenant.
         parts: Vec<Entry>,
     },
+    /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
+    Unsigned(CustodyError),
     /// Tell the operator.
     Note(Note),
 }
@@ -416,7 +419,8 @@ impl Inbox {
             chunks: self.setup.chunks,
             version: VERSION,
         };
-        out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Intake, &presence)));
+        let signed = Signed::seal(&self.setup.identity, Label::Intake, &presence);
+        out.push(signed.map_or_else(Output::Unsigned, Output::Presence));
         let after = if self.alone_since.is_some() { self.hello_after } else { HEARTBEAT };
         self.hello_after = Millis(after.0 * 2).min(HEARTBEAT);
         self.hello_at = now + after;

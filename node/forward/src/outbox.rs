@@ -134,7 +134,8 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`SealError`] when the node's package is no key; it is tried again with its next one.
+    /// [`SealError`] when the node's package is no key; it is tried again with its next one. Or when nothing can be
+    /// signed.
     pub fn send(
         &mut self,
         peer: &Peer,

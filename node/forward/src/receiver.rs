@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::crypto::{Identity, Suite};
+use common::crypto::{CustodyError, Identity, Suite};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::Known;
 use common::units::{Millis, Timestamp};
@@ -81,7 +81,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// When DDS cannot be joined.
+    /// When DDS cannot be joined, or nothing can be signed any more.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
         let Self { identity, suite, dds, tenant, bridges, spool, window } = self;
         let mut link = Link::join(&dds).context("taking telemetry from bridges")?;
@@ -133,7 +133,7 @@ impl Receiver {
                 Event::Tick => (),
             }
             inbox.on_tick(now(), &mut out);
-            carry_out(&mut out, node, &link, &spool, &mut storing);
+            carry_out(&mut out, node, &link, &spool, &mut storing)?;
         }
     }
 }
@@ -144,7 +144,7 @@ fn carry_out(
     link: &Link,
     spool: &TenantSpool,
     storing: &mut JoinSet<Stored>,
-) {
+) -> Result<(), CustodyError> {
     for output in out.drain(..) {
         let sent = match output {
             Output::Presence(bytes) => link.presence.write(&node.0, &bytes),
@@ -157,6 +157,7 @@ fn carry_out(
                 storing.spawn(async move { (bridge, blob, store(&spool, parts).await) });
                 Ok(())
             }
+            Output::Unsigned(error) => return Err(error),
             Output::Note(note) => {
                 tracing::info!("{note}");
                 Ok(())
@@ -167,6 +168,7 @@ fn carry_out(
             tracing::warn!(%error, "not sent");
         }
     }
+    Ok(())
 }
 
 /// All parts or an error: what was stored before it is known by its id when it comes again.

@@ -33,7 +33,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     let every = Duration::from_millis(config.telemetry.poll_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let intake = Intake::start(&folder.dir, &folder.config, Role::Node).await?;
+        let intake = Intake::start(&folder.dir, &folder.config, Role::Node(folder.identity.clone())).await?;
         if intake.is_none() && folder.config.sources.is_empty() {
             bail!(
                 "{}: no [[source]], no listener, no `allowed-bridges`: a node without telemetry has nothing to learn from",

@@ -19,19 +19,20 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let Some(intake) = Intake::start(dir, &config, Role::Bridge).await? else {
+        let Some(mut intake) = Intake::start(dir, &config, Role::Bridge).await? else {
             bail!(
                 "{}: no section such as [smtp] or [otlp]: there is nothing to listen for",
                 dir.join("node.toml").display()
             );
         };
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-        }
+        let ended = tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            unsigned = intake.unsigned() => Err(unsigned.into()),
+        };
         tracing::info!("stopping");
         intake.stop().await;
-        Ok(())
+        ended
     })
 }
 

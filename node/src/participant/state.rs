@@ -421,7 +421,8 @@ impl Participant {
             works: works.try_into().expect("no more runs are worked on than can be told"),
             version: VERSION,
         };
-        out.push(Output::Presence(Signed::seal(&self.setup.identity, Label::Presence, &presence)));
+        let signed = Signed::seal(&self.setup.identity, Label::Presence, &presence);
+        out.push(signed.map_or_else(Output::Unsigned, Output::Presence));
         self.told_at = now;
         self.link.hello_at = now + self.link.hello_after;
         self.link.hello_after = Millis(self.link.hello_after.0 * 2).min(HEARTBEAT);

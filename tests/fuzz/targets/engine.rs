@@ -280,7 +280,7 @@ impl World {
                 };
                 let body = ops.damaged(&encode(&presence));
                 let content = [&node.0[..], &body].concat();
-                let signature = NODES[which].sign(Label::Presence, &content);
+                let signature = NODES[which].sign(Label::Presence, &content).expect("a key in memory signs");
                 Datagram::Presence([&content[..], &signature.0].concat())
             }
             _ => return self.update(which, ops),

@@ -134,6 +134,7 @@ impl World {
                         let batch = Batch { parts: self.parts.clone(), mark: None };
                         self.dispatch.load(tenant, node, batch, self.now, &mut out);
                     }
+                    dispatch::Output::Unsigned(error) => panic!("{error}"),
                     dispatch::Output::Wanted(..) | dispatch::Output::Note(_) => (),
                 }
             }
@@ -157,6 +158,7 @@ impl World {
                     assert_eq!(parts, self.parts, "what is stored is what was sent");
                     self.storing.push((bridge, blob));
                 }
+                inbox::Output::Unsigned(error) => panic!("{error}"),
                 inbox::Output::Note(_) => (),
             }
         }
@@ -198,7 +200,7 @@ impl World {
         let nonsense = |hello: &[u8], by: &Identity, label: Label, ops: &mut Ops<'_>| {
             let body = ops.damaged(&hello[32.min(hello.len())..hello.len().saturating_sub(64)]);
             let content = [&by.node_id().0[..], &body].concat();
-            let signature = by.sign(label, &content);
+            let signature = by.sign(label, &content).expect("a key in memory signs");
             [&content[..], &signature.0].concat()
         };
         match what % 6 {

@@ -123,12 +123,12 @@ impl World {
             3 => self.participant.on_receipt(upload, ops.bytes(), now, out),
             4 => self.now = now + Millis(u64::from(ops.short())),
             5 => {
-                let signed = Signed::seal(&COORDINATOR, Label::Hello, &self.hello(what < 128));
+                let signed = Signed::seal(&COORDINATOR, Label::Hello, &self.hello(what < 128)).expect("a key in memory signs");
                 self.participant.on_coordinator(&signed, now, out);
             }
             6 | 7 => {
                 let Some(announcement) = self.announcement(which, what % 15 == 6) else { return };
-                let signed = Signed::seal(&COORDINATOR, Label::Announce, &announcement);
+                let signed = Signed::seal(&COORDINATOR, Label::Announce, &announcement).expect("a key in memory signs");
                 self.participant.on_announcement(&signed, now, out);
             }
             8 => {
@@ -193,6 +193,7 @@ impl World {
                     assert!(self.training.replace(assignment).is_none(), "one training at a time");
                 }
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
+                Output::Unsigned(error) => panic!("{error}"),
                 Output::Receipt { .. } | Output::Mark { .. } | Output::Keep(_) | Output::Note(_) => (),
             }
         }
@@ -201,7 +202,7 @@ impl World {
 
 fn signed(label: Label, body: &[u8]) -> Vec<u8> {
     let content = [&COORDINATOR.node_id().0[..], body].concat();
-    let signature = COORDINATOR.sign(label, &content);
+    let signature = COORDINATOR.sign(label, &content).expect("a key in memory signs");
     [&content[..], &signature.0].concat()
 }
 

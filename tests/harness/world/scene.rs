@@ -185,7 +185,7 @@ impl Keys {
         let members = Members::new(self.roster.clone(), self.suite, now);
         let transfer = Transfer { window_chunks: WINDOW, uploads_bytes: 6_000_000 };
         let (tenant, mailbox) = (TenantId::of_name(TENANT), Mailbox::default());
-        let (identity, suite, random) = (copy(&self.coordinator), self.suite, fork(random));
+        let (identity, suite, random) = (self.coordinator.clone(), self.suite, fork(random));
         Engine::new(Setup { identity, suite, tenant, mailbox, transfer, random }, members)
     }
 
@@ -199,17 +199,12 @@ impl Keys {
         random: &mut ChaCha20Rng,
     ) -> Participant {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
-        let (identity, operator) = (copy(&self.nodes[index]), *self.operator.public());
+        let (identity, operator) = (self.nodes[index].clone(), *self.operator.public());
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
         let (suite, window, roster) = (suite.unwrap_or(self.suite), WINDOW, Some(roster.clone()));
         let setup = NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, window, random };
         Participant::new(setup, now)
     }
-}
-
-/// An identity is not copied in the product; here one key has several processes.
-fn copy(identity: &Identity) -> Identity {
-    Identity::from_pkcs8_pem(&identity.to_pkcs8_pem()).expect("an identity can be read back")
 }
 
 fn fork(random: &mut ChaCha20Rng) -> ChaCha20Rng {

@@ -224,6 +224,7 @@ impl World {
                 Output::Train(assignment) => self.train(&assignment),
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Keep(_) => panic!("nothing was to be kept"),
+                Output::Unsigned(error) => panic!("{error}"),
                 Output::Note(_) | Output::Roster(_) => (),
             }
         }
@@ -274,7 +275,7 @@ impl World {
             suite: Suite::X25519,
             version: VERSION,
         };
-        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello);
+        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello).unwrap();
         self.send_in_order(1, Datagram::Hello(hello));
         let declined: Vec<(RunId, EpochId)> = told
             .works
@@ -336,7 +337,7 @@ impl World {
             deadline,
             request,
         };
-        let bytes = Signed::seal(&self.coordinator, Label::Announce, &announcement);
+        let bytes = Signed::seal(&self.coordinator, Label::Announce, &announcement).unwrap();
         let downlink = Downlink::new(sealed, &epoch, WINDOW, self.now);
         run.open = Some((epoch, downlink, None));
         run.said.push(bytes.clone());

@@ -101,7 +101,7 @@ impl Hall {
 
     /// Why the node does not act on what its coordinator announced.
     fn refusal(&mut self, announcement: &Announcement) -> String {
-        let bytes = Signed::seal(&self.coordinator, Label::Announce, announcement);
+        let bytes = Signed::seal(&self.coordinator, Label::Announce, announcement).unwrap();
         let out = self.hear(&bytes);
         assert!(!out.iter().any(|output| matches!(output, Output::Mark { .. })), "{out:?}");
         let reason = out.into_iter().find_map(|output| match output {
@@ -246,8 +246,8 @@ fn an_offer_with_a_model_a_root_or_a_package_from_elsewhere_is_refused() {
 fn an_announcement_of_another_signer_or_with_any_byte_changed_is_refused() {
     let mut hall = Hall::new();
     let announcement = hall.announcement(right(), |_, _| ());
-    let unknown = Signed::seal(&hall.impostor, Label::Announce, &announcement);
-    let bytes = Signed::seal(&hall.coordinator, Label::Announce, &announcement);
+    let unknown = Signed::seal(&hall.impostor, Label::Announce, &announcement).unwrap();
+    let bytes = Signed::seal(&hall.coordinator, Label::Announce, &announcement).unwrap();
     let reason_of = |out: Vec<Output>| match &out[..] {
         [Output::Note(Note::Ignored { topic: "announce", reason })] => reason.clone(),
         other => panic!("{other:?}"),
@@ -271,7 +271,7 @@ fn an_announcement_takes_effect_once_and_an_older_one_never_after_it() {
     let older = Asked { about: earlier, model: earlier, wrapped: earlier };
     let older = hall.announcement(older, |_, _| ());
     let [newest, older] = [&announcement, &older]
-        .map(|announcement| Signed::seal(&hall.coordinator, Label::Announce, announcement));
+        .map(|announcement| Signed::seal(&hall.coordinator, Label::Announce, announcement).unwrap());
     let acts = |out: Vec<Output>| out.iter().any(|output| matches!(output, Output::Mark { .. }));
     assert!(acts(hall.hear(&newest)));
     for replayed in [&newest, &older] {
@@ -289,8 +289,8 @@ fn a_hello_of_another_suite_is_not_believed_whoever_signed_it_and_told_of_once()
         suite,
         version: VERSION,
     };
-    let other = Signed::seal(&hall.coordinator, Label::Hello, &of(Suite::XWing, 1));
-    let ours = Signed::seal(&hall.coordinator, Label::Hello, &of(SUITE, 2));
+    let other = Signed::seal(&hall.coordinator, Label::Hello, &of(Suite::XWing, 1)).unwrap();
+    let ours = Signed::seal(&hall.coordinator, Label::Hello, &of(SUITE, 2)).unwrap();
     let mut out = Vec::new();
     for mut hello in [other.clone(), other] {
         // Nobody looks at the signature.

@@ -109,7 +109,7 @@ fn every_byte_of_each_signed_message_is_its_signers_for_its_purpose() {
 /// Changes, cuts, extends a message in all places, reads it for other purposes and in the name of others.
 fn is_its_signers<T: Wire + Debug + PartialEq>(world: &mut World, label: Label, body: &T) {
     let signer = world.coordinator.node_id();
-    let bytes = Signed::seal(&world.coordinator, label, body);
+    let bytes = Signed::seal(&world.coordinator, label, body).unwrap();
     let (ours, other) = (world.coordinator.public(), world.node.public());
     let open = |bytes: &[u8], label| {
         Signed::<T>::open(bytes, label, |node| [ours, other].into_iter().find(|key| key.node_id() == node))
@@ -148,7 +148,7 @@ fn is_its_signers<T: Wire + Debug + PartialEq>(world: &mut World, label: Label, 
     let mut renamed = bytes.clone();
     renamed[..SIGNER_BYTES].copy_from_slice(&other.node_id().0);
     assert_eq!(open(&renamed, label), Err(SignedError::WrongSignature(other.node_id())));
-    let resigned = Signed::seal(&world.node, label, body);
+    let resigned = Signed::seal(&world.node, label, body).unwrap();
     let mut signature = bytes.clone();
     let at = bytes.len() - SIGNATURE_BYTES;
     signature[at..].copy_from_slice(&resigned[at..]);
@@ -160,7 +160,7 @@ fn is_its_signers<T: Wire + Debug + PartialEq>(world: &mut World, label: Label, 
 fn are_one_value<T: Wire + Debug + PartialEq>(identity: &Identity, label: Label, body: &T) {
     let open = |body: &[u8]| {
         let signed = [&identity.node_id().0[..], body].concat();
-        let bytes = [&signed[..], &identity.sign(label, &signed).0].concat();
+        let bytes = [&signed[..], &identity.sign(label, &signed).unwrap().0].concat();
         match Signed::<T>::open(&bytes, label, |_| Some(identity.public())) {
             Err(SignedError::Malformed(WireError { fault, .. })) => fault,
             other => panic!("{label:?}: {other:?}"),

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use super::super::bulk::{Commitment, Salt};
+use super::super::custody::CustodyError;
 use super::super::error::OpenError;
 use super::super::identity::{Identity, PublicIdentity, Signature};
 use super::super::keyschedule::KeyPackage;
@@ -74,9 +75,9 @@ impl Wire for Statement {
 
 impl Manifest {
     /// Signs a statement of one's own.
-    pub(super) fn sign(statement: Statement, identity: &Identity) -> Self {
-        let signature = identity.sign(Label::Manifest, &encode(&statement));
-        Self { statement, signature }
+    pub(super) fn sign(statement: Statement, identity: &Identity) -> Result<Self, CustodyError> {
+        let signature = identity.sign(Label::Manifest, &encode(&statement))?;
+        Ok(Self { statement, signature })
     }
 
     /// Whom the sealer claims to be: tells which key to verify with, and nothing more.

@@ -158,7 +158,7 @@ fn a_value_does_not_open_under_another_header_even_when_its_sender_signs_that() 
             let signer =
                 [&world.node, &world.coordinator].into_iter().find(|id| id.node_id() == header.sender);
             let signer = signer.unwrap();
-            let resigned = Manifest::sign(Statement { header, ..(*verified).clone() }, signer);
+            let resigned = Manifest::sign(Statement { header, ..(*verified).clone() }, signer).unwrap();
             let resigned = resigned.verify(signer.public()).unwrap();
             let opened = if to_one {
                 Opener::for_one(&resigned, &world.coordinator_key).map(|(opener, _)| opener)
@@ -210,7 +210,7 @@ fn an_encapsulated_key_goes_with_one_recipient_only() {
     let mut world = world();
     let model = world.model(b"x").manifest().verify(world.coordinator.public()).unwrap();
     let statement = Statement { enc: Some(Encapsulated::X25519([1; 32])), ..(*model).clone() };
-    let manifest = Manifest::sign(statement, &world.coordinator);
+    let manifest = Manifest::sign(statement, &world.coordinator).unwrap();
     assert!(decode::<Manifest>(&encode(&manifest)).is_err());
 }
 
@@ -239,7 +239,8 @@ fn a_value_of_another_suite_is_refused_before_any_key_of_it_is_used() {
         Statement { enc: Some(Encapsulated::XWing(Box::new([1; 1120]))), ..(*update).clone() },
         Statement { header: Header { suite: ours, ..update.header }, ..(*update).clone() },
     ] {
-        let fault = decode::<Manifest>(&encode(&Manifest::sign(statement, &world.node))).unwrap_err().fault;
+        let fault =
+            decode::<Manifest>(&encode(&Manifest::sign(statement, &world.node).unwrap())).unwrap_err().fault;
         assert_eq!(fault, Fault::Invalid("a key of another suite than the header's"));
     }
 }

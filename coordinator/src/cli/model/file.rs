@@ -60,7 +60,7 @@ fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
 
 pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: How) -> Result<()> {
     // Models belong into a coordinator's folder: in another one none is stored.
-    Folder::open(dir)?;
+    Folder::config(dir)?;
     let foreign = Foreign::read(file)?;
     let described = foreign.described()?;
     let task = registry::task_of(&described.task).with_context(|| file.display().to_string())?;

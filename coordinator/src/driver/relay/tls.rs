@@ -12,16 +12,15 @@ use common::id::NodeId;
 use common::known::Known;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::version::TLS13;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
-    OtherError, PeerMisbehaved, ServerConfig, SignatureScheme,
+    OtherError, PeerMisbehaved, ServerConfig, SignatureAlgorithm, SignatureScheme,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -43,6 +42,10 @@ struct Pinned {
     peers: BTreeMap<Vec<u8>, NodeId>,
     algorithms: WebPkiSupportedAlgorithms,
 }
+
+/// The identity as TLS knows a key: it signs where it lives.
+#[derive(Clone, Debug)]
+struct OwnKey(Identity);
 
 /// A key that proved itself and is not on the list.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +70,10 @@ fn shown(spki: &[u8]) -> String {
 
 impl Tls {
     /// For one identity and those whom it lets in.
-    pub(super) fn new(identity: &Identity, peers: &Known) -> Result<Self, Error> {
+    pub(super) fn new(identity: Identity, peers: &Known) -> Result<Self, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let own = own_key(identity, &provider)?;
+        let public = CertificateDer::from(identity.public().to_spki_der());
+        let own = Arc::new(CertifiedKey::new(vec![public], Arc::new(OwnKey(identity))));
         let pinned = Arc::new(Pinned {
             peers: peers.iter().map(|(id, peer)| (peer.key.to_spki_der(), *id)).collect(),
             algorithms: provider.signature_verification_algorithms,
@@ -105,13 +109,24 @@ impl Tls {
     }
 }
 
-fn own_key(identity: &Identity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Error> {
-    let pem = identity.to_pkcs8_pem();
-    let key =
-        PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| Error::General(error.to_string()))?;
-    let key = provider.key_provider.load_private_key(key)?;
-    let public = CertificateDer::from(identity.public().to_spki_der());
-    Ok(Arc::new(CertifiedKey::new(vec![public], key)))
+impl SigningKey for OwnKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&self.scheme()).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for OwnKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.sign_handshake(message).map_err(|error| Error::General(error.to_string()))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256
+    }
 }
 
 impl Pinned {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use common::crypto::{KeyPackage, Label, Sealer};
+use common::crypto::{KeyPackage, Label, SealError, Sealer};
 use common::id::{EpochId, NodeId, RoundId};
 use common::message::announce::{Announcement, Offer, Request};
 use common::message::model::{LastFolded, ModelHead, Plan};
@@ -67,9 +67,12 @@ impl Active {
         let last = |node: &NodeId| Some(LastFolded { node: *node, epoch: *self.folded.get(node)? });
         let folded: Vec<LastFolded> = nodes.iter().filter(|_| plan.control).filter_map(last).collect();
         let head = ModelHead { plan, folded: folded.try_into().expect("the plan bounds the cohort") };
-        let sealed = sealer
-            .seal_to_group(&model::plaintext(&head, &model, &control), &epoch.root, random)
-            .expect("a model within PARAMETERS_MAX fits one blob");
+        let sealed = sealer.seal_to_group(&model::plaintext(&head, &model, &control), &epoch.root, random);
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(SealError::Unsigned(error)) => return context.out.push(Output::Unsigned(error)),
+            Err(error) => unreachable!("a model within PARAMETERS_MAX fits one blob: {error}"),
+        };
         // The files have both, should they be needed again.
         drop((model, control));
         let members = members.try_into().expect("the plan bounds the cohort");
@@ -109,8 +112,9 @@ impl Active {
     }
 
     fn say(&mut self, announcement: Announcement, context: &mut Context<'_>) {
-        let bytes = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
+        let signed = Signed::seal(&context.setup.identity, Label::Announce, &announcement);
         self.announced = Some(announcement);
-        context.out.push(Output::Announce { run: self.id, bytes });
+        let announce = |bytes| Output::Announce { run: self.id, bytes };
+        context.out.push(signed.map_or_else(Output::Unsigned, announce));
     }
 }

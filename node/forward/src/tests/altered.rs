@@ -122,10 +122,10 @@ fn a_bridge_and_a_node_of_two_suites_do_not_listen_to_each_other_and_say_so_once
     let (mut dispatch, (mut inbox, _)) = (dispatch(), inbox());
     let package = package_of(Suite::XWing, NODE);
     let intake = IntakePresence { session: 1, seq: 2, package, chunks: [3; 16], version: VERSION };
-    let intake = Signed::seal(&identity(NODE), Label::Intake, &intake);
+    let intake = Signed::seal(&identity(NODE), Label::Intake, &intake).unwrap();
     let heard = Vec::new().try_into().unwrap();
     let bridge = BridgePresence { seq: 2, receipts: [3; 16], heard, suite: Suite::XWing, version: VERSION };
-    let bridge = Signed::seal(&identity(BRIDGE), Label::Bridge, &bridge);
+    let bridge = Signed::seal(&identity(BRIDGE), Label::Bridge, &bridge).unwrap();
     let (mut at_bridge, mut at_node) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         assert_eq!(dispatch.on_presence(&intake, NOW, &mut at_bridge), None);
@@ -154,7 +154,7 @@ fn a_key_package_of_another_node_is_refused_as_such() {
             version,
         };
         let mut out = Vec::new();
-        let hello = Signed::seal(&identity(NODE), Label::Intake, &presence);
+        let hello = Signed::seal(&identity(NODE), Label::Intake, &presence).unwrap();
         assert_eq!(dispatch.on_presence(&hello, NOW, &mut out), None);
         assert!(
             matches!(&out[..], [dispatch::Output::Note(dispatch::Note::Ignored(reason))] if reason.ends_with(expected)),

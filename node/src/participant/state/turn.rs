@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::crypto::Sealer;
+use common::crypto::{SealError, Sealer};
 use common::id::{EpochId, RunId};
 use common::message::update::Change;
 use common::units::Timestamp;
@@ -62,6 +62,7 @@ impl Participant {
                 self.works.insert(run, Work { asked, stage: Stage::Uploading(channel, upload) });
                 self.on_tick(now, out);
             }
+            Err(SealError::Unsigned(error)) => out.push(Output::Unsigned(error)),
             Err(error) => self.decline(asked, &error.to_string(), now, out),
         }
         self.train_next(now, out);
