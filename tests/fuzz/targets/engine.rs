@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, chunk_hash};
+use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, Suite, chunk_hash};
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::known::{Labels, Peer};
 use common::limits::OFFER_INDEX;
@@ -74,6 +74,7 @@ struct World {
 fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
     let setup = NodeSetup {
         identity: identity(2 + index as u64),
+        suite: Suite::X25519,
         coordinator: *COORDINATOR.public(),
         tenant: TENANT,
         mailbox: Mailbox { chunks: [index as u8; 16], receipts: [index as u8; 16] },
@@ -93,10 +94,10 @@ impl World {
                 Peer { name: format!("{:?}", node.node_id()), key: *node.public(), labels: Labels::new() },
             )
         });
-        let members = Members::new(allowed.collect(), now);
+        let members = Members::new(allowed.collect(), Suite::X25519, now);
         let transfer = Transfer { window_chunks: 4, uploads_bytes: 100_000 };
-        let (identity, mailbox) = (identity(1), Mailbox::default());
-        let setup = Setup { identity, tenant: TENANT, mailbox, transfer, random: random(9) };
+        let (identity, suite, mailbox) = (identity(1), Suite::X25519, Mailbox::default());
+        let setup = Setup { identity, suite, tenant: TENANT, mailbox, transfer, random: random(9) };
         let mut world = Self {
             now,
             engine: Engine::new(setup, members),
@@ -158,7 +159,7 @@ impl World {
                 Said::Announce { bytes, .. } => {
                     let signed = Signed::open(&bytes, Label::Announce, |_| Some(COORDINATOR.public()));
                     let announcement: Announcement = signed.expect("the coordinator signs").body;
-                    self.package = announcement.request.offer().map(|offer| offer.package);
+                    self.package = announcement.request.offer().map(|offer| offer.package.clone());
                     self.announced = Some(announcement);
                     self.queue.push_back(Datagram::Announcement(bytes));
                 }
@@ -269,7 +270,7 @@ impl World {
             1 => Datagram::Receipt(blob, node, ops.bytes().to_vec()),
             2 => Datagram::Update(blob, [OFFER_INDEX, 0][which], ops.bytes().to_vec()),
             3 | 4 => {
-                let package = KeyPackage { node, ..self.package? };
+                let package = KeyPackage { node, ..self.package.clone()? };
                 let activity = if what < 128 { Activity::Declining } else { Activity::Hanging };
                 let (epoch, progress) = (EpochId(u64::from(ops.byte())), ops.byte());
                 let work = Work { run: [RUN, RunId([3; 16])][which], epoch, activity, progress };
@@ -294,7 +295,7 @@ impl World {
 
     /// An update that a node sealed for this epoch, of any content; its pieces are queued.
     fn update(&mut self, which: usize, ops: &mut Ops<'_>) -> Option<Datagram> {
-        let (announced, package) = (self.announced.as_ref()?, self.package?);
+        let (announced, package) = (self.announced.as_ref()?, self.package.clone()?);
         let kind = [Kind::Update, Kind::Model][usize::from(ops.byte() % 16 == 0)];
         let subject = Subject {
             kind,
