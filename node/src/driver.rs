@@ -110,9 +110,8 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut rejoin_after = REJOIN;
-    let mut out = Vec::new();
+    let (mut out, mut ends) = (Vec::new(), None);
     let mut ticked = Timestamp::default();
-    let mut ends = None;
     while ends.is_none_or(|ends| now() < ends && !participant.is_idle()) {
         if participant.unanswered_since().is_some_and(|since| now() >= since + rejoin_after) {
             // The old one leaves first, so that the coordinator hears its goodbye before the new hello.

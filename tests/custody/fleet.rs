@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use harness::programs::{Daemon, edit, fleet_of, program, run, run_config, wait_until};
+use harness::programs::{Daemon, approve, edit, fleet_of, program, run, run_config, wait_until};
 
 const METRICS: [&str; 2] = ["load", "heat"];
 
@@ -47,30 +47,21 @@ impl Fleet {
 
     /// `node init` in a folder of this name, with these options besides.
     pub(super) fn init(&self, name: &str, options: &[&str]) -> Output {
-        let (key, domain) = (self.path("coordinator/identity.pub"), self.domain.to_string());
+        let (key, domain) = (self.path("coordinator/operator.pub"), self.domain.to_string());
         let mut command = self.command("node", name);
-        command.args([
-            "init",
-            "--name",
-            name,
-            "--domain",
-            &domain,
-            "--interface",
-            "127.0.0.1",
-            "--coordinator",
-        ]);
+        command.args(["init", "--name", name, "--domain", &domain, "--interface", "127.0.0.1", "--operator"]);
         command.arg(key).args(options).output().unwrap()
     }
 
-    /// Makes the second node, and lets the coordinator hear it.
+    /// Makes the second node, and lets it in.
     pub(super) fn join(&self, options: &[&str]) {
         let made = self.init(KEPT, options);
         assert!(made.status.success(), "{}", told(&made));
         let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", self.path("node-1/train.csv"));
         edit(&self.kept("node.toml"), |text| text.replace("[[source]]\nkind = \"host\"", &source));
-        edit(&self.path("coordinator/allowed-nodes"), |text| {
-            format!("{text}{}", String::from_utf8_lossy(&made.stdout))
-        });
+        let list = self.path("kept.txt");
+        fs::write(&list, made.stdout).unwrap();
+        approve(&self.path("coordinator"), &list);
     }
 
     /// The second node at work.

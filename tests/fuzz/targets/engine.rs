@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, chunk_hash};
+use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, Suite, chunk_hash};
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use common::known::Labels;
 use common::limits::OFFER_INDEX;
 use common::message::Signed;
 use common::message::announce::Announcement;
@@ -73,8 +74,9 @@ struct World {
 fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
     let setup = NodeSetup {
         identity: identity(2 + index as u64),
+        suite: Suite::X25519,
         operator: *COORDINATOR.public(),
-        roster: Some(roster(&COORDINATOR, &NODES)),
+        roster: Some(roster(&COORDINATOR, NODES.iter())),
         tenant: TENANT,
         mailbox: Mailbox { chunks: [index as u8; 16], receipts: [index as u8; 16] },
         marks: BTreeMap::new(),
@@ -87,10 +89,10 @@ fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
 impl World {
     fn new() -> Self {
         let now = Timestamp(1_700_000_000_000_000);
-        let members = Members::new(roster(&COORDINATOR, &NODES), now);
+        let members = Members::new(roster(&COORDINATOR, NODES.iter()), Suite::X25519, now);
         let transfer = Transfer { window_chunks: 4, uploads_bytes: 100_000 };
-        let (identity, mailbox) = (identity(1), Mailbox::default());
-        let setup = Setup { identity, tenant: TENANT, mailbox, transfer, random: random(9) };
+        let (identity, suite, mailbox) = (identity(1), Suite::X25519, Mailbox::default());
+        let setup = Setup { identity, suite, tenant: TENANT, mailbox, transfer, random: random(9) };
         let mut world = Self {
             now,
             engine: Engine::new(setup, members),
@@ -152,7 +154,7 @@ impl World {
                 Said::Announce { bytes, .. } => {
                     let signed = Signed::open(&bytes, Label::Announce, |_| Some(COORDINATOR.public()));
                     let announcement: Announcement = signed.expect("the coordinator signs").body;
-                    self.package = announcement.request.offer().map(|offer| offer.package);
+                    self.package = announcement.request.offer().map(|offer| offer.package.clone());
                     self.announced = Some(announcement);
                     self.queue.push_back(Datagram::Announcement(bytes));
                 }
@@ -221,7 +223,7 @@ impl World {
                         let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
-                    Done::Mark { .. } | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
+                    Done::Mark { .. } | Done::Roster(_) | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
                 }
             }
         }
@@ -263,7 +265,7 @@ impl World {
             1 => Datagram::Receipt(blob, node, ops.bytes().to_vec()),
             2 => Datagram::Update(blob, [OFFER_INDEX, 0][which], ops.bytes().to_vec()),
             3 | 4 => {
-                let package = KeyPackage { node, ..self.package? };
+                let package = KeyPackage { node, ..self.package.clone()? };
                 let activity = if what < 128 { Activity::Declining } else { Activity::Hanging };
                 let (epoch, progress) = (EpochId(u64::from(ops.byte())), ops.byte());
                 let work = Work { run: [RUN, RunId([3; 16])][which], epoch, activity, progress };
@@ -289,7 +291,7 @@ impl World {
 
     /// An update that a node sealed for this epoch, of any content; its pieces are queued.
     fn update(&mut self, which: usize, ops: &mut Ops<'_>) -> Option<Datagram> {
-        let (announced, package) = (self.announced.as_ref()?, self.package?);
+        let (announced, package) = (self.announced.as_ref()?, self.package.clone()?);
         let kind = [Kind::Update, Kind::Model][usize::from(ops.byte() % 16 == 0)];
         let subject = Subject {
             kind,

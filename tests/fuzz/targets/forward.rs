@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use common::crypto::{Identity, Label};
+use common::crypto::{Identity, Label, Suite};
 use common::id::{BlobId, NodeId, TenantId};
 use common::known::{Known, Labels, Peer};
 use common::limits::OFFER_INDEX;
@@ -77,6 +77,7 @@ impl World {
         let owners = vec![(TENANT, NODE.node_id())];
         let setup = dispatch::Setup {
             identity: identity(1),
+            suite: Suite::X25519,
             nodes: known(&NODE),
             owners,
             receipts: [1; 16],
@@ -85,6 +86,7 @@ impl World {
         let dispatch = Dispatch::new(setup, now);
         let setup = inbox::Setup {
             identity: identity(2),
+            suite: Suite::X25519,
             tenant: TENANT,
             bridges: known(&BRIDGE),
             chunks: [2; 16],

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use common::crypto::{
     AgreementKey, EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject,
+    Suite,
 };
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
@@ -41,7 +42,8 @@ fn identity(seed: u64) -> Identity {
 static COORDINATOR: LazyLock<Identity> = LazyLock::new(|| identity(1));
 static NODE: LazyLock<Identity> = LazyLock::new(|| identity(2));
 static KEY: LazyLock<AgreementKey> = LazyLock::new(|| {
-    AgreementKey::generate(COORDINATOR.node_id(), Timestamp(u64::MAX), &mut ChaCha20Rng::seed_from_u64(3))
+    let random = &mut ChaCha20Rng::seed_from_u64(3);
+    AgreementKey::generate(Suite::X25519, COORDINATOR.node_id(), Timestamp(u64::MAX), random)
 });
 
 struct World {
@@ -63,6 +65,7 @@ impl World {
         let now = Timestamp(1_700_000_000_000_000);
         let setup = Setup {
             identity: identity(2),
+            suite: Suite::X25519,
             operator: *COORDINATOR.public(),
             roster: Some(roster(&COORDINATOR, [&*NODE])),
             tenant: TENANT,
@@ -80,10 +83,10 @@ impl World {
     /// An announcement of work for the node, its model sealed for it.
     fn announcement(&mut self, which: usize, train: bool) -> Option<Announcement> {
         let run = RUNS[which];
-        let package = self.said.as_ref()?.package;
+        let package = self.said.as_ref()?.package.clone();
         self.epoch += 1;
         let (epoch, round) = (EpochId(self.epoch), RoundId(1));
-        let root = EpochRoot::generate(&mut self.random);
+        let root = EpochRoot::generate(Suite::X25519, &mut self.random);
         let scope = Scope { tenant: TENANT, run, epoch, sender: COORDINATOR.node_id() };
         let (wrapped, pair) = root.wrap(&package, &scope, &mut self.random).ok()?;
         let plan = Plan::flat(PARAMETERS, 1, 1);
@@ -94,7 +97,7 @@ impl World {
         let sealed = sealer.seal_to_group(&model::plaintext(&plan.into(), &values, &[]), &root, &mut self.random).ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
-        let offer = Offer { model: *sealed.manifest(), package: *KEY.package(), members };
+        let offer = Offer { model: sealed.manifest().clone(), package: KEY.package().clone(), members };
         self.current[which] = Some((sealed, pair));
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         let deadline = Millis(600_000);
@@ -107,7 +110,13 @@ impl World {
         let session = self.said.as_ref().map_or(0, |said| said.session);
         let heard = if answers { vec![Heard { node: NODE.node_id(), session }] } else { Vec::new() };
         let heard = heard.try_into().expect("one is within the limit");
-        CoordinatorPresence { seq: self.seq, mailbox: Mailbox::default(), heard, version: VERSION }
+        CoordinatorPresence {
+            seq: self.seq,
+            mailbox: Mailbox::default(),
+            heard,
+            suite: Suite::X25519,
+            version: VERSION,
+        }
     }
 
     fn act(&mut self, what: u8, ops: &mut Ops<'_>, out: &mut Vec<Output>) {
@@ -193,6 +202,7 @@ impl World {
                     assert!(self.training.replace(assignment).is_none(), "one training at a time");
                 }
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
+                Output::Roster(_) => panic!("no roster is told"),
                 Output::Unsigned(error) => panic!("{error}"),
                 Output::Receipt { .. } | Output::Mark { .. } | Output::Keep(_) | Output::Note(_) => (),
             }

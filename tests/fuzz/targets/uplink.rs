@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use common::crypto::{AgreementKey, Identity, Kind, Sealed, Sealer, Subject};
+use common::crypto::{AgreementKey, Identity, Kind, Sealed, Sealer, Subject, Suite};
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::units::{Millis, Timestamp};
@@ -17,6 +17,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
+const SUITE: Suite = Suite::X25519;
 
 /// Two chunks.
 const UPDATE_BYTES: usize = 60_000;
@@ -42,11 +43,11 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let (tenant, run, round, id) = (TenantId([1; 16]), RunId([2; 16]), RoundId(3), EpochId(4));
     let life = Millis(1_000_000);
     let packages: Vec<AgreementKey> =
-        nodes.iter().map(|node| AgreementKey::generate(node.node_id(), NOW + life, &mut random)).collect();
+        nodes.iter().map(|node| AgreementKey::generate(SUITE, node.node_id(), NOW + life, &mut random)).collect();
     // The third is not in the cohort.
-    let cohort = packages.iter().take(2).map(|key| (key.package().node, *key.package()));
+    let cohort = packages.iter().take(2).map(|key| (key.package().node, key.package().clone()));
     let about = (tenant, run, round, id);
-    let (epoch, ..) = Epoch::open(about, coordinator.node_id(), cohort, (NOW, life), &mut random);
+    let (epoch, ..) = Epoch::open(SUITE, about, coordinator.node_id(), cohort, (NOW, life), &mut random);
     let right = Subject { kind: Kind::Update, tenant, run, round, epoch: id, seq: 1, trace: [0; 16] };
     let subjects = [
         right,
@@ -61,7 +62,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         let others = subjects.iter().map(|subject| (*subject, UPDATE_BYTES));
         for (subject, bytes) in others.chain([(right, 0), (right, UPDATE_BYTES + 1)]) {
             let plain: Vec<u8> = (0..bytes).map(|index| (index * 31 % 251) as u8).collect();
-            let next_package = Some(*key.package());
+            let next_package = Some(key.package().clone());
             let sealer = Sealer { identity: node, subject, next_package, buffer: Vec::new() };
             let sealed = sealer.seal_to_one(&plain[..], epoch.key.package(), &mut random);
             let (sealed, _) = sealed.expect("a package that was just made");

@@ -48,7 +48,7 @@ fn a_receipt_changed_cut_extended_or_of_another_writer_or_epoch_is_none() {
 fn a_receipt_for_another_blob_or_an_older_one_moves_no_upload() {
     let mut world = World::new(14);
     let (sender, pair) = (world.coordinator.node_id(), pair(&mut world, 4));
-    let sealed = world.sealed(subject(Kind::Update), &[6; 100_000]);
+    let sealed = world.sealed(subject(Kind::Update), &vec![6; 100_000]);
     let mut upload = Upload::new(sealed, sender, NOW);
     let blob = upload.blob();
     let receive = |upload: &mut Upload, blob, seq, status| {

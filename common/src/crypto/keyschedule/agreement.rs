@@ -162,11 +162,10 @@ pub(in super::super) fn send(
     sent.map_err(|_| SealError::BadPackage { node: package.node })
 }
 
-fn send_by<K: Kem>(
-    public: &[u8],
-    info: &[u8],
-    rng: &mut impl CryptoRng,
-) -> Result<(K::EncappedKey, AeadCtxS<Aead, Kdf, K>), HpkeError> {
+/// What a sender of one KEM has: the encapsulated key, and its end of the exchange.
+type SentBy<K> = (<K as Kem>::EncappedKey, AeadCtxS<Aead, Kdf, K>);
+
+fn send_by<K: Kem>(public: &[u8], info: &[u8], rng: &mut impl CryptoRng) -> Result<SentBy<K>, HpkeError> {
     hpke::setup_sender_with_rng(&OpModeS::Base, &K::PublicKey::from_bytes(public)?, info, rng)
 }
 
