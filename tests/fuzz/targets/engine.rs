@@ -173,6 +173,7 @@ impl World {
                     self.engine.on_answer(run, answer, self.now, &mut out);
                 }
                 Said::Ended { .. } => self.ended = true,
+                Said::Unsigned(error) => panic!("{error}"),
                 Said::Event(_) | Said::Note(_) => (),
             }
             said.extend(out);
