@@ -41,7 +41,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a folder with an identity and a starter configuration.
-    Init(Init),
+    Init(Box<Init>),
     /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
     Run,
     /// Take in what is mailed and pushed until SIGTERM or Ctrl-C, forward it where [forward] says, and never train.

@@ -62,7 +62,8 @@ impl Config {
     /// Never: each kind is a table.
     pub fn lines(&self) -> String {
         let table = toml::Table::try_from(self).expect("each kind is a table");
-        table.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+        let lines: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        lines.concat()
     }
 }
 

@@ -32,7 +32,7 @@ use tss_esapi::structures::{
     SignatureScheme, SymmetricDefinitionObject,
 };
 use tss_esapi::traits::{Marshall, UnMarshall};
-use tss_esapi::tss2_esys::TPMT_TK_HASHCHECK;
+use tss_esapi::tss2_esys::{TPM2B_DIGEST, TPMT_TK_HASHCHECK};
 use tss_esapi::{Context, Error, TctiNameConf};
 use zeroize::Zeroizing;
 
@@ -211,8 +211,11 @@ impl Custody for Tpm {
 
     fn sign(&self, digest: &[u8; 32]) -> Result<Signature, CustodyError> {
         // The digest was not made by the TPM, and a key that is not restricted signs it all the same.
-        let not_by_it =
-            TPMT_TK_HASHCHECK { tag: TPM2_ST_HASHCHECK, hierarchy: TPM2_RH_NULL, digest: Default::default() };
+        let not_by_it = TPMT_TK_HASHCHECK {
+            tag: TPM2_ST_HASHCHECK,
+            hierarchy: TPM2_RH_NULL,
+            digest: TPM2B_DIGEST::default(),
+        };
         let mut open = self.open();
         let key = open.key;
         let signed = open.context.execute_with_nullauth_session(|context| {

@@ -169,6 +169,7 @@ impl World {
                     self.engine.on_answer(run, answer, self.now, &mut out);
                 }
                 Said::Ended { .. } => self.ended = true,
+                Said::Unsigned(error) => panic!("{error}"),
                 Said::Event(_) | Said::Note(_) => (),
             }
             said.extend(out);
@@ -223,6 +224,7 @@ impl World {
                         let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
+                    Done::Unsigned(error) => panic!("{error}"),
                     Done::Mark { .. } | Done::Roster(_) | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
                 }
             }

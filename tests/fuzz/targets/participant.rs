@@ -132,12 +132,14 @@ impl World {
             3 => self.participant.on_receipt(upload, ops.bytes(), now, out),
             4 => self.now = now + Millis(u64::from(ops.short())),
             5 => {
-                let signed = Signed::seal(&COORDINATOR, Label::Hello, &self.hello(what < 128)).expect("a key in memory signs");
+                let signed = Signed::seal(&COORDINATOR, Label::Hello, &self.hello(what < 128));
+                let signed = signed.expect("a key in memory signs");
                 self.participant.on_coordinator(&signed, now, out);
             }
             6 | 7 => {
                 let Some(announcement) = self.announcement(which, what % 15 == 6) else { return };
-                let signed = Signed::seal(&COORDINATOR, Label::Announce, &announcement).expect("a key in memory signs");
+                let signed = Signed::seal(&COORDINATOR, Label::Announce, &announcement);
+                let signed = signed.expect("a key in memory signs");
                 self.participant.on_announcement(&signed, now, out);
             }
             8 => {
