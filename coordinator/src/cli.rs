@@ -160,34 +160,31 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
     let operator = options.operator.as_deref().map(read_key).transpose()?;
     let identity = Folder::init(dir, &config, &custody, &mut edge::entropy()?)?;
-    let next = match &operator {
-        Some(operator) => {
-            folder::pin_operator(dir, operator)?;
-            let key = identity.public();
-            format!(
-                "next: the operator runs `coordinator roster appoint {key} --tenant {tenant}`, and what that makes is"
-            )
-        }
-        None => {
-            let operator = roster::make_operator(dir, &custody::Config::default())?;
-            let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
-            write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
-            "next: `node init` on each machine, with operator.pub of this folder; `coordinator node approve` with the".into()
-        }
+    let steps = if let Some(operator) = &operator {
+        folder::pin_operator(dir, operator)?;
+        let appoint = format!("coordinator roster appoint {} --tenant {tenant}", identity.public());
+        [
+            format!("next: the operator runs `{appoint}`, and what that makes is"),
+            "installed here by `coordinator roster install`; then `coordinator serve`".to_owned(),
+        ]
+    } else {
+        let operator = roster::make_operator(dir, &custody::Config::default())?;
+        let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
+        write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
+        [
+            "next: `node init` on each machine, with operator.pub of this folder; `coordinator node approve` with the",
+            "line that it prints; then `coordinator serve`. Keep the folder `operator` elsewhere when all are there",
+        ]
+        .map(str::to_owned)
     };
-    let then = match operator {
-        Some(_) => "installed here by `coordinator roster install`; then `coordinator serve`",
-        None => {
-            "line that it prints; then `coordinator serve`. Keep the folder `operator` elsewhere when all are there"
-        }
-    };
+    let [next, then] = steps;
     print_lines(&[
         format!("coordinator {}", identity.node_id()),
         format!("  folder      {}", dir.display()),
         format!("  public key  {}", dir.join("identity.pub").display()),
         format!("  operator    {}", dir.join("operator.pub").display()),
         next,
-        then.into(),
+        then,
     ]);
     Ok(Exit::Done.into())
 }

@@ -57,7 +57,10 @@ impl Fleet {
     pub(super) fn join(&self, options: &[&str]) {
         let made = self.init(KEPT, options);
         assert!(made.status.success(), "{}", told(&made));
-        let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", self.path("node-1/train.csv"));
+        let source = format!(
+            "[[source]]\nkind = \"csv\"\npath = {:?}",
+            self.path("node-1/train.csv").display().to_string()
+        );
         edit(&self.kept("node.toml"), |text| text.replace("[[source]]\nkind = \"host\"", &source));
         let list = self.path("kept.txt");
         fs::write(&list, made.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Keys in a PKCS#11 token: SoftHSM2, with a store of the test's own.
+//! Keys in a PKCS#11 token: `SoftHSM2`, with a store of the test's own.
 
 use std::fs;
 use std::path::PathBuf;

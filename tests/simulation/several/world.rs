@@ -275,7 +275,7 @@ impl World {
             suite: Suite::X25519,
             version: VERSION,
         };
-        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello).unwrap();
+        let hello = Signed::seal(&self.coordinator, Label::Hello, &hello).expect("a key in memory signs");
         self.send_in_order(1, Datagram::Hello(hello));
         let declined: Vec<(RunId, EpochId)> = told
             .works
@@ -337,7 +337,8 @@ impl World {
             deadline,
             request,
         };
-        let bytes = Signed::seal(&self.coordinator, Label::Announce, &announcement).unwrap();
+        let bytes =
+            Signed::seal(&self.coordinator, Label::Announce, &announcement).expect("a key in memory signs");
         let downlink = Downlink::new(sealed, &epoch, WINDOW, self.now);
         run.open = Some((epoch, downlink, None));
         run.said.push(bytes.clone());
