@@ -34,7 +34,8 @@ fn a_node_is_let_in_and_another_taken_out_while_a_run_goes_on_and_the_others_are
     let Some(fleet) = Fleet::new(TEST, 1) else { return };
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
-    ["node-1", "node-2"].into_iter().for_each(|name| operator.0.until(|| operator.node(name).present));
+    let there = |name| operator.0.until(|| operator.node(name).present);
+    ["node-1", "node-2"].into_iter().for_each(there);
     let long = operator.start_small("long", 1_000_000, 5);
     operator.until(&long, |run| run.rounds_done >= 1);
 

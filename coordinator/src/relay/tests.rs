@@ -69,10 +69,10 @@ fn what_is_over_a_limit_is_refused_by_its_header_alone() {
         Decoder::default().next(&mut received)
     };
     let event = of(&topics::PRESENCE).index() as u8;
-    let long = FrameError::Length { topic: "presence", said: 2081, min: 32, max: 2080 };
-    let short = FrameError::Length { topic: "presence", said: 31, min: 32, max: 2080 };
+    let long = FrameError::Length { topic: "presence", said: 4129, min: 32, max: 4128 };
+    let short = FrameError::Length { topic: "presence", said: 31, min: 32, max: 4128 };
     let cases = [
-        ([2, event, 0, 0, 0x21, 8, 0, 0], long),
+        ([2, event, 0, 0, 0x21, 0x10, 0, 0], long),
         ([2, event, 0, 0, 31, 0, 0, 0], short),
         ([2, COUNT as u8, 0, 0, 0, 0, 0, 0], FrameError::Topic(COUNT as u8)),
         ([2, event, 1, 0, 40, 0, 0, 0], FrameError::Unused),
@@ -84,7 +84,7 @@ fn what_is_over_a_limit_is_refused_by_its_header_alone() {
     for (header, error) in cases {
         assert_eq!(decode(header), Err(error));
     }
-    assert_eq!(decode([2, event, 0, 0, 0x20, 8, 0, 0]), Ok(None), "the longest one is waited for");
+    assert_eq!(decode([2, event, 0, 0, 0x20, 0x10, 0, 0]), Ok(None), "the longest one is waited for");
 }
 
 #[test]
