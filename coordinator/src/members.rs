@@ -1,4 +1,4 @@
-//! Which allowed nodes are there, and what they say of themselves.
+//! Which nodes of the roster are there, and what they say of themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +89,7 @@ pub enum Told {
 /// A presence that is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PresenceError {
-    /// Not signed by an allowed node.
+    /// Not signed by a node of the roster.
     #[error(transparent)]
     Signed(#[from] SignedError),
     /// Another protocol version.
@@ -176,12 +176,12 @@ impl Members {
         Some(reason)
     }
 
-    /// The key of an allowed node.
+    /// The key of a node of the roster.
     pub fn key(&self, node: NodeId) -> Option<&PublicIdentity> {
         self.peer(node).map(|peer| &peer.key)
     }
 
-    /// What is known of an allowed node.
+    /// What is known of a node of the roster.
     pub fn peer(&self, node: NodeId) -> Option<&Peer> {
         self.roster.nodes.get(&node)
     }
@@ -196,12 +196,12 @@ impl Members {
         known::name(&self.roster.nodes, node)
     }
 
-    /// All allowed nodes in the order of their ids.
+    /// All nodes of the roster in the order of their ids.
     pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.roster.nodes.iter().map(|(node, peer)| (*node, peer))
     }
 
-    /// The allowed nodes that have all of these labels.
+    /// The nodes of the roster that have all of these labels.
     pub fn labelled(&self, wanted: &Labels) -> impl Iterator<Item = NodeId> {
         self.allowed().filter(|(_, peer)| peer.has(wanted)).map(|(node, _)| node)
     }
