@@ -50,8 +50,10 @@ fn an_update_that_is_on_its_way_when_its_node_is_revoked_is_in_no_model() {
     for cut in 0..CUTS {
         let mut world = World::new(SPARE);
         (0..steps * cut / CUTS).for_each(|_| world.step());
+        let began = world.now;
         world.revoke(1, WHY);
         world.prove(LIMIT).unwrap_or_else(|why| panic!("{cut} of {CUTS}: {why}: {:#?}", world.notes));
+        assert!(world.now < began + Millis(20_000), "{cut} of {CUTS}: no deadline of a round has to pass");
         assert!(rounds_of(&world, 1).len() <= 1, "what had arrived before counts, and no more");
         cut_short += usize::from(rounds_of(&world, 1).is_empty());
     }

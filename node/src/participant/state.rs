@@ -205,9 +205,6 @@ impl Participant {
         if !self.knows_roster_of(&announcement, bytes) {
             return;
         }
-        if let Some(stranger) = self.stranger(&announcement) {
-            return out.push(ignored("announce", &format!("{stranger} takes part and is not on the roster")));
-        }
         let Announcement { run, round, epoch, .. } = announcement;
         if !self.announced.take(&announcement, |run| self.works.contains_key(&run)) {
             return;
@@ -231,7 +228,7 @@ impl Participant {
         let opened = if self.draining {
             Err("this node is asked to end, and takes nothing new".to_owned())
         } else {
-            self.open_offer(&announcement, offer, member)
+            self.knows_all(offer).and_then(|()| self.open_offer(&announcement, offer, member))
         };
         let (opener, pair) = match opened {
             Ok(opened) => opened,

@@ -4,7 +4,7 @@ use std::str;
 
 use common::crypto::PublicIdentity;
 use common::id::NodeId;
-use common::message::announce::Announcement;
+use common::message::announce::{Announcement, Offer};
 use common::message::presence::Mailbox;
 use common::roster::Roster;
 use common::units::Timestamp;
@@ -46,7 +46,10 @@ impl Participant {
         let was = self.setup.roster.replace(roster);
         let refusal = |roster: &Roster| roster.membership(self.node()).refusal();
         match self.setup.roster.as_ref().and_then(refusal) {
-            Some(reason) => out.push(Output::Note(Note::NoMember(reason))),
+            Some(reason) => {
+                out.push(Output::Note(Note::NoMember(reason)));
+                self.leave_all(now, out);
+            }
             None => {
                 if was.as_ref().is_none_or(|was| refusal(was).is_some()) {
                     out.push(Output::Note(Note::Member { version: self.roster_version() }));
@@ -61,12 +64,16 @@ impl Participant {
         }
     }
 
-    /// Another coordinator was appointed: what the one before it asked for is not wanted any more.
-    fn follow_another(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+    fn leave_all(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let runs: Vec<_> = self.works.keys().copied().collect();
         for run in runs {
             self.leave(run, now, out);
         }
+    }
+
+    /// Another coordinator was appointed: what the one before it asked for is not wanted any more.
+    fn follow_another(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.leave_all(now, out);
         self.link.seq = 0;
         self.link.mailbox = Mailbox::default();
         (self.link.answered, self.link.elsewhere) = (false, false);
@@ -82,10 +89,12 @@ impl Participant {
         knows
     }
 
-    /// Somebody who is asked, or given the model, and is no member.
-    pub(super) fn stranger(&self, announcement: &Announcement) -> Option<NodeId> {
-        let members = &announcement.request.offer()?.members;
-        let roster = self.setup.roster.as_ref()?;
-        members.iter().map(|member| member.node).find(|node| !roster.nodes.contains_key(node))
+    /// Whether all who take part are members. If not, the coordinator is told that this node does not: it may have asked
+    /// before it heard of the roster that this node has already.
+    pub(super) fn knows_all(&self, offer: &Offer) -> Result<(), String> {
+        let roster = self.setup.roster.as_ref().ok_or("no roster has come yet")?;
+        let stranger = offer.members.iter().find(|member| !roster.nodes.contains_key(&member.node));
+        stranger
+            .map_or(Ok(()), |stranger| Err(format!("{} takes part and is not on the roster", stranger.node)))
     }
 }
