@@ -200,6 +200,10 @@ impl Active {
         bytes: &[u8],
         context: &mut Context<'_>,
     ) {
+        // Who was taken out may still have the keys of this epoch: nobody waits for what he does with the model.
+        if context.members.peer(node).is_none() {
+            return;
+        }
         let Some(exchange) = self.exchanges.get_mut(&epoch) else { return };
         let Some(downlink) = &mut exchange.downlink else { return };
         let window = context.share.down_chunks;
