@@ -94,7 +94,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let Joined { mut driver, mut readers, models, view } = Driver::join(dir, folder, halt_at)?;
     let (asked, mut questions) = mpsc::channel(16);
     let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
-    driver.link.tell_roster(driver.enrolled.roster.tenant_id(), &driver.enrolled.text);
+    driver.tell_roster();
     driver.recall_drained()?;
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
@@ -136,7 +136,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         if driver.link.is_mute(ticked) {
             tracing::warn!("nothing that is sent leaves this process any more: joining the domain anew");
             (driver.link, readers) = driver.link.rejoin(readers, &dds)?;
-            driver.link.tell_roster(driver.enrolled.roster.tenant_id(), &driver.enrolled.text);
+            driver.tell_roster();
             driver.engine.on_moved(readers.mailbox(), now(), &mut driver.fresh);
             driver.carry_out();
         }

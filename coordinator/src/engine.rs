@@ -55,6 +55,14 @@ pub struct Setup {
     pub random: ChaCha20Rng,
 }
 
+impl Setup {
+    /// What tells watchers of it.
+    fn event(&self, event: &Event) -> Output {
+        let signed = Signed::seal(&self.identity, Label::Event, event);
+        signed.map_or_else(Output::Unsigned, Output::Event)
+    }
+}
+
 /// The coordinator.
 #[derive(Debug)]
 pub struct Engine {
@@ -200,9 +208,7 @@ impl Engine {
         let Some(why) = self.members.refuse(node, now) else { return };
         out.push(Output::Note(format!("node {node} is not let in: {why}")));
         let fact = Fact::NodeRefused { node, reason: reason(&why) };
-        let event = Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact };
-        let signed = Signed::seal(&self.setup.identity, Label::Event, &event);
-        out.push(signed.map_or_else(Output::Unsigned, Output::Event));
+        out.push(self.setup.event(&Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact }));
     }
 
     fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
@@ -353,8 +359,6 @@ impl Context<'_> {
     }
 
     fn event(&mut self, run: RunId, round: RoundId, fact: Fact) {
-        let event = Event { run, round, at: self.now, fact };
-        let signed = Signed::seal(&self.setup.identity, Label::Event, &event);
-        self.out.push(signed.map_or_else(Output::Unsigned, Output::Event));
+        self.out.push(self.setup.event(&Event { run, round, at: self.now, fact }));
     }
 }

@@ -90,8 +90,7 @@ impl Folder {
     ///
     /// Names the file and the line or key.
     pub fn config(dir: &Path) -> Result<CoordinatorConfig> {
-        let path = dir.join("coordinator.toml");
-        CoordinatorConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+        file::parsed(&dir.join("coordinator.toml"), REMEDY, CoordinatorConfig::parse)
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -129,12 +128,9 @@ impl Enrolled {
     ///
     /// # Errors
     ///
-    /// When it is not this operator's, or of another tenant, or no newer than the one that is there; or names the file.
-    pub fn replace(&mut self, dir: &Path, text: &str) -> Result<()> {
-        let next = self.newer(text)?;
-        write_replacing(&dir.join("roster"), text.as_bytes())?;
-        *self = next;
-        Ok(())
+    /// Names the file.
+    pub fn store(&self, dir: &Path) -> Result<()> {
+        write_replacing(&dir.join("roster"), self.text.as_bytes())
     }
 
     /// A roster that may follow this one.
@@ -165,8 +161,7 @@ impl Enrolled {
 ///
 /// Names the file.
 pub fn operator(dir: &Path) -> Result<PublicIdentity> {
-    let path = dir.join("operator.pub");
-    file::read(&path, REMEDY)?.trim().parse().with_context(|| path.display().to_string())
+    file::parsed(&dir.join("operator.pub"), REMEDY, |text| text.trim().parse())
 }
 
 /// Pins the operator's key.
@@ -194,9 +189,7 @@ impl RelayFolder {
     ///
     /// Each names the file and, where there is one, the line or key.
     pub fn open(dir: &Path) -> Result<Self> {
-        let config_path = dir.join("relay.toml");
-        let config = RelayConfig::parse(&file::read(&config_path, RELAY_REMEDY)?)
-            .with_context(|| config_path.display().to_string())?;
+        let config = file::parsed(&dir.join("relay.toml"), RELAY_REMEDY, RelayConfig::parse)?;
         let identity = custody::open(dir, &config.custody, RELAY_REMEDY)?;
         Ok(Self { config, identity })
     }
@@ -249,16 +242,17 @@ mod tests {
     fn a_roster_is_replaced_by_a_newer_one_of_its_operator_only() {
         let dir = tempfile::tempdir().unwrap();
         made(dir.path(), "default");
-        let mut enrolled = Enrolled::open(dir.path()).unwrap();
+        let enrolled = Enrolled::open(dir.path()).unwrap();
         let next = |version, tenant: &str, operator| {
             let roster = Roster { version, ..Roster::new(tenant, *identity(1).public()) };
             roster.sign(&identity(operator)).unwrap()
         };
-        let mut refusal = |text: &str| format!("{:#}", enrolled.replace(dir.path(), text).unwrap_err());
+        let refusal = |text: &str| format!("{:#}", enrolled.newer(text).unwrap_err());
         assert!(refusal(&next(2, "default", 3)).contains("not the operator's"));
         assert!(refusal(&next(2, "other", 2)).contains("of the tenant `other`"));
         assert!(refusal(&next(1, "default", 2)).contains("version 1 counts already"));
-        enrolled.replace(dir.path(), &next(5, "default", 2)).unwrap();
+        let enrolled = enrolled.newer(&next(5, "default", 2)).unwrap();
+        enrolled.store(dir.path()).unwrap();
         assert_eq!((enrolled.roster.version, Enrolled::open(dir.path()).unwrap().roster.version), (5, 5));
     }
 

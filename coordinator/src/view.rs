@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use common::id::NodeId;
-use common::known::Peer;
+use common::known::{Known, Peer};
 use common::units::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -257,6 +257,34 @@ impl View {
     }
 }
 
+/// The node that `wanted` names: by its name, its id, or the start of that, if no other id begins so.
+///
+/// # Errors
+///
+/// [`WhichNode`], when there is none, or more than one.
+pub fn node(nodes: &Known, wanted: &str) -> Result<NodeId, WhichNode> {
+    if let Some((node, _)) = nodes.iter().find(|(_, peer)| peer.name == wanted) {
+        return Ok(*node);
+    }
+    let mut found = nodes.keys().filter(|node| node.to_string().starts_with(wanted));
+    match (found.next(), found.next()) {
+        (None, _) => Err(WhichNode::Unknown(wanted.to_owned())),
+        (Some(node), None) => Ok(*node),
+        (Some(_), Some(_)) => Err(WhichNode::Several(wanted.to_owned())),
+    }
+}
+
+/// No node is meant, or more than one may be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhichNode {
+    /// Nothing has this id or name.
+    #[error("no node `{0}`; `coordinator node list` shows them")]
+    Unknown(String),
+    /// Several do.
+    #[error("more than one node's id begins with `{0}`; write more of it")]
+    Several(String),
+}
+
 /// No run is meant, or more than one may be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhichRun {
@@ -273,6 +301,11 @@ pub enum WhichRun {
 
 #[cfg(test)]
 mod tests {
+    use common::crypto::Identity;
+    use common::known;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
     use super::*;
 
     #[test]
@@ -304,5 +337,20 @@ mod tests {
         view.runs.iter_mut().for_each(|run| run.status = RunStatus::Finished);
         assert_eq!(which(&view, None).as_deref(), Ok("bb01"));
         assert_eq!(which(&view, Some("aa")).as_deref(), Ok("aa02"));
+    }
+
+    #[test]
+    fn a_node_is_named_by_its_name_before_the_start_of_its_id() {
+        let key = |seed| *Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed)).public();
+        let [one, other] = [1, 2].map(|seed| key(seed).node_id());
+        let named = other.to_string();
+        let list = format!("{} {}\nweb-2 {}\n", &named[..9], key(1), key(2));
+        let nodes = known::parse(&list).unwrap();
+        let id = one.to_string();
+        for (wanted, expected) in [(&named[..9], one), ("web-2", other), (&named, other), (&id[..9], one)] {
+            assert_eq!(node(&nodes, wanted), Ok(expected), "{wanted}");
+        }
+        assert_eq!(node(&nodes, "web"), Err(WhichNode::Unknown("web".to_owned())));
+        assert_eq!(node(&nodes, ""), Err(WhichNode::Several(String::new())));
     }
 }

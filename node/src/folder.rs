@@ -67,9 +67,7 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
         let identity = identity(dir, &config)?;
-        let operator_path = dir.join("operator.pub");
-        let operator = file::read(&operator_path, REMEDY)?.trim().parse();
-        let operator = operator.with_context(|| operator_path.display().to_string())?;
+        let operator = file::parsed(&dir.join("operator.pub"), REMEDY, |text| text.trim().parse())?;
         let roster = roster(dir, &operator)?;
         let marks = Marks::open(&dir.join("marks"))?;
         Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks })
@@ -81,8 +79,7 @@ impl Folder {
     ///
     /// Names the file and the line or key.
     pub fn config(dir: &Path) -> Result<NodeConfig> {
-        let path = dir.join("node.toml");
-        NodeConfig::parse(&file::read(&path, REMEDY)?).with_context(|| path.display().to_string())
+        file::parsed(&dir.join("node.toml"), REMEDY, NodeConfig::parse)
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.

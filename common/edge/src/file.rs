@@ -19,6 +19,18 @@ pub fn read(path: &Path, remedy: &str) -> Result<String> {
     }
 }
 
+/// What the text of a file that a folder must have says.
+///
+/// # Errors
+///
+/// As [`read`]; or names the file and what is wrong with its text.
+pub fn parsed<T, E>(path: &Path, remedy: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T>
+where
+    Result<T, E>: Context<T, E>,
+{
+    parse(&read(path, remedy)?).with_context(|| path.display().to_string())
+}
+
 /// Writes a file that does not exist yet, with these permissions, and syncs it.
 ///
 /// # Errors
@@ -66,5 +78,16 @@ mod tests {
     fn a_missing_file_is_named_with_what_to_do() {
         let error = read(Path::new("nowhere/a.pem"), "`init` makes it").unwrap_err().to_string();
         assert_eq!(error, "nowhere/a.pem is missing; `init` makes it");
+    }
+
+    #[test]
+    fn a_file_that_does_not_say_what_it_should_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_new(&path, b"seven", 0o600).unwrap();
+        let error = parsed(&path, "", str::parse::<u8>).unwrap_err();
+        assert_eq!(format!("{error:#}"), format!("{}: invalid digit found in string", path.display()));
+        write_replacing(&path, b"7").unwrap();
+        assert_eq!(parsed(&path, "", str::parse::<u8>).unwrap(), 7);
     }
 }

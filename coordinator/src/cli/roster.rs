@@ -10,19 +10,18 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use common::crypto::{Identity, PublicIdentity};
-use common::id::NodeId;
 use common::known::{self, Known};
 use common::roster::{Membership, Roster};
 use edge::file::{self, write_new};
 use edge::{print_lines, print_one};
 use serde::Deserialize;
 
-use super::asked;
+use super::asked::{self, Absent};
 use super::exit::Exit;
 use super::printing::How;
 use crate::control::{Client, Question, Reply, Request};
 use crate::folder::{self, Enrolled};
-use crate::view::InstalledRoster;
+use crate::view::{self, InstalledRoster};
 
 /// Where `init` and `operator-init` put the operator's key.
 const OPERATOR: &str = "operator";
@@ -111,9 +110,7 @@ pub(super) fn make_operator(dir: &Path, config: &custody::Config) -> Result<Iden
 /// The operator's key of a folder.
 fn open_operator(place: &Path) -> Result<Identity> {
     let remedy = "--operator names the folder of the operator's key; where there is none, sign where it is";
-    let file = place.join(PLACE);
-    let Place { custody } =
-        toml::from_str(&file::read(&file, remedy)?).with_context(|| file.display().to_string())?;
+    let Place { custody } = file::parsed(&place.join(PLACE), remedy, |text| toml::from_str(text))?;
     Ok(custody::open(place, &custody, remedy)?)
 }
 
@@ -186,20 +183,9 @@ fn with(mut roster: Roster, approved: Known) -> Result<Roster> {
 pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
     let Enrolled { roster, .. } = Enrolled::open(dir)?;
     let mut next = following(roster);
-    let node = find(&next, &options.node)?;
+    let node = view::node(&next.nodes, &options.node)?;
     next.revoke(node, &options.reason);
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
-}
-
-/// The member of this name, of this id, or whose id alone begins so.
-fn find(roster: &Roster, wanted: &str) -> Result<NodeId> {
-    let mut found = roster
-        .nodes
-        .iter()
-        .filter(|(node, peer)| peer.name == wanted || node.to_string().starts_with(wanted));
-    let (node, _) = found.next().with_context(|| format!("no node `{wanted}` is on the roster"))?;
-    ensure!(found.next().is_none(), "more than one node is meant by `{wanted}`; write more of its id");
-    Ok(*node)
 }
 
 fn following(roster: Roster) -> Roster {
@@ -227,8 +213,8 @@ fn signed(dir: &Path, signing: &Signing, next: &Roster) -> Result<String> {
 pub(super) async fn install(dir: &Path, text: &str, how: How) -> Result<ExitCode> {
     let question = Question::Roster { text: text.to_owned(), dry_run: how.dry_run };
     let told = match Client::ask(dir, &Request::Ask(question)).await? {
-        Some(mut client) => match client.next().await? {
-            Some(Reply::Roster(told)) => told,
+        Some(mut client) => match client.next().await?.ok_or(Absent::Ended)? {
+            Reply::Roster(told) => told,
             _ => bail!(asked::OTHER_ANSWER),
         },
         None => store(dir, text, how.dry_run)?,
@@ -238,7 +224,7 @@ pub(super) async fn install(dir: &Path, text: &str, how: How) -> Result<ExitCode
 }
 
 fn store(dir: &Path, text: &str, dry_run: bool) -> Result<InstalledRoster> {
-    let Some(mut enrolled) = roster_of(dir)? else {
+    let Some(enrolled) = roster_of(dir)? else {
         let roster = Roster::open(text, &folder::operator(dir)?).context("the roster")?;
         if !dry_run {
             write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
@@ -248,7 +234,7 @@ fn store(dir: &Path, text: &str, dry_run: bool) -> Result<InstalledRoster> {
     let next = enrolled.newer(text)?;
     let told = InstalledRoster::of(&next.roster, &enrolled.roster, dry_run);
     if !dry_run {
-        enrolled.replace(dir, text)?;
+        next.store(dir)?;
     }
     Ok(told)
 }

@@ -3,12 +3,12 @@
 
 use std::sync::PoisonError;
 
-use anyhow::{Context, Result, bail, ensure};
-use common::id::NodeId;
+use anyhow::{Result, ensure};
 use edge::now;
 
 use super::Driver;
-use crate::view::{InstalledRoster, NodeOrder, OrderedNode};
+use crate::folder::Enrolled;
+use crate::view::{self, InstalledRoster, NodeOrder, OrderedNode};
 
 impl Driver {
     /// Drains a node, or takes it back; a dry run is the look whether that can be done.
@@ -18,7 +18,7 @@ impl Driver {
         order: NodeOrder,
         dry_run: bool,
     ) -> Result<OrderedNode> {
-        let node = self.find_node(wanted)?;
+        let node = view::node(&self.engine.members().roster().nodes, wanted)?;
         let drained = order == NodeOrder::Drain;
         if !dry_run {
             self.store.state().drain(node, drained)?;
@@ -27,22 +27,6 @@ impl Driver {
         let name = self.engine.members().name(node);
         let activity = self.engine.activity(node, drained);
         Ok(OrderedNode { order, dry_run, name, node: node.to_string(), drained, activity })
-    }
-
-    /// The allowed node of this name, of this id, or whose id alone begins so.
-    fn find_node(&self, wanted: &str) -> Result<NodeId> {
-        let members = self.engine.members();
-        if let Some((node, _)) = members.allowed().find(|(_, peer)| peer.name == wanted) {
-            return Ok(node);
-        }
-        let mut found = members.allowed().filter(|(node, _)| node.to_string().starts_with(wanted));
-        let (node, _) = found
-            .next()
-            .with_context(|| format!("no node `{wanted}`; `coordinator node list` shows them"))?;
-        if found.next().is_some() {
-            bail!("more than one node's id begins with `{wanted}`; write more of it");
-        }
-        Ok(node)
     }
 
     /// Makes a roster count, here and at all nodes; a dry run is the look whether it may.
@@ -56,12 +40,19 @@ impl Driver {
         );
         let told = InstalledRoster::of(&next.roster, &self.enrolled.roster, dry_run);
         if !dry_run {
-            self.enrolled.replace(&self.dir, text)?;
-            self.link.tell_roster(next.roster.tenant_id(), text);
+            next.store(&self.dir)?;
             *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.nodes.clone();
-            self.engine.on_roster(next.roster, now(), &mut self.fresh);
+            self.enrolled = next;
+            self.tell_roster();
+            self.engine.on_roster(self.enrolled.roster.clone(), now(), &mut self.fresh);
         }
         Ok(told)
+    }
+
+    /// Writes who belongs to the tenant.
+    pub(super) fn tell_roster(&mut self) {
+        let Enrolled { text, roster, .. } = &self.enrolled;
+        self.link.tell_roster(roster.tenant_id(), text);
     }
 
     /// Nodes stay drained when the coordinator is started again.
