@@ -27,59 +27,74 @@ use tempfile::TempDir;
 
 use crate::{SUITES, subject};
 
-const NEEDS: [Need; 2] = [Need::Python("cryptography", "cryptography"), Need::Python("blake3", "blake3")];
+/// Older versions of the first have no ML-KEM.
+const NEEDS: [Need; 2] = [
+    Need::Python("cryptography.hazmat.primitives.asymmetric.mlkem", "--upgrade cryptography"),
+    Need::Python("blake3", "blake3"),
+];
 
 /// Lengths at which records and chunks begin and end.
 const LENGTHS: [usize; 7] = [0, 1, 16_383, 16_384, 49_152, 49_153, 150_000];
 
-/// The other implementation, in a process of its own.
+/// The other implementation.
 struct Peer {
-    process: Child,
-    ask: ChildStdin,
-    answer: BufReader<ChildStdout>,
-    folder: TempDir,
+    process: Process,
     public: PublicIdentity,
     package: KeyPackage,
 }
 
 impl Peer {
     fn begin(suite: Suite) -> Self {
+        let mut process = Process::begin();
+        let begun = process.ask(&json!({ "do": "begin", "suite": encode(&suite)[0] }));
+        let public = PublicIdentity::from_bytes(&bytes(&begun["public"]).try_into().unwrap()).unwrap();
+        let package: KeyPackage = decode(&bytes(&begun["package"])).unwrap();
+        Self { process, public, package }
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
+        self.process.ask(request)
+    }
+}
+
+/// Where it runs; what it drew is printed when a test fails.
+struct Process {
+    child: Child,
+    ask: ChildStdin,
+    answer: BufReader<ChildStdout>,
+    folder: TempDir,
+}
+
+impl Process {
+    fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let drawn = File::create(folder.path().join("drawn")).unwrap();
         let mut python = Command::new("python3");
         python.arg(script("vectors/envelope.py"));
         python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(drawn);
-        let mut process = python.spawn().unwrap();
-        let mut ask = process.stdin.take().unwrap();
-        let mut answer = BufReader::new(process.stdout.take().unwrap());
-        let begun = exchange(&mut ask, &mut answer, &json!({ "do": "begin", "suite": encode(&suite)[0] }));
-        let public = PublicIdentity::from_bytes(&bytes(&begun["public"]).try_into().unwrap()).unwrap();
-        let package: KeyPackage = decode(&bytes(&begun["package"])).unwrap();
-        Self { process, ask, answer, folder, public, package }
+        let mut child = python.spawn().unwrap();
+        let ask = child.stdin.take().unwrap();
+        let answer = BufReader::new(child.stdout.take().unwrap());
+        Self { child, ask, answer, folder }
     }
 
     fn ask(&mut self, request: &Value) -> Value {
-        exchange(&mut self.ask, &mut self.answer, request)
+        let mut line = String::new();
+        let asked = writeln!(self.ask, "{request}").and_then(|()| self.answer.read_line(&mut line));
+        assert!(asked.is_ok() && !line.is_empty(), "no answer to {}: {asked:?}", request["do"]);
+        serde_json::from_str(&line).unwrap()
     }
 }
 
-impl Drop for Peer {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         if std::thread::panicking() {
             let drawn = std::fs::read_to_string(self.folder.path().join("drawn"));
             println!("the other implementation said, and drew:\n{}", drawn.unwrap_or_default());
         }
     }
-}
-
-fn exchange(ask: &mut ChildStdin, answer: &mut BufReader<ChildStdout>, request: &Value) -> Value {
-    writeln!(ask, "{request}").unwrap();
-    let mut line = String::new();
-    answer.read_line(&mut line).unwrap();
-    assert!(!line.is_empty(), "no answer to {}", request["do"]);
-    serde_json::from_str(&line).unwrap()
 }
 
 fn bytes(hex: &Value) -> Vec<u8> {
