@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`custody`] | where a long-term key lives: it signs, seals and unseals there |
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
+//! | [`succession`] | a long-term key that takes the place of another |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`suite`] | which cryptography a fleet uses |
 //! | [`keyring`] | the keys to which others may have sealed |
@@ -44,6 +45,7 @@ pub mod layout;
 pub mod plain;
 pub mod replay;
 pub mod root;
+pub mod succession;
 pub mod suite;
 
 mod error;
@@ -61,4 +63,5 @@ pub use layout::{ChunkLayout, TooLarge};
 pub use plain::Plain;
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
+pub use succession::{NoSuccession, Succession};
 pub use suite::{Encapsulated, KemPublic, OtherSuite, Suite};

@@ -8,24 +8,35 @@
 //! tenant default
 //! version 3
 //! coordinator 02ab…
+//! operator 02aa… 03bb… 77f0… 41c9…
 //! node web-1 03cd… rack=A
+//! former web-1 02dc… rack=A
 //! revoked 02ef… its disk was stolen
 //! signature 5d31…
 //! ```
 //!
 //! The last line is the operator's ECDSA P-256 signature over everything before it (`r || s`, 128 hex digits), so a
 //! coordinator alone can neither add a member nor bring one back.
+//!
+//! Keys change while rounds go on. A line `operator` is a [`Succession`]: the first key of the operator handed over to the
+//! second. Who holds the first one, or one before it, finds the way to the key that signs. A line `former` is the key that
+//! a member had before the one that it has: with it, it ends the rounds that it is in, and is in no new one.
+
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::crypto::{CustodyError, Identity, Label, PublicIdentity, Signature};
+use crate::crypto::{CustodyError, Identity, Label, PublicIdentity, Signature, Succession};
 use crate::id::{NodeId, TenantId};
-use crate::known::{self, Known, KnownError, Peer};
-use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
+use crate::known::{Known, KnownError, Peer};
+use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX};
 
 /// Bytes of a reason for which a node was revoked.
 pub const REASON_BYTES_MAX: usize = 256;
+
+/// How often a tenant is handed over before who missed the first time cannot follow any more.
+pub const SUCCESSIONS_MAX: usize = 16;
 
 /// What the first line says.
 const TITLE: &str = "starling roster";
@@ -39,8 +50,12 @@ pub struct Roster {
     pub version: u64,
     /// The key that may sign rounds.
     pub coordinator: PublicIdentity,
+    /// The operator's keys, from the oldest that is still told of to the one that signs.
+    pub operators: Vec<Succession>,
     /// Who may take part in them.
     pub nodes: Known,
+    /// Members by the keys that they had before, until they use the new ones.
+    pub former: Known,
     /// Who was taken out, so that it is told why.
     pub revoked: BTreeMap<NodeId, Revoked>,
 }
@@ -59,6 +74,8 @@ pub struct Revoked {
 pub enum Membership<'r> {
     /// It belongs to it.
     Member(&'r Peer),
+    /// It does under another key from now on; under this one it ends what it began.
+    Former(&'r Peer),
     /// It did, until it was taken out.
     Revoked(&'r Revoked),
     /// It never did.
@@ -69,7 +86,7 @@ impl Membership<'_> {
     /// Why it is not let in, if it is not.
     pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::Member(_) => None,
+            Self::Member(_) | Self::Former(_) => None,
             Self::Revoked(Revoked { reason, .. }) if reason.is_empty() => Some("it was revoked".to_owned()),
             Self::Revoked(Revoked { reason, .. }) => Some(format!("it was revoked: {reason}")),
             Self::Unknown => Some("it is not on the roster".to_owned()),
@@ -97,6 +114,25 @@ pub enum RosterError {
         /// What belongs there.
         expected: &'static str,
     },
+    /// A key that does not lead to the one that signs.
+    #[error("line {0}: not the successor of the operator's key before it")]
+    NotSuccessor(usize),
+    /// Of somebody else's members.
+    #[error("it is of the tenant `{found}`, and not of `{wanted}`")]
+    OtherTenant {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// A roster that was signed before one that is known.
+    #[error("it has version {found}, and version {known} counts already: do the change again, from that one")]
+    Old {
+        /// Its version.
+        found: u64,
+        /// The version that counts.
+        known: u64,
+    },
     /// A line of a node is wrong.
     #[error(transparent)]
     Node(#[from] KnownError),
@@ -114,8 +150,8 @@ pub enum RosterError {
 impl Roster {
     /// Of a new tenant: nobody is there but its coordinator.
     pub fn new(tenant: &str, coordinator: PublicIdentity) -> Self {
-        let (nodes, revoked) = Default::default();
-        Self { tenant: tenant.to_owned(), version: 1, coordinator, nodes, revoked }
+        let (operators, nodes, former, revoked) = Default::default();
+        Self { tenant: tenant.to_owned(), version: 1, coordinator, operators, nodes, former, revoked }
     }
 
     /// The id of the tenant.
@@ -123,13 +159,29 @@ impl Roster {
         TenantId::of_name(&self.tenant)
     }
 
+    /// The operator's key, for who knew this one of his, now or before.
+    pub fn operator(&self, known: &PublicIdentity) -> PublicIdentity {
+        self.operators.last().map_or(*known, |newest| newest.to)
+    }
+
     /// What a node is.
     pub fn membership(&self, node: NodeId) -> Membership<'_> {
-        match (self.nodes.get(&node), self.revoked.get(&node)) {
-            (Some(peer), _) => Membership::Member(peer),
-            (None, Some(revoked)) => Membership::Revoked(revoked),
-            (None, None) => Membership::Unknown,
+        match (self.nodes.get(&node), self.former.get(&node), self.revoked.get(&node)) {
+            (Some(peer), ..) => Membership::Member(peer),
+            (_, Some(peer), _) => Membership::Former(peer),
+            (.., Some(revoked)) => Membership::Revoked(revoked),
+            _ => Membership::Unknown,
         }
+    }
+
+    /// What is known of who may send: a member, by the key that it has or had.
+    pub fn peer(&self, node: NodeId) -> Option<&Peer> {
+        self.nodes.get(&node).or_else(|| self.former.get(&node))
+    }
+
+    /// What people call who may send: members, by the keys that they have and had.
+    pub fn named(&self) -> Known {
+        self.former.iter().chain(&self.nodes).map(|(node, peer)| (*node, peer.clone())).collect()
     }
 
     /// Lets a node in; one that is in already has another name or other labels.
@@ -137,13 +189,43 @@ impl Roster {
         self.nodes.insert(peer.key.node_id(), peer);
     }
 
-    /// Takes a node out; false when it is no member.
+    /// Takes a node out, under each of its keys; false when it is no member.
     pub fn revoke(&mut self, node: NodeId, reason: &str) -> bool {
-        let Some(peer) = self.nodes.remove(&node) else { return false };
+        let Some(name) = self.peer(node).map(|peer| peer.name.clone()) else { return false };
         let one_line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         let reason = one_line[..one_line.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
-        self.revoked.insert(node, Revoked { key: peer.key, reason });
+        for peers in [&mut self.nodes, &mut self.former] {
+            let gone = peers.extract_if(.., |_, peer| peer.name == name);
+            self.revoked.extend(gone.map(|(node, Peer { key, .. })| {
+                let reason = reason.clone();
+                (node, Revoked { key, reason })
+            }));
+        }
         true
+    }
+
+    /// A member has another key from now on; false when the old one is no member's, or the new one is known already.
+    pub fn succeed(&mut self, from: NodeId, to: PublicIdentity) -> bool {
+        if self.membership(to.node_id()) != Membership::Unknown {
+            return false;
+        }
+        let Some(peer) = self.nodes.remove(&from) else { return false };
+        self.former.retain(|_, former| former.name != peer.name);
+        self.former.insert(from, peer.clone());
+        self.admit(Peer { key: to, ..peer });
+        true
+    }
+
+    /// The operator hands the tenant over to another key, which signs from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] when either key cannot be used.
+    pub fn hand_over(&mut self, from: &Identity, to: &Identity) -> Result<(), CustodyError> {
+        self.operators.push(Succession::sign(self.tenant_id(), from, to)?);
+        let forgotten = self.operators.len().saturating_sub(SUCCESSIONS_MAX);
+        self.operators.drain(..forgotten);
+        Ok(())
     }
 
     /// The text under the operator's signature.
@@ -152,23 +234,50 @@ impl Roster {
     ///
     /// [`RosterError`] when that could not be read back: a name with a space, or more than fits.
     pub fn sign(&self, operator: &Identity) -> Result<String, RosterError> {
-        let mut text = self.unsigned();
+        let mut text = text::write(self);
         let Signature(signature) = operator.sign(Label::Roster, text.as_bytes())?;
         let _ = writeln!(text, "signature {}", hex::encode(signature));
         Self::open(&text, operator.public())?;
         Ok(text)
     }
 
-    /// Reads a roster that this operator signed.
+    /// Reads a roster that this operator signed, or one to whom he handed over.
     ///
     /// # Errors
     ///
     /// [`RosterError`] names the line; the signature is looked at before any of them.
     pub fn open(text: &str, operator: &PublicIdentity) -> Result<Self, RosterError> {
-        let (unsigned, signature) = split(text)?;
-        let signed = operator.verify(Label::Roster, unsigned.as_bytes(), &signature);
+        let (unsigned, signature) = text::split(text)?;
+        let signer = text::signer(unsigned, operator);
+        let signed = signer.verify(Label::Roster, unsigned.as_bytes(), &signature);
         signed.map_err(|_| RosterError::WrongSignature)?;
-        Self::parse(unsigned)
+        let roster = text::read(unsigned)?;
+        if roster.operator(&signer) == signer { Ok(roster) } else { Err(RosterError::WrongSignature) }
+    }
+
+    /// Reads the roster that is to count after this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; and when it is of another tenant, or no newer.
+    pub fn newer(&self, text: &str, operator: &PublicIdentity) -> Result<Self, RosterError> {
+        let next = Self::open(text, operator)?.of(&self.tenant)?;
+        let (found, known) = (next.version, self.version);
+        if found > known { Ok(next) } else { Err(RosterError::Old { found, known }) }
+    }
+
+    /// The roster, when it is of this tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`RosterError::OtherTenant`].
+    pub fn of(self, tenant: &str) -> Result<Self, RosterError> {
+        let wanted = tenant.to_owned();
+        if self.tenant == tenant {
+            Ok(self)
+        } else {
+            Err(RosterError::OtherTenant { found: self.tenant, wanted })
+        }
     }
 
     /// Reads a roster without a look at who signed it: for who trusts nothing that it says.
@@ -177,97 +286,13 @@ impl Roster {
     ///
     /// [`RosterError`] names the line.
     pub fn read(text: &str) -> Result<Self, RosterError> {
-        Self::parse(split(text)?.0)
+        text::read(text::split(text)?.0)
     }
 
     /// The version that a text claims. To look whether it is news costs no signature.
     pub fn claimed_version(text: &str) -> Option<u64> {
         text.lines().nth(2)?.strip_prefix("version ")?.parse().ok()
     }
-
-    fn unsigned(&self) -> String {
-        let Self { tenant, version, coordinator, nodes, revoked } = self;
-        let mut text = format!("{TITLE}\ntenant {tenant}\nversion {version}\ncoordinator {coordinator}\n");
-        let mut peers: Vec<&Peer> = nodes.values().collect();
-        peers.sort_by(|one, other| one.name.cmp(&other.name));
-        for Peer { name, key, labels } in peers {
-            let _ = write!(text, "node {name} {key}");
-            for (name, value) in labels {
-                let _ = write!(text, " {name}={value}");
-            }
-            text.push('\n');
-        }
-        for Revoked { key, reason } in revoked.values() {
-            text.push_str(format!("revoked {key} {reason}").trim_end());
-            text.push('\n');
-        }
-        text
-    }
-
-    fn parse(text: &str) -> Result<Self, RosterError> {
-        let mut lines = text.lines();
-        let mut head = |line: usize, expected: &'static str| {
-            let found = lines.next().and_then(|text| text.strip_prefix(expected));
-            found.map(str::trim).ok_or(RosterError::Line { line, expected })
-        };
-        head(1, TITLE)?;
-        let tenant = head(2, "tenant ")?.to_owned();
-        let version = head(3, "version ")?.parse().ok().filter(|version| *version > 0);
-        let version = version.ok_or(RosterError::Line { line: 3, expected: "version N" })?;
-        let coordinator = head(4, "coordinator ")?.parse().ok();
-        let coordinator = coordinator.ok_or(RosterError::Line { line: 4, expected: "coordinator KEY" })?;
-        if tenant.is_empty() || tenant.len() > NAME_BYTES_MAX {
-            return Err(RosterError::Line { line: 2, expected: "tenant NAME" });
-        }
-        let (mut nodes, mut revoked) = (String::new(), BTreeMap::new());
-        for (index, text) in text.lines().enumerate() {
-            let line = index + 1;
-            match text.split_once(' ') {
-                // What is left of it has the same number among lines that are empty.
-                Some(("node", peer)) => nodes.push_str(peer),
-                Some(("revoked", rest)) => {
-                    let (node, who) = parse_revoked(rest)
-                        .ok_or(RosterError::Line { line, expected: "revoked KEY REASON" })?;
-                    if revoked.insert(node, who).is_some() {
-                        return Err(RosterError::SameKey(line));
-                    }
-                }
-                _ if line <= 4 => (),
-                _ => return Err(RosterError::Line { line, expected: "node NAME KEY" }),
-            }
-            nodes.push('\n');
-        }
-        let nodes = known::parse(&nodes)?;
-        match revoked.len() {
-            count if count > COHORT_MAX => return Err(RosterError::TooManyRevoked(count)),
-            _ => (),
-        }
-        if let Some(node) = revoked.keys().find(|node| nodes.contains_key(node)) {
-            let key = nodes[node].key.to_string();
-            let line = text.lines().position(|line| line.starts_with("revoked ") && line.contains(&key));
-            return Err(RosterError::SameKey(line.unwrap_or_default() + 1));
-        }
-        Ok(Self { tenant, version, coordinator, nodes, revoked })
-    }
-}
-
-/// What was signed, and the signature.
-fn split(text: &str) -> Result<(&str, Signature), RosterError> {
-    if text.len() > MESSAGE_BYTES_MAX {
-        return Err(RosterError::TooLong(text.len()));
-    }
-    let line = text.strip_suffix('\n').ok_or(RosterError::Unsigned)?.rsplit('\n').next().unwrap_or_default();
-    let digits = line.strip_prefix("signature ").ok_or(RosterError::Unsigned)?;
-    let mut signature = Signature([0; 64]);
-    hex::decode_to_slice(digits, &mut signature.0).map_err(|_| RosterError::Unsigned)?;
-    Ok((&text[..text.len() - line.len() - 1], signature))
-}
-
-fn parse_revoked(rest: &str) -> Option<(NodeId, Revoked)> {
-    let (key, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-    let key: PublicIdentity = key.parse().ok()?;
-    let reason = Some(reason.to_owned()).filter(|reason| reason.len() <= REASON_BYTES_MAX)?;
-    Some((key.node_id(), Revoked { key, reason }))
 }
 
 #[cfg(test)]

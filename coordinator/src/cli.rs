@@ -24,7 +24,7 @@ use common::roster::Roster;
 use edge::file::write_new;
 use edge::print_lines;
 
-use crate::driver;
+use crate::driver::{self, Ended};
 use crate::folder::{self, Folder, SAMPLE_CONFIG};
 use exit::Exit;
 use printing::Printing;
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long, hide = true, value_name = "N")]
         halt_at: Option<u64>,
     },
+    /// Make the key that is to take the place of this coordinator's, while it goes on with the one that it has.
+    Rotate,
     /// Start, pause, resume, stop, watch, explain and compare training runs.
     #[command(subcommand)]
     Run(run::RunCommand),
@@ -129,8 +131,10 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Init(options) => init(dir, options),
         Command::Serve { halt_at } => {
-            runtime.block_on(driver::serve(dir, *halt_at)).map(|()| Exit::Done.into())
+            drop(runtime);
+            serve(dir, *halt_at)
         }
+        Command::Rotate => rotate(dir),
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
         Command::Roster(command) => runtime.block_on(roster::execute(dir, command)),
@@ -141,6 +145,33 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Simulate { options } => simulate::execute(options),
         Command::Relay => runtime.block_on(driver::relay(dir)).map(|()| Exit::Done.into()),
     }
+}
+
+/// Serves under the key that the operator appointed, one after another.
+fn serve(dir: &Path, halt_at: Option<u64>) -> Result<ExitCode> {
+    edge::log_to_stderr();
+    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    loop {
+        if Folder::take_next(dir)? {
+            tracing::info!("this coordinator goes on under the next key of its folder");
+        }
+        // A runtime of its own: what is still going on ends with it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        if runtime.block_on(driver::serve(dir, halt_at))? == Ended::Stopped {
+            return Ok(Exit::Done.into());
+        }
+    }
+}
+
+/// Makes the next key, or takes the one that was made.
+fn rotate(dir: &Path) -> Result<ExitCode> {
+    let next = custody::create_next(dir, &Folder::config(dir)?.custody, &mut edge::entropy()?)?;
+    eprintln!(
+        "next: the operator runs `coordinator roster appoint` with this; `coordinator serve` takes the key when that \
+         roster is installed"
+    );
+    print_lines(&[next.public().to_string()]);
+    Ok(Exit::Done.into())
 }
 
 /// The public key that a file holds.

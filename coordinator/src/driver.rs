@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use common::crypto::{CustodyError, Suite};
 use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
 use common::roster::Roster;
 use common::units::{Millis, Timestamp};
-use edge::{entropy, forbid_dumps, log_to_stderr, now, tether};
+use edge::{entropy, log_ignored, now, tether};
 use rand_chacha::ChaCha20Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -68,8 +68,17 @@ struct Driver {
     outputs: VecDeque<Output>,
     /// Filled by the engine, moved to `outputs` at once.
     fresh: Vec<Output>,
-    /// Why nothing can be signed any more: the process ends.
-    unsigned: Option<CustodyError>,
+    /// Set when the loop is to end.
+    ended: Option<Result<Ended, CustodyError>>,
+}
+
+/// Why a coordinator serves no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its process was asked to end.
+    Stopped,
+    /// It is to go on under the next key of its folder, which the operator appointed.
+    Succeeded,
 }
 
 /// A driver whose loop is still to begin, and what goes on around it.
@@ -80,14 +89,13 @@ struct Joined {
     view: watch::Receiver<View>,
 }
 
-/// Serves nodes and the control socket until SIGTERM or Ctrl-C. For tests it stands still at a fault point.
+/// Serves nodes and the control socket until SIGTERM or Ctrl-C, or until the next key of its folder is appointed. For
+/// tests it stands still at a fault point.
 ///
 /// # Errors
 ///
 /// When the folder, the socket, the store or DDS cannot be opened, or nothing can be signed any more.
-pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
-    log_to_stderr();
-    forbid_dumps().context("core dumps cannot be forbidden")?;
+pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
     let listener = control::listen(dir).await?;
@@ -101,7 +109,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
-    while driver.unsigned.is_none() {
+    while driver.ended.is_none() {
         let next_wake = driver.next_wake();
         let idle = tokio::select! {
             biased;
@@ -144,7 +152,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
-    driver.unsigned.map_or(Ok(()), |error| Err(error.into()))
+    Ok(driver.ended.unwrap_or(Ok(Ended::Stopped))?)
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
@@ -189,7 +197,7 @@ impl Driver {
         let suite = config.suite;
         check_size(&enrolled.roster, suite)?;
         let store = Arc::new(Store::open(dir)?);
-        let names: Names = Arc::new(RwLock::new(enrolled.roster.nodes.clone()));
+        let names: Names = Arc::new(RwLock::new(enrolled.roster.named()));
         let models = desk(&store, &names);
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
         let mut transfer = config.transfer;
@@ -223,7 +231,7 @@ impl Driver {
             faults,
             outputs: VecDeque::new(),
             fresh: Vec::new(),
-            unsigned: None,
+            ended: None,
         };
         Ok(Joined { driver, readers, models, view })
     }
@@ -235,6 +243,10 @@ impl Driver {
         self.engine.on_tick(now(), &mut self.fresh);
         self.carry_out();
         self.shown.refresh(&self.engine, now());
+        // Whoever installed the roster has his answer by now.
+        if self.enrolled.roster.coordinator.node_id() != self.engine.id() {
+            self.ended.get_or_insert(Ok(Ended::Succeeded));
+        }
     }
 
     fn next_wake(&self) -> Timestamp {
@@ -284,7 +296,7 @@ impl Driver {
     /// Carries outputs out in their order, up to a message that cannot be signed; what takes long goes on beside the
     /// loop.
     fn carry_out(&mut self) {
-        while self.unsigned.is_none() {
+        while self.ended.is_none() {
             self.outputs.extend(self.fresh.drain(..));
             let Some(output) = self.outputs.pop_front() else { return };
             self.carry_out_one(output);
@@ -298,8 +310,9 @@ impl Driver {
                 self.faults.pass("before the end of the run");
                 self.on_end(run, &end);
             }
-            Output::Unsigned(error) => self.unsigned = Some(error),
+            Output::Unsigned(error) => self.ended = Some(Err(error)),
             Output::Note(note) => tracing::info!("{note}"),
+            Output::Ignored(what) => log_ignored(what),
             Output::Announce { .. } => {
                 self.faults.pass("before an announcement");
                 self.link.send(output);

@@ -148,13 +148,17 @@ impl Engine {
         self.on_all(now, out, |active, context| active.on_candidacy(node, context));
     }
 
-    /// Another roster counts from now on: who is no member any more is away at once, with all that it was sending, and
-    /// who is new is let in when it says that it is there.
+    /// Another roster counts from now on: who is no member any more is away at once, with all that it was sending; who is
+    /// one under another key ends what it began; who is new is let in when it says that it is there.
     pub fn on_roster(&mut self, roster: Roster, now: Timestamp, out: &mut Vec<Output>) {
         for (node, why) in self.members.on_roster(roster) {
             self.lose(node, &why, now, out);
         }
-        self.on_all(now, out, Active::on_roster);
+        let former: Vec<NodeId> = self.members.roster().former.keys().copied().collect();
+        self.on_all(now, out, |active, context| {
+            active.on_roster(context);
+            former.iter().for_each(|node| active.on_candidacy(*node, context));
+        });
     }
 
     /// Takes what a node says of itself; returns where it reads, when that is believed and new.
@@ -166,7 +170,7 @@ impl Engine {
                 return None;
             }
             Err(error) => {
-                out.push(Output::Note(format!("ignored presence: {error}")));
+                out.push(Output::Ignored(format!("ignored presence: {error}")));
                 return None;
             }
         };
@@ -248,7 +252,7 @@ impl Engine {
             None if index != OFFER_INDEX => return,
             None => match exchange::claimed(bytes) {
                 Ok(claimed) => claimed,
-                Err(fault) => return out.push(Output::Note(format!("ignored an update: {fault}"))),
+                Err(fault) => return out.push(Output::Ignored(format!("ignored an update: {fault}"))),
             },
         };
         let piece = (blob, index, bytes);

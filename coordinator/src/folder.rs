@@ -4,6 +4,7 @@
 //! coordinator.toml   configuration
 //! identity.pem       secret key, mode 0600: whoever has it is this coordinator; elsewhere if [custody] says so
 //! identity.pub       public key: the roster names it
+//! next/              the key that is to take its place: see `coordinator rotate`
 //! operator.pub       public key of the operator: copy it to every node
 //! operator/          the operator's secret key, when `init` made it: keep it elsewhere
 //! roster             the coordinator and the nodes of the tenant, signed by the operator
@@ -49,7 +50,7 @@ pub struct Folder {
 /// Who belongs to a tenant, and who says so.
 #[derive(Clone, Debug)]
 pub struct Enrolled {
-    /// `operator.pub`.
+    /// The key that signs rosters: that of `operator.pub`, or one that it was handed over to.
     pub operator: PublicIdentity,
     /// `roster`, as it was signed.
     pub text: String,
@@ -93,6 +94,20 @@ impl Folder {
         file::parsed(&dir.join("coordinator.toml"), REMEDY, CoordinatorConfig::parse)
     }
 
+    /// Takes the next key of the folder, when it is the one that the operator appointed; whether it was.
+    ///
+    /// # Errors
+    ///
+    /// Names the file.
+    pub fn take_next(dir: &Path) -> Result<bool> {
+        let Some(next) = custody::next(dir) else { return Ok(false) };
+        let appointed = Enrolled::open(dir)?.roster.coordinator == next;
+        if appointed {
+            custody::succeed(dir)?;
+        }
+        Ok(appointed)
+    }
+
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
     ///
     /// # Errors
@@ -121,16 +136,21 @@ impl Enrolled {
         let path = dir.join("roster");
         let text = file::read(&path, "the operator makes one with `coordinator roster appoint`")?;
         let roster = Roster::open(&text, &operator).with_context(|| path.display().to_string())?;
-        Ok(Self { operator, text, roster })
+        Ok(Self { operator: roster.operator(&operator), text, roster })
     }
 
-    /// Makes this roster that of a folder; it is on the disk afterwards.
+    /// Makes this roster that of a folder; it is on the disk afterwards. Nodes that are made from now on begin with the
+    /// operator who signed it.
     ///
     /// # Errors
     ///
     /// Names the file.
     pub fn store(&self, dir: &Path) -> Result<()> {
-        write_replacing(&dir.join("roster"), self.text.as_bytes())
+        write_replacing(&dir.join("roster"), self.text.as_bytes())?;
+        if operator(dir)? != self.operator {
+            write_replacing(&dir.join("operator.pub"), format!("{}\n", self.operator).as_bytes())?;
+        }
+        Ok(())
     }
 
     /// A roster that may follow this one.
@@ -139,19 +159,9 @@ impl Enrolled {
     ///
     /// When it is not this operator's, or of another tenant, or no newer.
     pub fn newer(&self, text: &str) -> Result<Self> {
-        let roster = Roster::open(text, &self.operator).context("the roster")?;
-        let Roster { tenant, version, .. } = &self.roster;
-        ensure!(
-            roster.tenant == *tenant,
-            "the roster is of the tenant `{}`, this one is `{tenant}`",
-            roster.tenant
-        );
-        ensure!(
-            roster.version > *version,
-            "the roster has version {}, and version {version} counts already: do the change again, from that one",
-            roster.version
-        );
-        Ok(Self { operator: self.operator, text: text.to_owned(), roster })
+        let roster = self.roster.newer(text, &self.operator).context("the roster")?;
+        let operator = roster.operator(&self.operator);
+        Ok(Self { operator, text: text.to_owned(), roster })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::crypto::{CustodyError, Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
 use common::id::{NodeId, RunId};
-use common::known::{self, Labels, Peer};
+use common::known::{Labels, Peer};
 use common::message::presence::{
     Activity, CoordinatorPresence, HEARTBEAT, Heard, Mailbox, NodePresence, SILENCE, Standing, VERSION, Work,
 };
@@ -176,14 +176,14 @@ impl Members {
         Some(reason)
     }
 
-    /// The key of a node of the roster.
+    /// The key by which a node of the roster signs.
     pub fn key(&self, node: NodeId) -> Option<&PublicIdentity> {
         self.peer(node).map(|peer| &peer.key)
     }
 
     /// What is known of a node of the roster.
     pub fn peer(&self, node: NodeId) -> Option<&Peer> {
-        self.roster.nodes.get(&node)
+        self.roster.peer(node)
     }
 
     /// Whether a node is allowed and has all of these labels.
@@ -193,10 +193,10 @@ impl Members {
 
     /// The name of a node; its id when it is not allowed.
     pub fn name(&self, node: NodeId) -> String {
-        known::name(&self.roster.nodes, node)
+        self.peer(node).map_or_else(|| format!("{node:?}"), |peer| peer.name.clone())
     }
 
-    /// All nodes of the roster in the order of their ids.
+    /// All nodes of the roster, by the keys that they are to have, in the order of their ids.
     pub fn allowed(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.roster.nodes.iter().map(|(node, peer)| (*node, peer))
     }
@@ -225,10 +225,12 @@ impl Members {
         self.drained.contains(&node)
     }
 
-    /// Whether a node may be selected: it is there, and neither it nor an operator says that it takes nothing new.
+    /// Whether a node may be selected: it is there, neither it nor an operator says that it takes nothing new, and no
+    /// other key is in the place of its own.
     pub fn is_candidate(&self, node: NodeId) -> bool {
         let ready = |member: &Member| member.standing == Standing::Ready;
-        self.present(node).is_some_and(ready) && !self.is_drained(node)
+        let stays = self.roster.nodes.contains_key(&node);
+        stays && self.present(node).is_some_and(ready) && !self.is_drained(node)
     }
 
     /// Takes a presence.
@@ -237,7 +239,7 @@ impl Members {
     ///
     /// [`PresenceError`] names the node where it is known.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
-        if !self.claims_our_suite(bytes)? {
+        if !self.claims_news(bytes)? {
             return Ok(Told::Stale);
         }
         let Signed { signer: node, body } =
@@ -250,9 +252,6 @@ impl Members {
         }
         let NodePresence { session, seq, answers, roster, package, mailbox, standing, works, .. } = body;
         let known = self.sessions.get(&node).copied();
-        if known.is_some_and(|(_, spoken)| seq <= spoken) {
-            return Ok(Told::Stale);
-        }
         if answers < self.began.0 && standing != Standing::Leaving {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
             return Ok(Told::Stale);
@@ -286,11 +285,15 @@ impl Members {
         Ok(told)
     }
 
-    /// Looks at the suite that a presence claims, before its signature. Of a node with another one it is told once.
-    fn claims_our_suite(&mut self, bytes: &[u8]) -> Result<bool, PresenceError> {
+    /// Whether a presence claims to be newer than what is known, and of our suite: a look that costs no signature. Of a
+    /// node with another suite it is told once.
+    fn claims_news(&mut self, bytes: &[u8]) -> Result<bool, PresenceError> {
         let Signed { signer: node, body } = Signed::<NodePresence>::claimed(bytes)?;
         if self.key(node).is_none() {
             return Err(SignedError::UnknownSender(node).into());
+        }
+        if self.sessions.get(&node).is_some_and(|(_, spoken)| body.seq <= *spoken) {
+            return Ok(false);
         }
         match self.suite.require(body.package.suite()) {
             Err(other) if self.elsewhere.insert(node) => {

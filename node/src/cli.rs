@@ -15,13 +15,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use common::crypto::PublicIdentity;
+use common::crypto::{PublicIdentity, Succession};
 use common::id::TenantId;
 use edge::print_lines;
 use ingest::record::TelemetryRecord;
 use ingest::{CsvSource, Interval, Source};
 
-use crate::folder::{Folder, SAMPLE_CONFIG};
+use crate::folder::{self, Folder, SAMPLE_CONFIG};
 
 #[derive(Parser)]
 #[command(
@@ -52,6 +52,8 @@ enum Command {
     Import(import::Import),
     /// Show the stages that records go through, and what they make of a file.
     Pipeline(pipeline::Options),
+    /// Make the key that is to take the place of this node's, while the node goes on with the one that it has.
+    Rotate,
     /// Score telemetry with the model that this node keeps.
     Score(score::Score),
     /// Compare the kept model with one trained on this node alone, on labelled telemetry.
@@ -126,6 +128,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Spool(options) => spool::execute(dir, options),
         Command::Import(options) => import::execute(dir, options),
         Command::Pipeline(options) => pipeline::execute(dir, options),
+        Command::Rotate => rotate(dir),
         Command::Score(options) => score::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
     }
@@ -151,6 +154,20 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
         dir.join("node.toml").display()
     );
     print_lines(&[format!("{} {}", options.name, identity.public())]);
+    Ok(())
+}
+
+/// Makes the next key, or takes the one that was made; both keys say that it is the next.
+fn rotate(dir: &Path) -> Result<()> {
+    let config = Folder::config(dir)?;
+    let identity = folder::identity(dir, &config)?;
+    let next = custody::create_next(dir, &config.custody, &mut edge::entropy()?)?;
+    let succession = Succession::sign(TenantId::of_name(&config.tenant), &identity, &next)?;
+    eprintln!(
+        "next: where the operator's key is, run `coordinator node rotate` with this; `node run` takes the key when the \
+         roster has it"
+    );
+    print_lines(&[succession.to_string()]);
     Ok(())
 }
 

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use common::crypto::PublicIdentity;
 use common::id::{BlobId, TenantId};
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
 use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, Writer, topics};
-use edge::{entropy, now};
+use edge::{entropy, log_ignored, now};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{NodeConfig, Shutdown};
 use crate::folder::{Folder, Marks, keep_roster};
-use crate::participant::{Output, Participant, Setup};
+use crate::participant::{Note, Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
 use tie::Tie;
 
@@ -80,6 +81,24 @@ impl Link {
 struct Kept {
     dir: PathBuf,
     marks: Marks,
+    /// The key in this node's place, when it was told that it is not here.
+    elsewhere: Option<PublicIdentity>,
+}
+
+impl Kept {
+    /// Whether the key in this node's place is the next one of its folder.
+    fn succeeds(&mut self, successor: Option<PublicIdentity>) -> bool {
+        let Some(successor) = successor else { return false };
+        let here = custody::next(&self.dir) == Some(successor);
+        if !here && self.elsewhere.replace(successor) != Some(successor) {
+            let place = self.dir.join(custody::NEXT);
+            tracing::error!(
+                "the roster has the key {successor} for this node, and {} has not",
+                place.display()
+            );
+        }
+        here
+    }
 }
 
 /// Something that came in.
@@ -95,13 +114,22 @@ enum Event {
     Stop,
 }
 
-/// Takes part in rounds until SIGTERM or Ctrl-C, and then until those that it is in are done, or it has waited for
-/// that as long as it may.
+/// Why a node takes part no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its process was asked to end.
+    Stopped,
+    /// It is to go on under the other key of its folder.
+    Succeeded,
+}
+
+/// Takes part in rounds until SIGTERM or Ctrl-C, or until the operator gave its place to the next key of its folder; and
+/// then until those that it is in are done, or it has waited for that as long as it may.
 ///
 /// # Errors
 ///
 /// When DDS cannot be joined, a mark cannot be written, or nothing can be signed: then nothing may take effect any more.
-pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
+pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
     let mut link = Link::join(&folder.config.dds)?;
     let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
     let mut tie = Tie::default();
@@ -110,7 +138,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut rejoin_after = REJOIN;
-    let (mut out, mut ends) = (Vec::new(), None);
+    let (mut out, mut ends, mut ended) = (Vec::new(), None, Ended::Stopped);
     let mut ticked = Timestamp::default();
     while ends.is_none_or(|ends| now() < ends && !participant.is_idle()) {
         if participant.unanswered_since().is_some_and(|since| now() >= since + rejoin_after) {
@@ -149,6 +177,9 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
         if idle || now() >= ticked + TICK {
             ticked = now();
             participant.on_tick(ticked, &mut out);
+            if ended == Ended::Stopped && kept.succeeds(participant.successor()) {
+                (ended, ends) = (Ended::Succeeded, Some(ends.unwrap_or(ticked)));
+            }
         }
         // Before the operator is told of the connection, so that it holds from then on.
         tie.keep(participant.answering()).await;
@@ -159,7 +190,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
     participant.on_leave(now(), &mut out);
     carry_out(&mut out, &participant, &link, &mut training, &mut kept, &mut tie)?;
     tie.leave().await;
-    Ok(())
+    Ok(ended)
 }
 
 /// What a folder holds begins to take part, reading there.
@@ -178,7 +209,7 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
         window,
         random,
     };
-    Ok((Participant::new(setup, now()), config, Kept { dir, marks }))
+    Ok((Participant::new(setup, now()), config, Kept { dir, marks, elsewhere: None }))
 }
 
 /// The process is asked to end: it takes nothing new. Returns when it ends at the latest.
@@ -263,8 +294,8 @@ fn carry_out(
                 kept.marks.set(run, epoch)?;
                 Ok(())
             }
-            Output::Roster(text) => {
-                keep_roster(&kept.dir, &text)?;
+            Output::Roster { text, operator } => {
+                keep_roster(&kept.dir, &text, &operator)?;
                 Ok(())
             }
             Output::Train(assignment) => {
@@ -281,6 +312,10 @@ fn carry_out(
                 Ok(())
             }
             Output::Unsigned(error) => return Err(error.into()),
+            Output::Note(note @ Note::Ignored { .. }) => {
+                log_ignored(note);
+                Ok(())
+            }
             Output::Note(note) => {
                 tracing::info!("{note}");
                 Ok(())

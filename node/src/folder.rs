@@ -4,6 +4,7 @@
 //! node.toml            configuration
 //! identity.pem         secret key, mode 0600: whoever has it is this node; elsewhere if [custody] says so
 //! identity.pub         public key: the operator's roster lists it
+//! next/                the key that is to take its place, and what both keys sign of that: see `node rotate`
 //! operator.pub         public key of the operator, whose roster says which coordinator this node trusts
 //! roster               the newest roster that came; made when the first one comes
 //! marks                newest epoch of each run that was acted on
@@ -50,7 +51,7 @@ pub struct Folder {
     pub config: NodeConfig,
     /// The key, where `[custody]` says.
     pub identity: Identity,
-    /// `operator.pub`.
+    /// The key that signs rosters: that of `operator.pub`, or one that it was handed over to.
     pub operator: PublicIdentity,
     /// `roster`.
     pub roster: Option<Roster>,
@@ -67,8 +68,9 @@ impl Folder {
     pub fn open(dir: &Path) -> Result<Self> {
         let config = Self::config(dir)?;
         let identity = identity(dir, &config)?;
-        let operator = file::parsed(&dir.join("operator.pub"), REMEDY, |text| text.trim().parse())?;
-        let roster = roster(dir, &operator)?;
+        let pinned = operator(dir)?;
+        let roster = roster(dir, &pinned)?;
+        let operator = roster.as_ref().map_or(pinned, |roster| roster.operator(&pinned));
         let marks = Marks::open(&dir.join("marks"))?;
         Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks })
     }
@@ -171,13 +173,21 @@ fn roster(dir: &Path, operator: &PublicIdentity) -> Result<Option<Roster>> {
     Roster::open(&text, operator).map(Some).with_context(remedy)
 }
 
-/// Makes a roster durable.
+/// Makes a roster durable, and then who signed it, if that is somebody else than before.
 ///
 /// # Errors
 ///
 /// Names the file.
-pub fn keep_roster(dir: &Path, text: &str) -> Result<()> {
-    write_replacing(&dir.join("roster"), text.as_bytes())
+pub fn keep_roster(dir: &Path, text: &str, operator: &PublicIdentity) -> Result<()> {
+    write_replacing(&dir.join("roster"), text.as_bytes())?;
+    if *operator == self::operator(dir)? {
+        return Ok(());
+    }
+    write_replacing(&dir.join("operator.pub"), format!("{operator}\n").as_bytes())
+}
+
+fn operator(dir: &Path) -> Result<PublicIdentity> {
+    file::parsed(&dir.join("operator.pub"), REMEDY, |text| text.trim().parse())
 }
 
 /// Opens the key.

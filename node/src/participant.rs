@@ -15,7 +15,7 @@ pub use state::{Participant, Setup};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::crypto::{CustodyError, OtherSuite};
+use common::crypto::{CustodyError, OtherSuite, PublicIdentity};
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
@@ -52,7 +52,12 @@ pub enum Output {
         epoch: EpochId,
     },
     /// Make this roster durable before anything after it: an older one never counts again.
-    Roster(String),
+    Roster {
+        /// As it was signed.
+        text: String,
+        /// Who signed it.
+        operator: PublicIdentity,
+    },
     /// Start training; answer with [`Participant::on_trained`]. The next one comes when that was answered or
     /// cancelled.
     Train(Assignment),
@@ -112,6 +117,12 @@ pub enum Note {
     #[error("this node is a member, by version {version} of the roster")]
     Member {
         /// Since which version, or an earlier one that did not come here.
+        version: u64,
+    },
+    /// The operator wrote another key of this node into the roster.
+    #[error("this node ends its rounds: by version {version} of the roster it has another key")]
+    Former {
+        /// Since which version.
         version: u64,
     },
     /// This node is in no round.

@@ -137,6 +137,11 @@ fn what_keeps_a_key_in_a_token_from_being_used_is_told_with_what_to_do() {
     custody::open(&one, &token.config("one"), "").unwrap();
     says(&token.config("none"), "the token has no such key; `init --custody pkcs11` makes one");
     says(&token.config("other"), "bring back the one that belongs to this folder");
+    // The next one has the same label, and is another key.
+    let next = *custody::create_next(&one, &token.config("one"), &mut random()).unwrap().public();
+    assert_ne!(custody::open(&one, &token.config("one"), "").unwrap().public(), &next);
+    custody::succeed(&one).unwrap();
+    assert_eq!(custody::open(&one, &token.config("one"), "").unwrap().public(), &next);
     let again = custody::create(&token.dir.join("third"), &token.config("one"), &mut random()).unwrap_err();
     assert!(again.to_string().contains("is there already, and nothing is overwritten"), "{again}");
 

@@ -5,11 +5,13 @@
 mod contract;
 mod drain;
 mod fleet;
+mod flood;
 mod kill;
 mod operator;
 mod orders;
 mod registry;
 mod roster;
+mod rotation;
 mod runs;
 mod simulated;
 mod suite;

@@ -237,6 +237,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         4 => (any::<u16>(), node.clone()).prop_map(|(ago, node)| Fault::Replay { ago, node }),
         1 => (node, length_ms.clone()).prop_map(|(node, length_ms)| Fault::Poison { node, length_ms }),
         1 => (0_u8..6).prop_map(|node| Fault::Revoke { node }),
+        1 => (0_u8..6).prop_map(|node| Fault::Rotate { node }),
+        1 => Just(Fault::HandOver),
         1 => length_ms.prop_map(|length_ms| Fault::PauseRun { length_ms }),
     ]
 }

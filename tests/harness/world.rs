@@ -5,6 +5,7 @@
 mod disk;
 mod faults;
 mod network;
+mod operator;
 mod process;
 mod scene;
 mod training;
@@ -175,17 +176,6 @@ impl World {
         self.paused.insert(index, self.now + length);
     }
 
-    /// The operator takes a node out. A coordinator that is up tells all of it, another one when it begins.
-    pub fn revoke(&mut self, index: usize, why: &str) {
-        let node = self.keys.revoke(index, why);
-        self.witness.on_revoked(node, self.now);
-        if self.process.is_some() {
-            let roster = self.keys.roster.clone();
-            self.send_all(&NodeDatagram::Roster(self.keys.told()));
-            self.coordinator(|engine, now, out| engine.on_roster(roster, now, out));
-        }
-    }
-
     /// The tether of the node's process ends, as when it is killed on the coordinator's host.
     pub fn sever(&mut self, index: usize) {
         let said = self.said[index].clone();
@@ -348,13 +338,14 @@ impl World {
                     self.notes.push(format!("node-{index}: {}", Note::Elsewhere(other)));
                 }
                 Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
-                Done::Roster(text) => {
+                Done::Roster { text, .. } => {
                     self.rosters[index] = Roster::read(&text).expect("the node has looked at it");
                 }
                 Done::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
                 Done::Cancel | Done::Note(_) => (),
             }
         }
+        self.succeed(index);
     }
 
     /// Lets the coordinator act, if it is up, and carries out what it says.
@@ -448,7 +439,7 @@ impl World {
                 }
                 self.ends.insert(run, end);
             }
-            Said::Note(note) => self.notes.push(note),
+            Said::Note(note) | Said::Ignored(note) => self.notes.push(note),
             Said::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
             Said::Wish(run, _) => unreachable!("a wish of {run} is granted"),
         }

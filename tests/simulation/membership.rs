@@ -98,3 +98,74 @@ fn a_coordinator_that_was_down_when_a_node_was_revoked_begins_without_it() {
     let heard = world.nodes.iter().all(|node| node.coordinator().is_some());
     assert!(heard);
 }
+
+/// Steps until the first round is committed, each time with one more cut of it.
+const CUTS: usize = 30;
+
+/// How many steps the first round takes.
+fn steps_of_a_round(scene: Scene) -> usize {
+    let mut world = World::new(scene);
+    (0..)
+        .find(|_| {
+            world.step();
+            !world.committed.is_empty()
+        })
+        .expect("it ends")
+}
+
+#[test]
+fn a_node_that_is_given_its_next_key_ends_its_round_with_the_old_one_and_no_round_is_lost() {
+    let scene = Scene { rounds: 4, ..SCENE };
+    let steps = steps_of_a_round(scene);
+    for cut in 0..CUTS {
+        let mut world = World::new(scene);
+        (0..steps * cut / CUTS).for_each(|_| world.step());
+        let before = world.nodes[1].node();
+        world.rotate(1);
+        world.prove(LIMIT).unwrap_or_else(|why| panic!("{cut} of {CUTS}: {why}: {:#?}", world.notes));
+        let after = world.nodes[1].node();
+        assert!(before != after && world.aborted.is_empty(), "{cut} of {CUTS}: {:#?}", world.notes);
+        // Each round has one update of it: under the one key, and from some round on under the other.
+        let keys: Vec<_> = world
+            .committed
+            .iter()
+            .map(|record| {
+                let own = record.reports().map(|(id, _)| id).filter(|id| [before, after].contains(id));
+                own.collect::<Vec<_>>()
+            })
+            .collect();
+        assert!(keys.iter().all(|own| own.len() == 1) && keys.last() == Some(&vec![after]), "{keys:?}");
+        assert!(keys.is_sorted_by_key(|own| own[0] == after), "{cut} of {CUTS}: {keys:?}");
+        assert!(world.kept.contains_key(&1));
+    }
+}
+
+#[test]
+fn who_was_given_a_new_key_and_is_then_taken_out_is_so_under_both() {
+    let mut world = World::new(SPARE);
+    world.rotate(1);
+    world.revoke(1, WHY);
+    world.prove(LIMIT).unwrap_or_else(|why| panic!("{why}: {:#?}", world.notes));
+    assert!(world.committed.iter().all(|record| record.reports().count() == 3));
+}
+
+#[test]
+fn a_tenant_is_handed_over_while_a_run_goes_on_and_who_was_away_follows() {
+    let scene = Scene { rounds: 4, ..SPARE };
+    let steps = steps_of_a_round(scene);
+    for cut in 0..CUTS {
+        let mut world = World::new(scene);
+        (0..steps * cut / CUTS).for_each(|_| world.step());
+        world.down.insert(3);
+        world.hand_over();
+        (0..steps).for_each(|_| world.step());
+        world.hand_over();
+        world.down.remove(&3);
+        world.revoke(0, WHY);
+        world.prove(LIMIT).unwrap_or_else(|why| panic!("{cut} of {CUTS}: {why}: {:#?}", world.notes));
+        // What only the third operator said has come to all.
+        let away = |fact: &Fact| matches!(fact, Fact::NodeAway { reason, .. } if reason.ends_with(WHY));
+        assert!(world.events.iter().any(away), "{cut} of {CUTS}: {:?}", world.events);
+        assert!(rounds_of(&world, 3).contains(&RoundId(4)), "{cut} of {CUTS}");
+    }
+}

@@ -228,6 +228,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("parquet", &["node/ingest/src/columnar"]),
     ("prost", &["coordinator/src/onnx", "node/ingest/src/otlp", "node/ingest/src/prometheus"]),
     ("redb", &["coordinator/src/store"]),
+    ("ring", &["common/src/crypto/identity"]),
     ("rustdds", &["common/dds/src"]),
     ("schemars", &["coordinator/src/cli/schema", "coordinator/src/doctor", "coordinator/src/view"]),
     ("safetensors", &["coordinator/src/store", "node/src/kept"]),

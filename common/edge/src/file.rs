@@ -39,10 +39,11 @@ where
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let open = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = open.with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.and_then(|()| sync_names(folder_of(path))).with_context(|| path.display().to_string())
 }
 
-/// Writes a file whole or not at all: under another name, synced, then renamed.
+/// Writes a file whole or not at all, durably: under another name, synced, then renamed.
 ///
 /// # Errors
 ///
@@ -54,9 +55,24 @@ pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = fs::File::create(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        fs::rename(&new, path)?;
+        sync_names(folder_of(path))
     };
     write().with_context(|| path.display().to_string())
+}
+
+/// Makes the names in a folder durable (fsync(2), "NOTES").
+///
+/// # Errors
+///
+/// What the disk says.
+pub fn sync_names(folder: &Path) -> std::io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Where a file is; a name alone is in the folder that the process is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

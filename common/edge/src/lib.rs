@@ -14,6 +14,6 @@ mod usage;
 pub use clock::now;
 pub use dump::forbid_dumps;
 pub use entropy::entropy;
-pub use log::log_to_stderr;
+pub use log::{log_ignored, log_to_stderr};
 pub use print::{Format, Listing, print_lines, print_one};
 pub use usage::cpu_s;

@@ -3,6 +3,9 @@
 //! What is signed is the digest of `label || 0x00 || message`. Where the key lives is its [`Custody`]'s affair: a key in
 //! memory signs deterministically (RFC 6979), a token as it likes. The smaller of the two values of `s` leaves;
 //! verification takes either: never use a signature as an id or to tell messages apart.
+//!
+//! What comes from outside is verified by `ring`: a coordinator verifies each presence and each update, and the assembly
+//! there takes a quarter of the time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +15,7 @@ use p256::ecdsa::VerifyingKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::pkcs8::EncodePublicKey;
 use rand_core::CryptoRng;
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use super::bulk::InputKey;
@@ -184,7 +188,10 @@ impl PublicIdentity {
     ///
     /// [`BadSignature`] in every other case.
     pub fn verify(&self, label: Label, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        self.verify_digest(&digest(label, message), signature)
+        let point = self.key.to_sec1_point(false);
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.as_bytes());
+        let signed = [label.as_str().as_bytes(), &[0], message].concat();
+        key.verify(&signed, &signature.0).map_err(|_| BadSignature)
     }
 
     /// Checks that `signature` is this identity's over a SHA-256 digest, as a token is asked for one.

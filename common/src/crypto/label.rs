@@ -31,6 +31,8 @@ pub enum Label {
     Relay,
     /// Signs an operator's list of members.
     Roster,
+    /// Signs that a long-term key takes the place of another.
+    Succession,
     /// Derives the key of one segment of a spool from the key of the spool.
     Spool,
     /// Derives the key under which a long-term key in memory seals other keys.
@@ -41,7 +43,7 @@ pub enum Label {
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -56,6 +58,7 @@ impl Label {
         Self::Bridge,
         Self::Relay,
         Self::Roster,
+        Self::Succession,
         Self::Spool,
         Self::Custody,
         Self::Passphrase,
@@ -78,6 +81,7 @@ impl Label {
             Self::Bridge => "starling v1 bridge",
             Self::Relay => "starling v1 relay",
             Self::Roster => "starling v1 roster",
+            Self::Succession => "starling v1 succession",
             Self::Spool => "starling v1 spool",
             Self::Custody => "starling v1 custody",
             Self::Passphrase => "starling v1 passphrase",

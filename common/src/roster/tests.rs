@@ -63,7 +63,7 @@ fn a_roster_of_somebody_else_or_with_any_byte_changed_is_refused() {
 
 #[test]
 fn a_wrong_line_is_named_though_the_signature_is_right() {
-    let (operator, good) = (identity(1), roster().unsigned());
+    let (operator, good) = (identity(1), text::write(&roster()));
     let fault = |text: String| {
         let Signature(signature) = operator.sign(Label::Roster, text.as_bytes()).unwrap();
         let text = format!("{text}signature {}\n", hex::encode(signature));
@@ -77,7 +77,9 @@ fn a_wrong_line_is_named_though_the_signature_is_right() {
     assert_eq!(fault(good.replace("node web-2", "node web-1")), "line 6: the name `web-1` is there twice");
     let node = identity(5);
     let both = format!("{good}node db-1 {}\n", node.public());
-    assert_eq!(fault(both), "line 7: this key has a line already");
+    assert_eq!(fault(both), "line 8: this key has a line already");
+    let former = format!("{good}former web-3 {}\n", identity(3).public());
+    assert_eq!(fault(former), "line 8: this key has a line already");
     let twice = format!("{good}revoked {} again\n", node.public());
     assert_eq!(fault(twice), "line 8: this key has a line already");
 }
@@ -90,14 +92,115 @@ fn what_could_not_be_read_back_is_not_signed() {
     assert!(matches!(wrong.sign(&identity(1)), Err(RosterError::Node(KnownError::Key { .. }))));
 }
 
+/// A tenant that was handed over from number 1 to 11 and to 12, and what each of them signs.
+fn handed_over() -> [(Identity, Roster); 3] {
+    let keys = [identity(1), identity(11), identity(12)];
+    let first = roster();
+    let next = |before: &Roster, from: &Identity, to: &Identity| {
+        let mut next = Roster { version: before.version + 1, ..before.clone() };
+        next.hand_over(from, to).unwrap();
+        next
+    };
+    let second = next(&first, &keys[0], &keys[1]);
+    let third = next(&second, &keys[1], &keys[2]);
+    let [one, two, three] = keys;
+    [(one, first), (two, second), (three, third)]
+}
+
+#[test]
+fn who_knew_an_operator_before_finds_the_one_that_signs_and_takes_nothing_of_the_others_any_more() {
+    let handed_over = handed_over();
+    for (known, (operator, _)) in handed_over.iter().enumerate() {
+        for (signed, (signer, roster)) in handed_over.iter().enumerate() {
+            let read = Roster::open(&roster.sign(signer).unwrap(), operator.public());
+            if signed < known {
+                assert_eq!(read, Err(RosterError::WrongSignature), "{signed} by {known}");
+                continue;
+            }
+            assert_eq!(read.as_ref(), Ok(roster), "{signed} by {known}");
+            assert_eq!(read.unwrap().operator(operator.public()), *signer.public());
+        }
+    }
+    // Who was succeeded signs no more, whatever he tells of successors.
+    let [(first, _), (second, _), (_, newest)] = &handed_over;
+    let mut other = Roster { version: 99, operators: Vec::new(), ..newest.clone() };
+    let text = other.sign(first).unwrap();
+    assert_eq!(newest.newer(&text, &newest.operator(first.public())), Err(RosterError::WrongSignature));
+    other.hand_over(first, &identity(13)).unwrap();
+    let text = other.sign(&identity(13)).unwrap();
+    assert_eq!(newest.newer(&text, &newest.operator(first.public())), Err(RosterError::WrongSignature));
+    assert_eq!(newest.sign(second), Err(RosterError::WrongSignature));
+}
+
+#[test]
+fn a_way_from_one_operator_to_another_has_no_gap_and_an_end() {
+    let [_, _, (operator, mut newest)] = handed_over();
+    newest.operators.swap(0, 1);
+    assert_eq!(newest.sign(&operator), Err(RosterError::WrongSignature));
+    newest.operators.truncate(1);
+    let text = newest.sign(&operator).unwrap();
+    assert_eq!(Roster::open(&text, identity(1).public()), Err(RosterError::WrongSignature));
+    let before: Vec<Identity> = (20..=40).map(identity).collect();
+    let mut roster = roster();
+    for pair in before.windows(2) {
+        roster.hand_over(&pair[0], &pair[1]).unwrap();
+    }
+    let text = roster.sign(&before[20]).unwrap();
+    assert_eq!(roster.operators.len(), SUCCESSIONS_MAX);
+    assert!(Roster::open(&text, before[4].public()).is_ok());
+    assert_eq!(Roster::open(&text, before[3].public()), Err(RosterError::WrongSignature));
+}
+
+#[test]
+fn what_follows_a_roster_is_newer_and_of_its_tenant() {
+    let (operator, roster) = (identity(1), roster());
+    let next = |tenant: &str, version| {
+        let next = Roster { tenant: tenant.to_owned(), version, ..roster.clone() };
+        roster.newer(&next.sign(&operator).unwrap(), operator.public())
+    };
+    assert_eq!(next("default", 9).unwrap().version, 9);
+    assert_eq!(next("default", 7), Err(RosterError::Old { found: 7, known: 7 }));
+    let (found, wanted) = ("other".to_owned(), "default".to_owned());
+    assert_eq!(next("other", 9), Err(RosterError::OtherTenant { found, wanted }));
+}
+
+#[test]
+fn a_member_with_a_new_key_has_its_name_and_labels_and_is_taken_out_under_both() {
+    let mut roster = roster();
+    let (old, new) = (identity(3).node_id(), *identity(30).public());
+    assert!(roster.succeed(old, new));
+    let read = Roster::open(&roster.sign(&identity(1)).unwrap(), identity(1).public()).unwrap();
+    assert_eq!(read, roster);
+    let [Membership::Former(was), Membership::Member(is)] =
+        [old, new.node_id()].map(|key| read.membership(key))
+    else {
+        panic!("{read:?}");
+    };
+    assert_eq!((&was.name, &was.labels, is.key), (&is.name, &is.labels, new));
+    assert!(read.membership(old).refusal().is_none() && read.peer(old) == Some(was));
+
+    // Neither a key that is gone nor one that is somebody's takes a place.
+    assert!(!roster.succeed(old, *identity(31).public()));
+    for known in [3, 4, 5, 30] {
+        assert!(!roster.succeed(new.node_id(), *identity(known).public()), "{known}");
+    }
+    assert!(roster.succeed(new.node_id(), *identity(32).public()));
+    assert_eq!(roster.membership(old), Membership::Unknown, "it had its time");
+    assert!(roster.revoke(identity(32).node_id(), "stolen"));
+    for key in [30, 32] {
+        let gone = roster.membership(identity(key).node_id());
+        assert!(matches!(gone, Membership::Revoked(who) if who.reason == "stolen"), "{key}");
+    }
+}
+
 proptest! {
     #[test]
-    fn no_text_makes_reading_panic(text in "\\PC{0,300}", lines in "(node |revoked |signature |tenant |version |coordinator |\\PC{0,20}|\n){0,40}") {
+    fn no_text_makes_reading_panic(text in "\\PC{0,300}", lines in "(node |former |operator |revoked |signature |tenant |version |coordinator |\\PC{0,20}|\n){0,40}") {
         for text in [text, format!("{TITLE}\ntenant a\nversion 1\n{lines}")] {
             prop_assert!(Roster::open(&text, identity(1).public()).is_err());
             let _ = Roster::read(&text);
             let _ = Roster::claimed_version(&text);
-            let _ = Roster::parse(&text);
+            let _ = text::read(&text);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `coordinator node list | drain | undrain | approve | revoke`.
+//! `coordinator node list | drain | undrain | approve | rotate | revoke`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,6 +27,8 @@ pub(super) enum NodeCommand {
     Undrain(Which),
     /// Make a node, or several, members of the tenant: the operator signs the next roster.
     Approve(roster::Approve),
+    /// Give a node, or several, the next key: it ends its rounds with the one that it has.
+    Rotate(roster::Rotate),
     /// Take a node out for good: what it sends is refused from now on, and it is given no key any more.
     Revoke(roster::Revoke),
 }
@@ -46,6 +48,7 @@ pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCod
         NodeCommand::Drain(which) => order(dir, which, NodeOrder::Drain).await,
         NodeCommand::Undrain(which) => order(dir, which, NodeOrder::Undrain).await,
         NodeCommand::Approve(options) => roster::approve(dir, options).await,
+        NodeCommand::Rotate(options) => roster::rotate(dir, options).await,
         NodeCommand::Revoke(options) => roster::revoke(dir, options).await,
     }
 }

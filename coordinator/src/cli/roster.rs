@@ -1,4 +1,5 @@
-//! What an operator does: `operator-init`, `roster show | install | appoint`, `node approve | revoke`.
+//! What an operator does: `operator-init`, `roster show | install | appoint | hand-over`, `node approve | rotate |
+//! revoke`.
 //!
 //! The operator's key is used here and by nobody who serves. Where the folder has it (`operator/`), a change is signed
 //! and installed by one command; where it is kept elsewhere, it is signed there and `roster install` brings it.
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
-use common::crypto::{Identity, PublicIdentity};
+use common::crypto::{Identity, PublicIdentity, Succession};
 use common::known::{self, Known};
 use common::roster::{Membership, Roster};
 use edge::file::{self, write_new};
@@ -52,6 +53,16 @@ pub(super) enum RosterCommand {
         #[command(flatten)]
         how: How,
     },
+    /// Hand the tenant over to another operator's key: it signs this and all that comes after.
+    HandOver {
+        /// The folder of that key: `operator` in that of `operator-init`.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        signing: Signing,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// Who signs.
@@ -70,6 +81,21 @@ pub(super) struct Approve {
     node: Vec<String>,
     /// A file with such a line for each of several nodes; `-` is the standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "node")]
+    list: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Nodes that are to have another key.
+#[derive(Args)]
+pub(super) struct Rotate {
+    /// What `node rotate` printed: the old key, the new one, and the signature of each.
+    #[arg(required_unless_present = "list", num_args = 4, value_name = "KEY KEY SIGNATURE SIGNATURE")]
+    succession: Vec<String>,
+    /// A file with such a line for each of several nodes; `-` is the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "succession")]
     list: Option<PathBuf>,
     #[command(flatten)]
     signing: Signing,
@@ -148,20 +174,31 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
             };
             install(dir, &signed(dir, signing, &next)?, *how).await
         }
+        RosterCommand::HandOver { to, signing, how } => {
+            let mut next = following(Enrolled::open(dir)?.roster);
+            let (from, to) = (signing.open(dir)?, open_operator(to)?);
+            ensure!(from.public() != to.public(), "both are the same key");
+            next.hand_over(&from, &to)?;
+            install(dir, &next.sign(&to)?, *how).await
+        }
     }
 }
 
 pub(super) async fn approve(dir: &Path, options: &Approve) -> Result<ExitCode> {
-    let lines = match &options.list {
-        None => options.node.join(" "),
-        Some(file) if file.as_os_str() == "-" => std::io::read_to_string(std::io::stdin())?,
-        Some(file) => fs::read_to_string(file).with_context(|| file.display().to_string())?,
-    };
-    let approved = known::parse(&lines)?;
+    let approved = known::parse(&lines(&options.node, options.list.as_deref())?)?;
     ensure!(!approved.is_empty(), "no node is named");
     let Enrolled { roster, .. } = Enrolled::open(dir)?;
     let next = with(following(roster), approved)?;
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+}
+
+/// The words of one, or a list of several.
+fn lines(words: &[String], list: Option<&Path>) -> Result<String> {
+    match list {
+        None => Ok(words.join(" ")),
+        Some(file) if file.as_os_str() == "-" => Ok(std::io::read_to_string(std::io::stdin())?),
+        Some(file) => fs::read_to_string(file).with_context(|| file.display().to_string()),
+    }
 }
 
 /// The roster with these members as well; who was a member already has another name or other labels.
@@ -178,6 +215,24 @@ fn with(mut roster: Roster, approved: Known) -> Result<Roster> {
         roster.admit(peer);
     }
     Ok(roster)
+}
+
+pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
+    let lines = lines(&options.succession, options.list.as_deref())?;
+    let mut next = following(Enrolled::open(dir)?.roster);
+    let tenant = next.tenant_id();
+    for (line, number) in lines.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
+        let Succession { from, to, .. } = line
+            .trim()
+            .parse::<Succession>()
+            .map_err(anyhow::Error::from)
+            .and_then(|succession| Ok(succession.verify(tenant).map(|()| succession)?))
+            .with_context(|| format!("line {number}"))?;
+        let taken = next.membership(to.node_id()) != Membership::Unknown;
+        ensure!(!taken, "line {number}: the key {to} is on the roster already");
+        ensure!(next.succeed(from.node_id(), to), "line {number}: no node has the key {from}");
+    }
+    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
 }
 
 pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
@@ -197,16 +252,27 @@ fn roster_of(dir: &Path) -> Result<Option<Enrolled>> {
     dir.join("roster").exists().then(|| Enrolled::open(dir)).transpose()
 }
 
+impl Signing {
+    /// The key of the operator of this folder.
+    fn open(&self, dir: &Path) -> Result<Identity> {
+        let place = self.operator.clone().unwrap_or_else(|| dir.join(OPERATOR));
+        let key = open_operator(&place)?;
+        let operator = match roster_of(dir)? {
+            Some(enrolled) => enrolled.operator,
+            None => folder::operator(dir)?,
+        };
+        ensure!(
+            *key.public() == operator,
+            "{} is not the key of the operator, who is {operator}; --operator names the folder of that key",
+            place.display()
+        );
+        Ok(key)
+    }
+}
+
 /// The text that the operator of this folder signs.
 fn signed(dir: &Path, signing: &Signing, next: &Roster) -> Result<String> {
-    let place = signing.operator.clone().unwrap_or_else(|| dir.join(OPERATOR));
-    let key = open_operator(&place)?;
-    ensure!(
-        *key.public() == folder::operator(dir)?,
-        "{} is not the key of the operator whom operator.pub names",
-        place.display()
-    );
-    Ok(next.sign(&key)?)
+    Ok(next.sign(&signing.open(dir)?)?)
 }
 
 /// Puts a roster in force: by the coordinator that serves the folder, or in the folder itself when none does.

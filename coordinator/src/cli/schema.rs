@@ -31,7 +31,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 26] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),
@@ -46,9 +46,11 @@ const ROWS: [Row; 24] = [
     one::<OrderedNode>(&["node", "drain"]),
     one::<OrderedNode>(&["node", "undrain"]),
     one::<InstalledRoster>(&["node", "approve"]),
+    one::<InstalledRoster>(&["node", "rotate"]),
     one::<InstalledRoster>(&["node", "revoke"]),
     one::<InstalledRoster>(&["roster", "install"]),
     one::<InstalledRoster>(&["roster", "appoint"]),
+    one::<InstalledRoster>(&["roster", "hand-over"]),
     list::<ListedModel>(&["model", "list"]),
     one::<ModelView>(&["model", "show"]),
     one::<AliasView>(&["model", "promote"]),

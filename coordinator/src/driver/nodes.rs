@@ -1,9 +1,11 @@
 //! What operators want of nodes: that they are in no new round, or are again; and who belongs to the tenant at all. The
 //! disk has it before they are told.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use anyhow::{Result, ensure};
+use common::roster::Roster;
 use edge::now;
 
 use super::Driver;
@@ -33,20 +35,35 @@ impl Driver {
     pub(super) fn install(&mut self, text: &str, dry_run: bool) -> Result<InstalledRoster> {
         let next = self.enrolled.newer(text)?;
         super::check_size(&next.roster, self.engine.suite())?;
-        let own = self.engine.id();
+        let appointed = next.roster.coordinator;
+        let goes_on = appointed.node_id() == self.engine.id();
         ensure!(
-            next.roster.coordinator.node_id() == own,
+            goes_on || custody::next(&self.dir) == Some(appointed),
             "the roster appoints another coordinator; end this one before it is installed"
         );
         let told = InstalledRoster::of(&next.roster, &self.enrolled.roster, dry_run);
         if !dry_run {
             next.store(&self.dir)?;
-            *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.nodes.clone();
+            self.drain_successors(&next.roster)?;
+            *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.named();
             self.enrolled = next;
             self.tell_roster();
-            self.engine.on_roster(self.enrolled.roster.clone(), now(), &mut self.fresh);
+            if goes_on {
+                self.engine.on_roster(self.enrolled.roster.clone(), now(), &mut self.fresh);
+            }
         }
         Ok(told)
+    }
+
+    /// Who is drained stays so under the next key.
+    fn drain_successors(&mut self, next: &Roster) -> Result<()> {
+        let drained = next.former.iter().filter(|(node, _)| self.engine.members().is_drained(**node));
+        let names: BTreeSet<&str> = drained.map(|(_, former)| former.name.as_str()).collect();
+        for (node, _) in next.nodes.iter().filter(|(_, peer)| names.contains(peer.name.as_str())) {
+            self.store.state().drain(*node, true)?;
+            self.engine.drain(*node, true, now(), &mut self.fresh);
+        }
+        Ok(())
     }
 
     /// Writes who belongs to the tenant.

@@ -59,5 +59,5 @@ pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
 
 /// The names of nodes. Without a roster that can be read they go by their ids; `coordinator serve` says what is wrong.
 fn allowed(dir: &Path) -> Known {
-    Enrolled::open(dir).map(|enrolled| enrolled.roster.nodes).unwrap_or_default()
+    Enrolled::open(dir).map(|enrolled| enrolled.roster.named()).unwrap_or_default()
 }

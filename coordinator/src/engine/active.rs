@@ -288,7 +288,7 @@ impl Active {
         context: &mut Context<'_>,
     ) {
         let Some(node) = node else {
-            return context.out.push(Output::Note(format!("ignored an update: {fault}")));
+            return context.out.push(Output::Ignored(format!("ignored an update: {fault}")));
         };
         let refusal = match fault {
             Inadmissible::WrongSize { found, expected } => Some(UpdateFault::WrongShape {

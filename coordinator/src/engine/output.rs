@@ -59,6 +59,8 @@ pub enum Output {
     Unsigned(CustodyError),
     /// Tell the operator.
     Note(String),
+    /// Tell the operator, but not often: something that anybody may send was not acted on.
+    Ignored(String),
 }
 
 /// What takes long: the work of the disk, and of combining updates. Whatever else goes on does not wait for it.

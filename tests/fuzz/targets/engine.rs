@@ -170,7 +170,7 @@ impl World {
                 }
                 Said::Ended { .. } => self.ended = true,
                 Said::Unsigned(error) => panic!("{error}"),
-                Said::Event(_) | Said::Note(_) => (),
+                Said::Event(_) | Said::Note(_) | Said::Ignored(_) => (),
             }
             said.extend(out);
         }

@@ -204,7 +204,7 @@ impl World {
                     assert!(self.training.replace(assignment).is_none(), "one training at a time");
                 }
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
-                Output::Roster(_) => panic!("no roster is told"),
+                Output::Roster { .. } => panic!("no roster is told"),
                 Output::Unsigned(error) => panic!("{error}"),
                 Output::Receipt { .. } | Output::Mark { .. } | Output::Keep(_) | Output::Note(_) => (),
             }

@@ -100,6 +100,13 @@ pub enum Fault {
         /// Which.
         node: u8,
     },
+    /// The operator gives a member its next key.
+    Rotate {
+        /// Which.
+        node: u8,
+    },
+    /// The operator hands the tenant over to another key.
+    HandOver,
     /// An operator pauses the runs that go on, and resumes them later.
     PauseRun {
         /// How long.
@@ -294,6 +301,13 @@ impl World {
                     self.revoke(index, "its disk was stolen");
                 }
             }
+            Fault::Rotate { node } => {
+                let index = index(node);
+                if self.keys.is_member(index) {
+                    self.rotate(index);
+                }
+            }
+            Fault::HandOver => self.hand_over(),
             Fault::PauseRun { length_ms } => {
                 let (mut out, resumed) = (Vec::new(), until(length_ms));
                 if let Some(process) = &mut self.process {

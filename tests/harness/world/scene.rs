@@ -1,8 +1,8 @@
 //! What a world is made of: its network, its keys, its run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{Identity, Suite};
+use common::crypto::{Identity, PublicIdentity, Suite};
 use common::id::{EpochId, NodeId, RunId, TenantId};
 use common::known::Peer;
 use common::message::presence::{Address, Mailbox};
@@ -132,8 +132,12 @@ const WINDOW: u32 = 8;
 pub(super) struct Keys {
     suite: Suite,
     operator: Identity,
+    /// Whom the nodes' folders named when they were made.
+    first_operator: PublicIdentity,
     pub(super) coordinator: Identity,
     nodes: Vec<Identity>,
+    /// The key that is to take the place of a node's.
+    next: BTreeMap<usize, Identity>,
     /// Whom the operator lets in, as the coordinator's disk has it.
     pub(super) roster: Roster,
     /// The same as the operator signed it.
@@ -153,7 +157,9 @@ impl Keys {
         let roster = Roster { nodes: known, ..Roster::new(TENANT, *coordinator.public()) };
         // Not drawn from the world's randomness, which the rest of it goes on with.
         let operator = Identity::generate(&mut ChaCha20Rng::seed_from_u64(scene.seed));
-        let mut keys = Self { suite: scene.suite, operator, coordinator, nodes, roster, text: String::new() };
+        let (suite, first_operator) = (scene.suite, *operator.public());
+        let (next, text) = Default::default();
+        let mut keys = Self { suite, operator, first_operator, coordinator, nodes, next, roster, text };
         keys.sign();
         keys
     }
@@ -167,13 +173,48 @@ impl Keys {
         self.text.clone().into_bytes()
     }
 
-    /// The operator takes a node out.
-    pub(super) fn revoke(&mut self, index: usize, why: &str) -> NodeId {
+    /// The operator takes a node out, under each of its keys.
+    pub(super) fn revoke(&mut self, index: usize, why: &str) -> Vec<NodeId> {
+        let before: BTreeSet<NodeId> = self.roster.revoked.keys().copied().collect();
         let node = self.nodes[index].node_id();
         assert!(self.roster.revoke(node, why), "node-{index} is a member");
+        self.change();
+        self.roster.revoked.keys().copied().filter(|node| !before.contains(node)).collect()
+    }
+
+    /// The operator gives a node that is a member its next key.
+    pub(super) fn rotate(&mut self, index: usize, random: &mut ChaCha20Rng) {
+        let next = Identity::generate(random);
+        assert!(self.roster.succeed(self.nodes[index].node_id(), *next.public()), "node-{index} is a member");
+        self.next.insert(index, next);
+        self.change();
+    }
+
+    /// Whether a node has this key as its next one; it is the node's from then on.
+    pub(super) fn take_next(&mut self, index: usize, wanted: &PublicIdentity) -> bool {
+        match self.next.remove(&index) {
+            Some(next) if next.public() == wanted => {
+                self.nodes[index] = next;
+                true
+            }
+            other => {
+                self.next.extend(other.map(|next| (index, next)));
+                false
+            }
+        }
+    }
+
+    /// The operator is another one from now on.
+    pub(super) fn hand_over(&mut self, random: &mut ChaCha20Rng) {
+        let next = Identity::generate(random);
+        self.roster.hand_over(&self.operator, &next).expect("keys in memory sign");
+        self.operator = next;
+        self.change();
+    }
+
+    fn change(&mut self) {
         self.roster.version += 1;
         self.sign();
-        node
     }
 
     /// Whether the operator lets a node in.
@@ -199,7 +240,7 @@ impl Keys {
         random: &mut ChaCha20Rng,
     ) -> Participant {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
-        let (identity, operator) = (self.nodes[index].clone(), *self.operator.public());
+        let (identity, operator) = (self.nodes[index].clone(), roster.operator(&self.first_operator));
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
         let (suite, window, roster) = (suite.unwrap_or(self.suite), WINDOW, Some(roster.clone()));
         let setup = NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, window, random };

@@ -225,7 +225,7 @@ impl World {
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Keep(_) => panic!("nothing was to be kept"),
                 Output::Unsigned(error) => panic!("{error}"),
-                Output::Note(_) | Output::Roster(_) => (),
+                Output::Note(_) | Output::Roster { .. } => (),
             }
         }
     }

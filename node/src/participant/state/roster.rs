@@ -4,9 +4,10 @@ use std::str;
 
 use common::crypto::PublicIdentity;
 use common::id::NodeId;
+use common::known::Peer;
 use common::message::announce::{Announcement, Offer};
 use common::message::presence::Mailbox;
-use common::roster::Roster;
+use common::roster::{Membership, Roster};
 use common::units::Timestamp;
 
 use super::{HELLO, Participant, ignored};
@@ -42,26 +43,44 @@ impl Participant {
             Ok(roster) => return out.push(ignored("roster", &format!("of the tenant `{}`", roster.tenant))),
             Err(error) => return out.push(ignored("roster", &error)),
         };
-        out.push(Output::Roster(text.to_owned()));
+        self.setup.operator = roster.operator(&self.setup.operator);
+        out.push(Output::Roster { text: text.to_owned(), operator: self.setup.operator });
         let was = self.setup.roster.replace(roster);
-        let refusal = |roster: &Roster| roster.membership(self.node()).refusal();
-        match self.setup.roster.as_ref().and_then(refusal) {
-            Some(reason) => {
-                out.push(Output::Note(Note::NoMember(reason)));
-                self.leave_all(now, out);
-            }
-            None => {
-                if was.as_ref().is_none_or(|was| refusal(was).is_some()) {
-                    out.push(Output::Note(Note::Member { version: self.roster_version() }));
-                }
-            }
-        }
+        self.on_membership(was.as_ref(), now, out);
         if self.coordinator() != was.as_ref().map(|was| &was.coordinator) {
             self.follow_another(now, out);
         }
         for bytes in std::mem::take(&mut self.ahead).into_values() {
             self.on_announcement(&bytes, now, out);
         }
+    }
+
+    /// What this node is may be another thing than by the roster before.
+    fn on_membership(&mut self, was: Option<&Roster>, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(roster) = &self.setup.roster else { return };
+        let (node, version) = (self.node(), roster.version);
+        match roster.membership(node) {
+            Membership::Member(_) => {
+                if was.is_none_or(|was| was.membership(node).refusal().is_some()) {
+                    out.push(Output::Note(Note::Member { version }));
+                }
+            }
+            Membership::Former(_) => {
+                out.push(Output::Note(Note::Former { version }));
+                self.on_drain(now, out);
+            }
+            none => {
+                out.extend(none.refusal().map(|reason| Output::Note(Note::NoMember(reason))));
+                self.leave_all(now, out);
+            }
+        }
+    }
+
+    /// The key that this node is to have from now on, once all is done that it began with the one that it has.
+    pub fn successor(&self) -> Option<PublicIdentity> {
+        let roster = self.setup.roster.as_ref().filter(|_| self.is_idle())?;
+        let Membership::Former(Peer { name, .. }) = roster.membership(self.node()) else { return None };
+        roster.nodes.values().find(|peer| peer.name == *name).map(|peer| peer.key)
     }
 
     fn leave_all(&mut self, now: Timestamp, out: &mut Vec<Output>) {
@@ -93,7 +112,7 @@ impl Participant {
     /// before it heard of the roster that this node has already.
     pub(super) fn knows_all(&self, offer: &Offer) -> Result<(), String> {
         let roster = self.setup.roster.as_ref().ok_or("no roster has come yet")?;
-        let stranger = offer.members.iter().find(|member| !roster.nodes.contains_key(&member.node));
+        let stranger = offer.members.iter().find(|member| roster.peer(member.node).is_none());
         stranger
             .map_or(Ok(()), |stranger| Err(format!("{} takes part and is not on the roster", stranger.node)))
     }

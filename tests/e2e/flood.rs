@@ -1,0 +1,124 @@
+//! Somebody in the network who says ten thousand wrong things a second while rounds go on.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::limits::OFFER_INDEX;
+use common::message::Signed;
+use common::message::presence::NodePresence;
+use common::wire::encode;
+use coordinator::view::RunStatus;
+use dds::{Config, Participant, Topic, Writer, topics};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::domain;
+use crate::fleet::Fleet;
+use crate::operator::Operator;
+
+/// The number of the test, which chooses its domain.
+const TEST: u16 = 16;
+
+const ROUNDS: u32 = 20;
+
+/// What is said in each turn of so long: 10,000 a second.
+const TURN: Duration = Duration::from_millis(10);
+const IN_A_TURN: usize = 100;
+
+/// The topics on which anybody can speak to a coordinator and to nodes.
+const TOPICS: [Topic; 5] =
+    [topics::PRESENCE, topics::UPDATE_CHUNK, topics::MODEL_RECEIPT, topics::ANNOUNCE, topics::ROSTER];
+
+/// Bytes of noise.
+const NOISE: usize = 600;
+
+/// What was heard last on a topic, by its key.
+type Heard = BTreeMap<Vec<u8>, Vec<u8>>;
+
+#[test]
+fn ten_thousand_wrong_messages_a_second_keep_no_round_from_closing() {
+    let Some(fleet) = Fleet::new(TEST, 1) else { return };
+    let operator = Operator(fleet);
+    let _coordinator = operator.0.serve(&[]);
+    ["node-1", "node-2"].into_iter().for_each(|name| operator.0.until(|| operator.node(name).present));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let flood = scope.spawn(|| flood(&over));
+        let run = operator.start("flooded", ROUNDS);
+        let waited = Instant::now();
+        operator.until(&run, |run| run.status != RunStatus::Running);
+        let took = waited.elapsed();
+        over.store(true, Ordering::Relaxed);
+        let (sent, during) = flood.join().expect("it does not panic");
+        let view = operator.view(&run);
+        assert_eq!((view.status, view.rounds_done), (RunStatus::Finished, ROUNDS), "{}", operator.0.logs());
+        let a_second = sent as f64 / during.as_secs_f64();
+        println!("{ROUNDS} rounds in {took:.1?} under {a_second:.0} wrong messages a second");
+    });
+    // It is told what is wrong, and not each time.
+    let lines = operator.0.said().lines().filter(|line| line.contains("ignored presence")).count();
+    assert!((1..1_000).contains(&lines), "{lines} lines");
+    assert!(operator.0.said().contains("more messages were ignored"), "{}", operator.0.said());
+}
+
+/// Says wrong things until it is over: how many, and for how long.
+fn flood(over: &AtomicBool) -> (usize, Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let interfaces = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let participant = Participant::new(&Config { domain: domain(TEST), interfaces, peers: vec![] }).unwrap();
+    let writers: Vec<Writer> = TOPICS.iter().map(|topic| participant.writer(topic).unwrap()).collect();
+    let mut readers: Vec<_> =
+        [topics::PRESENCE, topics::ROSTER].iter().map(|topic| participant.reader(topic).unwrap()).collect();
+    let (mut presences, mut rosters) = (Heard::new(), Heard::new());
+    let random = &mut ChaCha20Rng::seed_from_u64(7);
+    let (began, mut sent) = (Instant::now(), 0);
+    while !over.load(Ordering::Relaxed) {
+        let until = Instant::now() + TURN;
+        for (reader, heard) in readers.iter_mut().zip([&mut presences, &mut rosters]) {
+            let next = runtime.block_on(async { tokio::time::timeout(TURN / 10, reader.next()).await });
+            if let Ok(Ok(sample)) = next {
+                heard.insert(sample.key.to_vec(), sample.body.to_vec());
+            }
+        }
+        for _ in 0..IN_A_TURN {
+            let index = random.next_u32() as usize % TOPICS.len();
+            let (key, body) = match index {
+                0 => presence(&presences, random),
+                4 => roster(&rosters, random),
+                _ => (noise(TOPICS[index].key_bytes(), random), noise(NOISE, random)),
+            };
+            sent += usize::from(writers[index].write(&key, &body).is_ok());
+        }
+        thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
+    (sent, began.elapsed())
+}
+
+/// What a node said, newer than anything that it says itself, and with a signature that is none.
+fn presence(heard: &Heard, random: &mut ChaCha20Rng) -> (Vec<u8>, Vec<u8>) {
+    let claimed = heard.values().find_map(|body| Signed::<NodePresence>::claimed(body).ok());
+    let Some(Signed { signer, mut body }) = claimed else { return (noise(32, random), noise(NOISE, random)) };
+    body.seq = u64::MAX;
+    (signer.0.to_vec(), [&signer.0[..], &encode(&body), &noise(64, random)].concat())
+}
+
+/// The roster in its last version, which nobody signed.
+fn roster(heard: &Heard, random: &mut ChaCha20Rng) -> (Vec<u8>, Vec<u8>) {
+    let Some((key, body)) = heard.first_key_value() else { return (noise(16, random), noise(NOISE, random)) };
+    let text = String::from_utf8_lossy(body);
+    let lines = text.lines().map(|line| if line.starts_with("version ") { "version 999999" } else { line });
+    (key.clone(), lines.map(|line| format!("{line}\n")).collect::<String>().into_bytes())
+}
+
+fn noise(bytes: usize, random: &mut ChaCha20Rng) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    random.fill_bytes(&mut noise);
+    // Now and then a chunk that only a manifest can be.
+    if random.next_u32().is_multiple_of(4) && bytes == topics::UPDATE_CHUNK.key_bytes() {
+        noise[32..].copy_from_slice(&OFFER_INDEX.to_le_bytes());
+    }
+    noise
+}
