@@ -11,6 +11,7 @@
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`frames`] | a log at rest, sealed frame by frame |
+//! | [`vault`] | files and values at rest, under a key of their tenant |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -45,6 +46,7 @@ pub mod plain;
 pub mod replay;
 pub mod root;
 pub mod suite;
+pub mod vault;
 
 mod error;
 
@@ -62,3 +64,4 @@ pub use plain::Plain;
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
 pub use suite::{Encapsulated, KemPublic, OtherSuite, Suite};
+pub use vault::{TenantKey, ValueKey, VaultError};

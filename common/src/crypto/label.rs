@@ -37,11 +37,15 @@ pub enum Label {
     Custody,
     /// Derives the key of the file of a long-term key from its passphrase.
     Passphrase,
+    /// Derives from the key of a tenant what wraps the key of one file.
+    Vault,
+    /// Derives the key of one value of a database from the key of the database.
+    Value,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -59,6 +63,8 @@ impl Label {
         Self::Spool,
         Self::Custody,
         Self::Passphrase,
+        Self::Vault,
+        Self::Value,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -81,6 +87,8 @@ impl Label {
             Self::Spool => "starling v1 spool",
             Self::Custody => "starling v1 custody",
             Self::Passphrase => "starling v1 passphrase",
+            Self::Vault => "starling v1 vault",
+            Self::Value => "starling v1 value",
         }
     }
 }
