@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch};
 use crate::archive;
 use crate::control::{self, Asked, ModelDesk};
 use crate::engine::{Answer, End, Engine, Output, Setup};
-use crate::folder::{Enrolled, Folder};
+use crate::folder::{self, Enrolled, Folder};
 use crate::members::Members;
 use crate::quota::Quota;
 use crate::registry;
@@ -188,7 +188,8 @@ impl Driver {
         let Folder { config, identity, enrolled } = folder;
         let suite = config.suite;
         check_size(&enrolled.roster, suite)?;
-        let store = Arc::new(Store::open(dir)?);
+        let vault = folder::vault(dir, &config.tenant, &identity)?;
+        let store = Arc::new(Store::open(dir, vault)?);
         let names: Names = Arc::new(RwLock::new(enrolled.roster.nodes.clone()));
         let models = desk(&store, &names);
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;

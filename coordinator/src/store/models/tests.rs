@@ -20,9 +20,13 @@ struct Folder {
     values: Vec<f32>,
 }
 
+fn open(dir: &tempfile::TempDir) -> Models {
+    Models::open_on(Arc::new(OsDisk), dir.path(), crate::store::tests::vault()).unwrap()
+}
+
 fn folder() -> Folder {
     let dir = tempfile::tempdir().unwrap();
-    let models = Models::open(&dir.path().join("models")).unwrap();
+    let models = open(&dir);
     let initial = task().initial(7).unwrap();
     Folder { dir, models, schema: task().schema().unwrap(), values: initial.into_values() }
 }
@@ -48,7 +52,7 @@ fn a_saved_model_is_read_back_bit_for_bit() {
     let folder = folder();
     let model = folder.save(3);
     assert_eq!(folder.load(model).unwrap(), folder.values);
-    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+    assert_eq!(folder.files(), [format!("{model}.sealed")]);
 }
 
 #[test]
@@ -120,8 +124,8 @@ fn what_a_killed_process_left_unfinished_is_gone_after_the_next_start() {
     let folder = folder();
     let model = folder.save(1);
     fs::write(folder.dir.path().join("models/.unfinished-0"), "half").unwrap();
-    Models::open(&folder.models.dir).unwrap();
-    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+    open(&folder.dir);
+    assert_eq!(folder.files(), [format!("{model}.sealed")]);
 }
 
 #[test]
@@ -129,7 +133,7 @@ fn what_is_not_kept_is_removed() {
     let folder = folder();
     let (first, second) = (folder.save(1), folder.save(2));
     folder.models.retain(&[second]).unwrap();
-    assert_eq!(folder.files(), [format!("{second}.safetensors")]);
+    assert_eq!(folder.files(), [format!("{second}.sealed")]);
     assert!(matches!(folder.load(first), Err(StoreError::ModelMissing(_))));
     assert_eq!(folder.load(second).unwrap(), folder.values);
 }
