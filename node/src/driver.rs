@@ -164,7 +164,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
 
 /// What a folder holds begins to take part, reading there.
 fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, Kept)> {
-    let Folder { dir, config, identity, operator, roster, marks } = folder;
+    let Folder { dir, config, identity, operator, roster, marks, .. } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
     let (known, random) = (marks.all().clone(), entropy()?);
     let setup = Setup {

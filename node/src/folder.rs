@@ -9,17 +9,19 @@
 //! marks                newest epoch of each run that was acted on
 //! allowed-bridges      bridges that may forward telemetry to this node: a name and a public key a line
 //! forward-nodes        nodes that this bridge may forward to, in the same form
-//! spool.key            encrypts what is accepted and not yet read, mode 0600; made when first needed
-//! spool/               what sources pushed: see `ingest::spool`
-//! imports/             of each imported file how far it is, and the rows that were left out
-//! controls/            of each run with control variates those of this node: see `participant::control`
-//! model/               the model kept for scoring, with this node's scaling and calibration
+//! tenant.key           key of the folder's data, which the secret key alone opens; made when it is first needed
+//! spool.key            key of what is accepted and not yet read, sealed; made when first needed
+//! spool/               what sources pushed, sealed: see `ingest::spool`
+//! imports/             of each imported file how far it is, and which rows were left out, without what is in them
+//! controls/            of each run with control variates those of this node, sealed: see `participant::control`
+//! model/               the model kept for scoring, with this node's scaling and calibration, sealed
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use common::crypto::bulk::InputKey;
@@ -27,6 +29,7 @@ use common::crypto::{Identity, PublicIdentity};
 use common::id::{EpochId, RunId};
 use common::known::{self, Known};
 use common::roster::Roster;
+use custody::Vault;
 use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
@@ -37,6 +40,9 @@ pub const SAMPLE_CONFIG: &str = include_str!("../samples/node.toml");
 
 /// Runs whose marks are kept. An announcement of an older run could not be opened anyway: its keys are gone.
 const MARKS_MAX: usize = 64;
+
+/// What is sealed in a folder.
+const SEALED: [&str; 4] = ["spool.key", "spool", "controls", "model"];
 
 /// What to do where a file is missing.
 const REMEDY: &str = "`node init` makes a folder with all files";
@@ -56,6 +62,8 @@ pub struct Folder {
     pub roster: Option<Roster>,
     /// `marks`.
     pub marks: Marks,
+    /// `tenant.key`.
+    pub vault: Arc<Vault>,
 }
 
 impl Folder {
@@ -70,10 +78,20 @@ impl Folder {
         let operator = file::parsed(&dir.join("operator.pub"), REMEDY, |text| text.trim().parse())?;
         let roster = roster(dir, &operator)?;
         let marks = Marks::open(&dir.join("marks"))?;
-        Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks })
+        let vault = vault(dir, &config, &identity)?;
+        Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks, vault })
     }
 
-    /// Reads the configuration alone: all that scoring needs.
+    /// Opens the key of the folder's data, for who has only that to do there.
+    ///
+    /// # Errors
+    ///
+    /// As [`vault`], or the secret key does not open.
+    pub fn vault(dir: &Path, config: &NodeConfig) -> Result<Arc<Vault>> {
+        vault(dir, config, &identity(dir, config)?)
+    }
+
+    /// Reads the configuration alone.
     ///
     /// # Errors
     ///
@@ -203,24 +221,22 @@ pub fn known(dir: &Path, list: &str) -> Result<Known> {
     }
 }
 
+/// Opens the key of a folder's data.
+///
+/// # Errors
+///
+/// It was shredded, is missing beside what it sealed, or is of another identity or tenant.
+pub fn vault(dir: &Path, config: &NodeConfig, identity: &Identity) -> Result<Arc<Vault>> {
+    Vault::open(dir, &config.tenant, identity, &SEALED, edge::entropy()?).map(Arc::new)
+}
+
 /// The key of a node's spool; made when there is none.
 ///
 /// # Errors
 ///
 /// Names the file.
-pub fn spool_key(dir: &Path, random: &mut impl CryptoRng) -> Result<InputKey> {
-    let path = dir.join("spool.key");
-    let mut key = InputKey([0; 32]);
-    match fs::read_to_string(&path) {
-        Ok(text) => hex::decode_to_slice(text.trim(), &mut key.0)
-            .with_context(|| format!("{}: expected 64 hex digits", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            random.fill_bytes(&mut key.0);
-            write_new(&path, format!("{}\n", hex::encode(key.0)).as_bytes(), 0o600)?;
-        }
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    }
-    Ok(key)
+pub fn spool_key(dir: &Path, vault: &Vault) -> Result<InputKey> {
+    vault.data_key(&dir.join("spool.key"), "spool.key")
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     let config = &folder.config;
     let trainer = TelemetryTrainer::new(
         &config.name,
-        folder.dir.clone(),
+        (folder.dir.clone(), Arc::clone(&folder.vault)),
         config.preparation,
         Arc::clone(&telemetry),
         edge::now,
