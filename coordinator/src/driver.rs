@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use common::crypto::{CustodyError, Suite};
+use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
@@ -68,8 +68,8 @@ struct Driver {
     outputs: VecDeque<Output>,
     /// Filled by the engine, moved to `outputs` at once.
     fresh: Vec<Output>,
-    /// Why nothing can be signed any more: the process ends.
-    unsigned: Option<CustodyError>,
+    /// Why nothing may be said any more: the process ends.
+    stopped: Option<anyhow::Error>,
 }
 
 /// A driver whose loop is still to begin, and what goes on around it.
@@ -84,7 +84,8 @@ struct Joined {
 ///
 /// # Errors
 ///
-/// When the folder, the socket, the store or DDS cannot be opened, or nothing can be signed any more.
+/// When the folder, the socket, the store or DDS cannot be opened, nothing can be signed any more, or the folder is an
+/// older copy of itself.
 pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     log_to_stderr();
     forbid_dumps().context("core dumps cannot be forbidden")?;
@@ -101,7 +102,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
-    while driver.unsigned.is_none() {
+    while driver.stopped.is_none() {
         let next_wake = driver.next_wake();
         let idle = tokio::select! {
             biased;
@@ -144,7 +145,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
-    driver.unsigned.map_or(Ok(()), |error| Err(error.into()))
+    driver.stopped.map_or(Ok(()), Err)
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
@@ -224,7 +225,7 @@ impl Driver {
             faults,
             outputs: VecDeque::new(),
             fresh: Vec::new(),
-            unsigned: None,
+            stopped: None,
         };
         Ok(Joined { driver, readers, models, view })
     }
@@ -282,10 +283,10 @@ impl Driver {
         }
     }
 
-    /// Carries outputs out in their order, up to a message that cannot be signed; what takes long goes on beside the
+    /// Carries outputs out in their order, up to one after which nothing may be said; what takes long goes on beside the
     /// loop.
     fn carry_out(&mut self) {
-        while self.unsigned.is_none() {
+        while self.stopped.is_none() {
             self.outputs.extend(self.fresh.drain(..));
             let Some(output) = self.outputs.pop_front() else { return };
             self.carry_out_one(output);
@@ -299,7 +300,8 @@ impl Driver {
                 self.faults.pass("before the end of the run");
                 self.on_end(run, &end);
             }
-            Output::Unsigned(error) => self.unsigned = Some(error),
+            Output::Unsigned(error) => self.stopped = Some(error.into()),
+            Output::Outdated(error) => self.stopped = Some((*error).into()),
             Output::Note(note) => tracing::info!("{note}"),
             Output::Announce { .. } => {
                 self.faults.pass("before an announcement");

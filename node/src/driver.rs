@@ -166,7 +166,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<()> {
 fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, Kept)> {
     let Folder { dir, config, identity, operator, roster, marks, .. } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
-    let (known, random) = (marks.all().clone(), entropy()?);
+    let (known, acted, random) = (marks.all().clone(), marks.models().clone(), entropy()?);
     let setup = Setup {
         identity,
         suite: config.suite,
@@ -175,6 +175,7 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
         tenant,
         mailbox,
         marks: known,
+        acted,
         window,
         random,
     };
@@ -259,8 +260,8 @@ fn carry_out(
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();
                 link.updates.write_to(link.routes.to(ReaderAddress(to)), &key, &bytes)
             }
-            Output::Mark { run, epoch } => {
-                kept.marks.set(run, epoch)?;
+            Output::Mark { run, epoch, model } => {
+                kept.marks.set(run, epoch, *model)?;
                 Ok(())
             }
             Output::Roster(text) => {
