@@ -12,6 +12,7 @@
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`frames`] | a log at rest, sealed frame by frame |
+//! | [`vault`] | files and values at rest, under a key of their tenant |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -47,6 +48,7 @@ pub mod replay;
 pub mod root;
 pub mod succession;
 pub mod suite;
+pub mod vault;
 
 mod error;
 
@@ -65,3 +67,4 @@ pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
 pub use succession::{NoSuccession, Succession};
 pub use suite::{Encapsulated, KemPublic, OtherSuite, Suite};
+pub use vault::{TenantKey, ValueKey, VaultError};

@@ -11,6 +11,7 @@ mod roster;
 mod run;
 mod schema;
 mod simulate;
+mod tenant;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -68,6 +69,9 @@ enum Command {
     /// List, show, promote, export and import models.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Destroy the key of a tenant's data.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Look whether folder, models, disk, network and clock are as a coordinator needs them; changes nothing.
     Doctor {
         #[command(flatten)]
@@ -140,6 +144,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Roster(command) => runtime.block_on(roster::execute(dir, command)),
         Command::OperatorInit { custody } => roster::operator_init(dir, custody),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
+        Command::Tenant(command) => tenant::execute(dir, command),
         Command::Doctor { printing } => runtime.block_on(doctor::execute(dir, printing.format)),
         Command::RelayInit(options) => relay::init(dir, options),
         Command::Simulate { options } => simulate::execute(options),
@@ -165,7 +170,7 @@ fn serve(dir: &Path, halt_at: Option<u64>) -> Result<ExitCode> {
 
 /// Makes the next key, or takes the one that was made.
 fn rotate(dir: &Path) -> Result<ExitCode> {
-    let next = custody::create_next(dir, &Folder::config(dir)?.custody, &mut edge::entropy()?)?;
+    let next = Folder::make_next(dir)?;
     eprintln!(
         "next: the operator runs `coordinator roster appoint` with this; `coordinator serve` takes the key when that \
          roster is installed"

@@ -72,10 +72,11 @@ pub struct Seen {
     pub roster: Result<usize, String>,
     /// Whether a coordinator answers.
     pub served: Result<bool, String>,
-    /// Models that the state names, and when the newest came; none without a state.
-    pub state: Result<Option<(usize, Timestamp)>, String>,
-    /// Size of each model that is named, or what is wrong with it.
-    pub models: Vec<Result<u64, String>>,
+    /// Models that the state names, and when the newest came; none without a state. Not looked at where the key that
+    /// opens it was not.
+    pub state: Option<Result<Option<(usize, Timestamp)>, String>>,
+    /// Size of each model that is named, or what is wrong with it; not looked at likewise.
+    pub models: Option<Vec<Result<u64, String>>>,
     /// Bytes that may still be written to the disk of the folder.
     pub free: Result<u64, String>,
     /// `net.core.rmem_max`, where the system has it.
@@ -177,7 +178,8 @@ fn served(seen: &Seen) -> Found {
 }
 
 fn state(seen: &Seen) -> Found {
-    match &seen.state {
+    let Some(state) = &seen.state else { return sealed() };
+    match state {
         Ok(None) => fine("there is no state yet"),
         Ok(Some((models, _))) => fine(format!("it opens, and names {models} models")),
         Err(why) => fail(why, "see to what it names; a copy of state.redb is the last resort"),
@@ -185,15 +187,19 @@ fn state(seen: &Seen) -> Found {
 }
 
 fn models(seen: &Seen) -> Found {
+    let Some(models) = &seen.models else { return sealed() };
     let wrong: Vec<&str> =
-        seen.models.iter().filter_map(|model| model.as_ref().err().map(String::as_str)).collect();
+        models.iter().filter_map(|model| model.as_ref().err().map(String::as_str)).collect();
     match wrong.first() {
-        None => fine(format!("{} are there and whole", seen.models.len())),
-        Some(first) => fail(
-            format!("{} of {} are not: {first}", wrong.len(), seen.models.len()),
-            "put them back from a copy",
-        ),
+        None => fine(format!("{} are there and whole", models.len())),
+        Some(first) => {
+            fail(format!("{} of {} are not: {first}", wrong.len(), models.len()), "put them back from a copy")
+        }
     }
+}
+
+fn sealed() -> Found {
+    fine("not looked at: sealed under a key that `coordinator serve` alone opens")
 }
 
 fn disk(seen: &Seen) -> Found {
@@ -201,7 +207,7 @@ fn disk(seen: &Seen) -> Found {
         Ok(free) => *free,
         Err(why) => return fail(why, "is the folder there?"),
     };
-    let model = seen.models.iter().flatten().copied().max().unwrap_or(0);
+    let model = seen.models.iter().flatten().flatten().copied().max().unwrap_or(0);
     let room = |rounds: u64| model.saturating_mul(rounds).saturating_add(OTHER_BYTES);
     let found = format!("{} free, the largest model has {}", ByteCount(free), ByteCount(model));
     let remedy = "make room, or move the folder to a larger disk: the model of every round is kept";
@@ -257,7 +263,8 @@ fn receive_buffer(seen: &Seen) -> Found {
 }
 
 fn clock(seen: &Seen) -> Found {
-    let newest = seen.state.as_ref().ok().and_then(|state| *state).map_or(Timestamp(0), |(_, newest)| newest);
+    let state = seen.state.as_ref().and_then(|state| *state.as_ref().ok()?);
+    let newest = state.map_or(Timestamp(0), |(_, newest)| newest);
     let remedy = "set the clock, and keep it with NTP: what nodes say is believed for a while only";
     if seen.now < CLOCK_MIN {
         fail("it is set to a time before this program was written", remedy)
@@ -289,8 +296,8 @@ mod tests {
             identity: Ok(Key::InTheClear(0o100_600)),
             roster: Ok(5),
             served: Ok(true),
-            state: Ok(Some((2, CLOCK_MIN))),
-            models: vec![Ok(1000), Ok(2000)],
+            state: Some(Ok(Some((2, CLOCK_MIN)))),
+            models: Some(vec![Ok(1000), Ok(2000)]),
             free: Ok(1 << 30),
             receive_buffer_max: Some(8 << 20),
             now: Timestamp(CLOCK_MIN.0 + 1),
@@ -317,8 +324,8 @@ mod tests {
             ("roster", Fail, Box::new(|seen| seen.roster = Err("line 1".into()))),
             ("coordinator", Warn, Box::new(|seen| seen.served = Ok(false))),
             ("coordinator", Fail, Box::new(|seen| seen.served = Err("no answer".into()))),
-            ("state", Fail, Box::new(|seen| seen.state = Err("format 2".into()))),
-            ("models", Fail, Box::new(|seen| seen.models[1] = Err("is damaged".into()))),
+            ("state", Fail, Box::new(|seen| seen.state = Some(Err("format 2".into())))),
+            ("models", Fail, Box::new(|seen| seen.models = Some(vec![Ok(1), Err("is damaged".into())]))),
             ("disk", Warn, Box::new(|seen| seen.free = Ok(OTHER_BYTES + 2000 * 99))),
             ("disk", Fail, Box::new(|seen| seen.free = Ok(OTHER_BYTES))),
             ("interfaces", Fail, Box::new(place(|place| place.interfaces[0].1 = Some("no such".into())))),
@@ -326,7 +333,7 @@ mod tests {
             ("ports", Warn, Box::new(place(|place| place.domain = 101))),
             ("receive buffer", Warn, Box::new(|seen| seen.receive_buffer_max = Some(212_992))),
             ("clock", Fail, Box::new(|seen| seen.now = Timestamp(5))),
-            ("clock", Fail, Box::new(|seen| seen.state = Ok(Some((1, Timestamp(u64::MAX)))))),
+            ("clock", Fail, Box::new(|seen| seen.state = Some(Ok(Some((1, Timestamp(u64::MAX))))))),
         ];
         for (check, verdict, change) in cases {
             let mut seen = well();

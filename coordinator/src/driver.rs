@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use common::crypto::{CustodyError, Suite};
+use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::known::{self, Known};
 use common::message::presence::HEARTBEAT;
@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch};
 use crate::archive;
 use crate::control::{self, Asked, ModelDesk};
 use crate::engine::{Answer, End, Engine, Output, Setup};
-use crate::folder::{Enrolled, Folder};
+use crate::folder::{self, Enrolled, Folder};
 use crate::members::Members;
 use crate::quota::Quota;
 use crate::registry;
@@ -69,7 +69,7 @@ struct Driver {
     /// Filled by the engine, moved to `outputs` at once.
     fresh: Vec<Output>,
     /// Set when the loop is to end.
-    ended: Option<Result<Ended, CustodyError>>,
+    ended: Option<Result<Ended>>,
 }
 
 /// Why a coordinator serves no more.
@@ -94,7 +94,8 @@ struct Joined {
 ///
 /// # Errors
 ///
-/// When the folder, the socket, the store or DDS cannot be opened, or nothing can be signed any more.
+/// When the folder, the socket, the store or DDS cannot be opened, nothing can be signed any more, or the folder is an
+/// older copy of itself.
 pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
@@ -152,7 +153,7 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
     let _ = std::fs::remove_file(control::socket_path(dir));
-    Ok(driver.ended.unwrap_or(Ok(Ended::Stopped))?)
+    driver.ended.unwrap_or(Ok(Ended::Stopped))
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
@@ -196,7 +197,8 @@ impl Driver {
         let Folder { config, identity, enrolled } = folder;
         let suite = config.suite;
         check_size(&enrolled.roster, suite)?;
-        let store = Arc::new(Store::open(dir)?);
+        let vault = folder::vault(dir, &config.tenant, &identity)?;
+        let store = Arc::new(Store::open(dir, vault)?);
         let names: Names = Arc::new(RwLock::new(enrolled.roster.named()));
         let models = desk(&store, &names);
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
@@ -293,7 +295,7 @@ impl Driver {
         }
     }
 
-    /// Carries outputs out in their order, up to a message that cannot be signed; what takes long goes on beside the
+    /// Carries outputs out in their order, up to one after which nothing may be said; what takes long goes on beside the
     /// loop.
     fn carry_out(&mut self) {
         while self.ended.is_none() {
@@ -310,7 +312,8 @@ impl Driver {
                 self.faults.pass("before the end of the run");
                 self.on_end(run, &end);
             }
-            Output::Unsigned(error) => self.ended = Some(Err(error)),
+            Output::Unsigned(error) => self.ended = Some(Err(error.into())),
+            Output::Outdated(error) => self.ended = Some(Err((*error).into())),
             Output::Note(note) => tracing::info!("{note}"),
             Output::Ignored(what) => log_ignored(what),
             Output::Announce { .. } => {

@@ -7,11 +7,13 @@
 
 mod active;
 mod output;
+mod reached;
 mod share;
 mod show;
 
 pub use active::{End, Start};
 pub use output::{Answer, Combination, Combined, Output, Values, Wish};
+pub use reached::Outdated;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +31,7 @@ use crate::config::Transfer;
 use crate::exchange::{self, Dispatch};
 use crate::members::{Member, Members, PresenceError, Told};
 use active::Active;
+use reached::Reached;
 use share::Share;
 
 /// Results that stay offered to nodes which lack them: of the runs that finished last. A node is offered the newest of
@@ -70,12 +73,14 @@ pub struct Engine {
     members: Members,
     /// Those that go on, and finished ones whose results are offered.
     runs: BTreeMap<RunId, Active>,
+    /// How far they are.
+    reached: Reached,
 }
 
 impl Engine {
     /// A coordinator without a run.
     pub fn new(setup: Setup, members: Members) -> Self {
-        Self { setup, members, runs: BTreeMap::new() }
+        Self { setup, members, runs: BTreeMap::new(), reached: Reached::default() }
     }
 
     /// The runs that go on.
@@ -121,8 +126,10 @@ impl Engine {
         let wanted = self.members.labelled(&start.select);
         let present = wanted.filter(|node| self.members.is_candidate(*node)).collect();
         let share = Share::of(run, &self.runs, self.setup.transfer);
-        let Self { setup, members, runs } = self;
-        runs.insert(run, Active::begin(start, present, &mut Context { setup, members, share, now, out }));
+        let Self { setup, members, runs, reached } = self;
+        reached.on_start(&start.position);
+        let context = &mut Context { setup, members, reached, share, now, out };
+        runs.insert(run, Active::begin(start, present, context));
         self.on_over(run, now, out);
     }
 
@@ -185,7 +192,13 @@ impl Engine {
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
         }
-        let Member { mailbox, roster, .. } = *self.members.present(node)?;
+        let Member { mailbox, roster, ref acted, .. } = *self.members.present(node)?;
+        let own = self.setup.identity.public();
+        if let Some(point) = acted.as_ref().and_then(|acted| self.reached.behind(acted, own)) {
+            let outdated = Outdated { node: self.members.name(node), point };
+            out.push(Output::Outdated(Box::new(outdated)));
+            return None;
+        }
         let version = self.members.roster().version;
         if roster > version && told != Told::Goes(node) {
             out.push(Output::Note(format!(
@@ -261,6 +274,9 @@ impl Engine {
 
     /// What a run wanted was done, or could not be.
     pub fn on_answer(&mut self, run: RunId, answer: Answer, now: Timestamp, out: &mut Vec<Output>) {
+        if let Answer::Committed(record, Ok(())) = &answer {
+            self.reached.on_committed(run, record.round);
+        }
         self.on_run(run, now, out, |active, context| active.on_answer(answer, context));
     }
 
@@ -304,10 +320,10 @@ impl Engine {
         act: impl FnOnce(&mut Active, &mut Context<'_>),
     ) {
         let share = Share::of(run, &self.runs, self.setup.transfer);
-        let Self { setup, members, runs } = self;
+        let Self { setup, members, runs, reached } = self;
         let Some(active) = runs.get_mut(&run) else { return };
         let was_over = active.is_over();
-        act(active, &mut Context { setup, members, share, now, out });
+        act(active, &mut Context { setup, members, reached, share, now, out });
         if active.is_over() && !was_over {
             self.on_over(run, now, out);
         }
@@ -337,6 +353,7 @@ impl Engine {
 struct Context<'e> {
     setup: &'e mut Setup,
     members: &'e mut Members,
+    reached: &'e mut Reached,
     /// Its part of what may be on its way.
     share: Share,
     now: Timestamp,

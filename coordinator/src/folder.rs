@@ -8,17 +8,20 @@
 //! operator.pub       public key of the operator: copy it to every node
 //! operator/          the operator's secret key, when `init` made it: keep it elsewhere
 //! roster             the coordinator and the nodes of the tenant, signed by the operator
-//! state.redb         runs and rounds
-//! models/            models, by the hash of their file
-//! moments/           what the servers of runs remember, by run
+//! tenant.key         key of all that follows, which the secret key alone opens; made when it is first needed
+//! state.redb         runs and rounds, sealed
+//! models/            models, by the hash of their file, sealed
+//! moments/           what the servers of runs remember, by run, sealed
 //! control.sock       local control socket while `coordinator serve` runs
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use common::crypto::{Identity, PublicIdentity};
 use common::roster::Roster;
+use custody::Vault;
 use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
@@ -32,6 +35,12 @@ pub const SAMPLE_RELAY_CONFIG: &str = include_str!("../samples/relay.toml");
 
 /// What to do where a file is missing.
 pub const REMEDY: &str = "`coordinator init` makes a folder with all files";
+
+/// What is sealed in a folder.
+pub const SEALED: [&str; 3] = ["state.redb", "models", "moments"];
+
+/// What a person, another program or a peer has to read.
+pub const OPEN: [&str; 5] = ["coordinator.toml", "identity.pub", "operator.pub", "operator", "roster"];
 
 /// What to do where a file of a relay is missing.
 const RELAY_REMEDY: &str = "`coordinator relay-init` makes a folder with all files";
@@ -94,6 +103,20 @@ impl Folder {
         file::parsed(&dir.join("coordinator.toml"), REMEDY, CoordinatorConfig::parse)
     }
 
+    /// The next key of the folder, made unless it was; what is sealed here is sealed for it too.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`](common::crypto::CustodyError), or names the file.
+    pub fn make_next(dir: &Path) -> Result<Identity> {
+        let (config, random) = (Self::config(dir)?, &mut edge::entropy()?);
+        let identity = custody::open(dir, &config.custody, REMEDY)?;
+        vault(dir, &config.tenant, &identity)?;
+        let next = custody::create_next(dir, &config.custody, random)?;
+        custody::reseal(dir, &config.tenant, &identity, &next, random)?;
+        Ok(next)
+    }
+
     /// Takes the next key of the folder, when it is the one that the operator appointed; whether it was.
     ///
     /// # Errors
@@ -106,6 +129,18 @@ impl Folder {
             custody::succeed(dir)?;
         }
         Ok(appointed)
+    }
+
+    /// Opens the key of what a folder holds of its tenant, for who has only that to do there.
+    ///
+    /// # Errors
+    ///
+    /// As [`vault`], or the secret key does not open.
+    pub fn vault(dir: &Path) -> Result<Arc<Vault>> {
+        custody::refuse_shredded(dir)?;
+        let config = Self::config(dir)?;
+        let identity = custody::open(dir, &config.custody, REMEDY)?;
+        vault(dir, &config.tenant, &identity)
     }
 
     /// Makes a folder with a starter configuration and an identity; nothing that exists is overwritten.
@@ -163,6 +198,15 @@ impl Enrolled {
         let operator = roster.operator(&self.operator);
         Ok(Self { operator, text: text.to_owned(), roster })
     }
+}
+
+/// Opens the key of what a folder holds of its tenant.
+///
+/// # Errors
+///
+/// It was shredded, is missing beside what it sealed, or is of another identity or tenant.
+pub fn vault(dir: &Path, tenant: &str, identity: &Identity) -> Result<Arc<Vault>> {
+    Vault::open(dir, tenant, identity, &SEALED, edge::entropy()?).map(Arc::new)
 }
 
 /// The key by which rosters are known to be the operator's.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::crypto::{CustodyError, Identity, KeyPackage, Label, OtherSuite, PublicIdentity, Suite};
+use common::crypto::{
+    CustodyError, Identity, KeyPackage, Label, Manifest, OtherSuite, PublicIdentity, Suite,
+};
 use common::id::{NodeId, RunId};
 use common::known::{Labels, Peer};
 use common::message::presence::{
@@ -55,6 +57,8 @@ pub struct Member {
     pub session: u64,
     /// The version of the roster that it holds.
     pub roster: u64,
+    /// The newest model that it acted on, as it shows it.
+    pub acted: Option<Manifest>,
     /// Under which key the next epoch's root is wrapped for it.
     pub package: KeyPackage,
     /// Where it reads.
@@ -250,7 +254,8 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence { session, seq, answers, roster, package, mailbox, standing, works, .. } = body;
+        let NodePresence { session, seq, answers, roster, acted, package, mailbox, standing, works, .. } =
+            body;
         let known = self.sessions.get(&node).copied();
         if answers < self.began.0 && standing != Standing::Leaving {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
@@ -277,8 +282,9 @@ impl Members {
         let works = works.into_vec().into_iter();
         let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
         let before = before.unwrap_or_default();
-        self.present
-            .insert(node, Member { session, roster, package, mailbox, standing, works, before, heard: now });
+        let heard = now;
+        let member = Member { session, roster, acted, package, mailbox, standing, works, before, heard };
+        self.present.insert(node, member);
         if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }

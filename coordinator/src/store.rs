@@ -3,9 +3,12 @@
 //! ```text
 //! DIR/state.redb                     runs, their configuration, one record for each attempt at a round; what aliases
 //!                                    named when, and which models were imported
-//! DIR/models/<hash>.safetensors      content-addressed: the name is the BLAKE3 of the file
-//! DIR/moments/<run>/<hash>.safetensors   what the run's server remembers, if it does; only the newest is kept
+//! DIR/models/<hash>.sealed           content-addressed: the name is the BLAKE3 of the safetensors file that is sealed
+//! DIR/moments/<run>/<hash>.sealed    what the run's server remembers, if it does; only the newest is kept
 //! ```
+//!
+//! All of it is sealed by the [`Vault`] of the folder: each file, and each value of a table. Keys of tables are not, so
+//! ids, numbers, the names of aliases and sizes can be seen.
 //!
 //! A model is durable before the record that names it, and the record before anything is published:
 //! a process killed at any instant leaves the state before a commit or the state after it. A model
@@ -25,18 +28,25 @@ pub use disk::{Disk, OsDisk};
 pub use entry::{NewRun, RunEntry, RunName, RunStatus, StartKey, Turn};
 pub use models::{About, Models};
 pub use registry::Alias;
-pub use state::State;
+pub use state::{Held, State};
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::crypto::VaultError;
 use common::id::{EpochId, ModelHash, RoundId, RunId};
+use custody::Vault;
+
+const STATE: &str = "state.redb";
+const MODELS: &str = "models";
+const MOMENTS: &str = "moments";
 
 /// Runs, rounds and models of one coordinator.
 #[derive(Debug)]
 pub struct Store {
     disk: Arc<dyn Disk>,
+    vault: Arc<Vault>,
     dir: PathBuf,
     state: State,
     models: Models,
@@ -95,6 +105,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What redb said.
         source: Box<redb::Error>,
+    },
+    /// The state does not open under the tenant's key.
+    #[error("{}: {source}; put back the tenant.key that belongs to it", path.display())]
+    Sealed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: VaultError,
     },
     /// An entry of the state is not what was written.
     #[error("{}, {key}: {reason}; put the file back from a copy", path.display())]
@@ -173,8 +191,8 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`], [`StoreError::InUse`] while another process has it open.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_on(Arc::new(OsDisk), dir)
+    pub fn open(dir: &Path, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        Self::open_on(Arc::new(OsDisk), dir, vault)
     }
 
     /// Opens the store in a folder of this disk; makes it when there is none.
@@ -182,26 +200,23 @@ impl Store {
     /// # Errors
     ///
     /// As [`Self::open`].
-    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, vault: Arc<Vault>) -> Result<Self, StoreError> {
         // The state first: its lock says that nobody else writes models.
-        let state = State::open(&*disk, &dir.join("state.redb"))?;
-        let models = Models::open_on(Arc::clone(&disk), &dir.join("models"))?;
-        Ok(Self { disk, dir: dir.to_owned(), state, models })
+        let state = State::open(&*disk, &dir.join(STATE), Arc::clone(&vault))?;
+        let models = Models::open_on(Arc::clone(&disk), dir, Arc::clone(&vault))?;
+        Ok(Self { disk, vault, dir: dir.to_owned(), state, models })
     }
 
-    /// Opens the store in a coordinator's folder to look at it, if there is one: a file that another process is still
-    /// writing stays.
+    /// Opens the store that is in a coordinator's folder to look at it: a file that another process is still writing
+    /// stays.
     ///
     /// # Errors
     ///
     /// As [`Self::open`].
-    pub fn open_existing(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let state = dir.join("state.redb");
-        if !state.exists() {
-            return Ok(None);
-        }
-        let (state, models) = (State::open(&OsDisk, &state)?, Models::of_folder(dir));
-        Ok(Some(Self { disk: Arc::new(OsDisk), dir: dir.to_owned(), state, models }))
+    pub fn open_existing(dir: &Path, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        let state = State::open(&OsDisk, &dir.join(STATE), Arc::clone(&vault))?;
+        let models = Models::of_folder(dir, Arc::clone(&vault));
+        Ok(Self { disk: Arc::new(OsDisk), vault, dir: dir.to_owned(), state, models })
     }
 
     /// Runs and rounds.
@@ -217,7 +232,7 @@ impl Store {
     /// What a run's server remembers, once there is a folder for it: one for each run, so that one may forget what
     /// another still needs.
     pub fn moments(&self, run: RunId) -> Models {
-        Models::at(Arc::clone(&self.disk), &self.moments_dir().join(run.to_string()))
+        Models::at(Arc::clone(&self.disk), Arc::clone(&self.vault), &self.dir, format!("{MOMENTS}/{run}"))
     }
 
     /// Makes the folder of what a run's server remembers, and removes all of it but these.
@@ -226,16 +241,12 @@ impl Store {
     ///
     /// [`StoreError::Io`] names the folder or the file.
     pub fn prepare_moments(&self, run: RunId, kept: &[ModelHash]) -> Result<(), StoreError> {
-        Models::at(Arc::clone(&self.disk), &self.moments_dir()).make()?;
+        Models::at(Arc::clone(&self.disk), Arc::clone(&self.vault), &self.dir, MOMENTS.to_owned()).make()?;
         let moments = self.moments(run);
         moments.make()?;
         moments.retain(kept)
     }
-
-    fn moments_dir(&self) -> PathBuf {
-        self.dir.join("moments")
-    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ mod explained;
 pub mod model;
 mod ordered;
 mod roster;
+pub mod tenant;
 
 pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
 pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
@@ -48,7 +49,7 @@ pub struct RunView {
     pub rounds_done: u32,
     /// Rounds planned.
     pub rounds: u32,
-    /// The newest model, as hex; the file `models/<model>.safetensors`.
+    /// The newest model, as hex; the file `models/<model>.sealed`.
     pub model: Option<String>,
     /// The round going on.
     pub current: Option<CurrentRound>,

@@ -4,8 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::crypto::TenantKey;
+use common::crypto::bulk::InputKey;
+use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::message::update::UpdateHead;
 use common::model::{Schema, Task};
 use common::units::{Millis, Timestamp};
@@ -14,6 +17,9 @@ use coordinator::round::{
 };
 use coordinator::store::{About, NewRun, RunStatus, Store, StoreError};
 use coordinator::strategy::{Aggregator, Combine, Effort, Moments, SecondMoment, Server, Strategy};
+use custody::Vault;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 const RUN: RunId = RunId([7; 16]);
 const PARAMETERS: u32 = 40;
@@ -64,6 +70,11 @@ fn plan() -> RoundPlan {
     RoundPlan::new(cohort, deadlines, ROUNDS, 2, 11).unwrap()
 }
 
+fn open(dir: &Path) -> Store {
+    let key = TenantKey::new(TenantId::of_name("killed"), InputKey([7; 32]));
+    Store::open(dir, Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(1)))).unwrap()
+}
+
 fn task() -> Task {
     Task::Flat { parameters: PARAMETERS }
 }
@@ -78,7 +89,7 @@ fn trained(node: NodeId, round: RoundId, given: &[f32]) -> Vec<u8> {
 
 impl Process {
     fn start(dir: &Path, strategy: Strategy) -> Self {
-        let store = Store::open(dir).unwrap();
+        let store = open(dir);
         let (task, schema) = (task(), task().schema().unwrap());
         if store.state().runs().unwrap().is_empty() {
             let model =
@@ -260,13 +271,11 @@ fn a_copy_of_the_folder_at_any_moment_opens_to_the_round_before_or_after() {
     assert!(Process::start(dir.path(), Strategy::FEDAVG).work(&mut 6, &mut Vec::new()).is_err());
     let models: Vec<_> = std::fs::read_dir(dir.path().join("models")).unwrap().flatten().collect();
     assert_eq!(models.len(), 2, "the first model, and one that no record names");
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     let first = store.state().runs().unwrap()[0].checkpoint.model;
     drop(store);
-    let whole = models
-        .iter()
-        .map(std::fs::DirEntry::path)
-        .find(|path| !path.ends_with(format!("{first}.safetensors")));
+    let whole =
+        models.iter().map(std::fs::DirEntry::path).find(|path| !path.ends_with(format!("{first}.sealed")));
     let whole = std::fs::read(whole.unwrap()).unwrap();
 
     for length in (0..=whole.len()).step_by(50) {

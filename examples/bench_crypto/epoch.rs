@@ -85,6 +85,7 @@ impl Cast {
                 seq: 2,
                 answers: 3,
                 roster: 4,
+                acted: None,
                 package: package.clone(),
                 mailbox: Mailbox::default(),
                 standing: Standing::Ready,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ingest::labels::read_labels;
+use node::folder::Folder;
+use node::kept;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -62,12 +64,6 @@ struct Scored {
     alarm: bool,
 }
 
-/// The part of a kept detector that is drawn.
-#[derive(Deserialize)]
-struct Kept {
-    threshold: f64,
-}
-
 /// Judges all nodes, in the order of the machines.
 ///
 /// # Errors
@@ -122,9 +118,9 @@ async fn one(
     let lines = programs.ask(Role::Node, &dir, score.into_iter().chain([test.as_os_str()]), LIMIT).await?;
     let scored: Result<Vec<Scored>, _> = lines.lines().map(serde_json::from_str).collect();
     let scored = scored.with_context(|| format!("{dir}: no scores"))?;
-    let kept = programs.home().join(&dir).join("model/detector.json");
-    let kept = std::fs::read(&kept).with_context(|| kept.display().to_string())?;
-    let Kept { threshold } = serde_json::from_slice(&kept).with_context(|| format!("{dir}: no threshold"))?;
+    let folder = programs.home().join(&dir);
+    let vault = Folder::vault(&folder, &Folder::config(&folder)?)?;
+    let threshold = kept::read(&folder, &vault)?.0.threshold().0;
     let labels = read_labels(&labels)?;
     if labels.len() != scored.len() {
         bail!("{dir}: {} labels for {} scores", labels.len(), scored.len());

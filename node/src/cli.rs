@@ -15,13 +15,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use common::crypto::{PublicIdentity, Succession};
+use common::crypto::PublicIdentity;
 use common::id::TenantId;
 use edge::print_lines;
 use ingest::record::TelemetryRecord;
 use ingest::{CsvSource, Interval, Source};
 
-use crate::folder::{self, Folder, SAMPLE_CONFIG};
+use crate::folder::{Folder, SAMPLE_CONFIG};
 
 #[derive(Parser)]
 #[command(
@@ -159,10 +159,7 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
 
 /// Makes the next key, or takes the one that was made; both keys say that it is the next.
 fn rotate(dir: &Path) -> Result<()> {
-    let config = Folder::config(dir)?;
-    let identity = folder::identity(dir, &config)?;
-    let next = custody::create_next(dir, &config.custody, &mut edge::entropy()?)?;
-    let succession = Succession::sign(TenantId::of_name(&config.tenant), &identity, &next)?;
+    let succession = Folder::make_next(dir)?;
     eprintln!(
         "next: where the operator's key is, run `coordinator node rotate` with this; `node run` takes the key when the \
          roster has it"

@@ -195,9 +195,9 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
 
 /// What a folder holds begins to take part, reading there.
 fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, Kept)> {
-    let Folder { dir, config, identity, operator, roster, marks } = folder;
+    let Folder { dir, config, identity, operator, roster, marks, .. } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
-    let (known, random) = (marks.all().clone(), entropy()?);
+    let (known, acted, random) = (marks.all().clone(), marks.models().clone(), entropy()?);
     let setup = Setup {
         identity,
         suite: config.suite,
@@ -206,6 +206,7 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
         tenant,
         mailbox,
         marks: known,
+        acted,
         window,
         random,
     };
@@ -290,8 +291,8 @@ fn carry_out(
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();
                 link.updates.write_to(link.routes.to(ReaderAddress(to)), &key, &bytes)
             }
-            Output::Mark { run, epoch } => {
-                kept.marks.set(run, epoch)?;
+            Output::Mark { run, epoch, model } => {
+                kept.marks.set(run, epoch, *model)?;
                 Ok(())
             }
             Output::Roster { text, operator } => {

@@ -98,9 +98,9 @@ impl Intake {
         if !wanted.contains(&true) {
             return Ok(None);
         }
-        let mut random = edge::entropy()?;
-        let key = folder::spool_key(dir, &mut random)?;
-        let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
+        let identity = node.clone().map_or_else(|| folder::identity(dir, config), Ok)?;
+        let key = folder::spool_key(dir, &*folder::vault(dir, config, &identity)?)?;
+        let spool = Spool::open(&spool_dir(dir), key, config.spool, edge::entropy()?)?;
         let pins = pins(config).with_context(|| place(dir))?;
         let (stop, stopped) = watch::channel(false);
         let mut listening = listen(dir, config, &spool, &stopped).await?;
@@ -122,7 +122,7 @@ impl Intake {
             let nodes = folder::known(dir, NODES)?;
             let routes = Routes::new(forward, &nodes).with_context(|| place(dir))?;
             let feeds = Feeds::open(&spool, routes, pins.clone())?;
-            let (identity, suite) = (folder::identity(dir, config)?, config.suite);
+            let suite = config.suite;
             let bridge = Bridge { identity, suite, dds: config.dds.clone(), nodes, feeds };
             listening.spawn(tell_end(bridge.run(stopped), stopping));
         }

@@ -2,19 +2,22 @@
 //! came last.
 //!
 //! ```text
-//! model.safetensors   the parameters, as the federation made them
-//! detector.json       this node's scaling, calibration and alarm threshold
-//! run.json            the run that made it: what training alone would need to be compared
+//! model.sealed      the parameters, as the federation made them: a safetensors file, sealed
+//! detector.sealed   this node's scaling, calibration and alarm threshold: JSON, sealed
+//! run.json          the run that made it: what training alone would need to be compared
 //! ```
+//!
+//! What is sealed is bound to what `run.json` says, so that files of two runs or rounds do not open together.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use common::message::model::{Optimizer, Plan};
 use common::model::{ParameterVector, Schema};
+use custody::Vault;
 use edge::file::write_replacing;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -22,6 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::detector::Profile;
 use crate::detect::{Detector, DetectorError};
+
+const MODEL: &str = "model.sealed";
+const DETECTOR: &str = "detector.sealed";
 
 /// The run that made a model, as far as training alone would need it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,13 +66,15 @@ impl RunNote {
 /// # Errors
 ///
 /// Names the file.
-pub fn write(dir: &Path, detector: &Detector, note: &RunNote) -> Result<()> {
+pub fn write(dir: &Path, vault: &Vault, detector: &Detector, note: &RunNote) -> Result<()> {
     let new = dir.join("model.new");
     let _ = fs::remove_dir_all(&new);
     fs::create_dir_all(&new).with_context(|| new.display().to_string())?;
-    write_replacing(&new.join("model.safetensors"), &to_safetensors(detector.parameters())?)?;
-    write_replacing(&new.join("detector.json"), &serde_json::to_vec_pretty(&detector.profile())?)?;
-    write_replacing(&new.join("run.json"), &serde_json::to_vec_pretty(note)?)?;
+    let note = serde_json::to_vec_pretty(note)?;
+    write_replacing(&new.join("run.json"), &note)?;
+    let seal = |file: &str, plain: &[u8]| vault.write(&new.join(file), &sealed_name(file, &note), plain);
+    seal(MODEL, &to_safetensors(detector.parameters())?)?;
+    seal(DETECTOR, &serde_json::to_vec(&detector.profile())?)?;
     let kept = dir.join("model");
     let old = dir.join("model.old");
     let _ = fs::remove_dir_all(&old);
@@ -83,37 +91,35 @@ pub fn write(dir: &Path, detector: &Detector, note: &RunNote) -> Result<()> {
 /// # Errors
 ///
 /// Names the file and what is wrong with it.
-pub fn read(dir: &Path) -> Result<(Detector, RunNote)> {
+pub fn read(dir: &Path, vault: &Vault) -> Result<(Detector, RunNote)> {
     let kept = dir.join("model");
-    let profile: Profile = read_json(&kept.join("detector.json"))?;
-    let note = read_json(&kept.join("run.json"))?;
+    let path = kept.join("run.json");
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(&path)),
+        read => read.with_context(|| path.display().to_string())?,
+    };
+    let note = serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
+    let open = |file: &str| {
+        let path = kept.join(file);
+        let plain = vault.read(&path, &sealed_name(file, &bytes))?.ok_or_else(|| missing(&path))?;
+        Ok::<_, anyhow::Error>((path, plain))
+    };
+    let (path, profile) = open(DETECTOR)?;
+    let profile: Profile = serde_json::from_slice(&profile).with_context(|| path.display().to_string())?;
     let schema = common::model::Task::Forecaster(profile.task()?).schema()?;
-    let parameters = read_parameters(&kept.join("model.safetensors"), schema)?;
+    let (path, model) = open(MODEL)?;
+    let parameters = from_safetensors(&model, schema).with_context(|| path.display().to_string())?;
     let detector: Result<Detector, DetectorError> = Detector::from_profile(profile, parameters);
     Ok((detector.with_context(|| kept.display().to_string())?, note))
 }
 
-/// Reads a safetensors file that must have just these tensors.
-///
-/// # Errors
-///
-/// Names the file, and the tensor that is missing or of another shape.
-pub fn read_parameters(path: &Path, schema: Schema) -> Result<ParameterVector> {
-    let bytes = read_bytes(path)?;
-    from_safetensors(&bytes, schema).with_context(|| path.display().to_string())
+/// The name of a sealed file beside this note.
+fn sealed_name(file: &str, note: &[u8]) -> String {
+    format!("model/{file} of {}", blake3::hash(note))
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_bytes(path)?).with_context(|| path.display().to_string())
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{} is missing; a finished run leaves a model here", path.display())
-        }
-        read => read.with_context(|| path.display().to_string()),
-    }
+fn missing(path: &Path) -> anyhow::Error {
+    anyhow!("{} is missing; a finished run leaves a model here", path.display())
 }
 
 /// Tensors in schema order, F32, little-endian, row-major.

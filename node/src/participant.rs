@@ -15,7 +15,7 @@ pub use state::{Participant, Setup};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::crypto::{CustodyError, OtherSuite, PublicIdentity};
+use common::crypto::{CustodyError, Manifest, OtherSuite, PublicIdentity};
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
@@ -50,6 +50,8 @@ pub enum Output {
         run: RunId,
         /// Its newest epoch.
         epoch: EpochId,
+        /// What the coordinator signed of that.
+        model: Box<Manifest>,
     },
     /// Make this roster durable before anything after it: an older one never counts again.
     Roster {

@@ -8,6 +8,7 @@ use common::id::RoundId;
 use common::message::model::Plan;
 use common::model::{Forecaster, Task};
 use common::units::Timestamp;
+use custody::Vault;
 
 use crate::controls::Controls;
 use crate::detect::{Detector, History, Preparation};
@@ -24,6 +25,7 @@ const PREPARED_MAX: usize = 4;
 pub struct TelemetryTrainer {
     name: String,
     dir: PathBuf,
+    vault: Arc<Vault>,
     controls: Controls,
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
@@ -33,16 +35,17 @@ pub struct TelemetryTrainer {
 }
 
 impl TelemetryTrainer {
-    /// A trainer for the node of this name and folder. The clock tells when sources are looked at.
+    /// A trainer for the node of this name, with its folder and what opens that. The clock tells when sources are looked at.
     pub fn new(
         name: &str,
-        dir: PathBuf,
+        (dir, vault): (PathBuf, Arc<Vault>),
         preparation: Preparation,
         telemetry: Arc<Mutex<Telemetry>>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        let controls = Controls::of(&dir);
-        Self { name: name.to_owned(), dir, controls, preparation, telemetry, clock, prepared: Vec::new() }
+        let controls = Controls::of(&dir, Arc::clone(&vault));
+        let (name, prepared) = (name.to_owned(), Vec::new());
+        Self { name, dir, vault, controls, preparation, telemetry, clock, prepared }
     }
 
     /// The node's records as windows; prepared again only when there are new ones.
@@ -148,7 +151,7 @@ impl Trainer for TelemetryTrainer {
         let model = (*assignment.model).clone();
         let detector = Detector::fit(task, model, &history).map_err(|error| error.to_string())?;
         let note = RunNote::of(&assignment.run.to_string(), assignment.round.0, &assignment.plan);
-        kept::write(&self.dir, &detector, &note).map_err(|error| format!("{error:#}"))?;
+        kept::write(&self.dir, &self.vault, &detector, &note).map_err(|error| format!("{error:#}"))?;
         Ok(format!("the model of {} rounds is kept in {}", note.rounds, self.dir.join("model").display()))
     }
 }

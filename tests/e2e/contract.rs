@@ -5,7 +5,8 @@ use std::process::Command;
 
 use common::id::RoundId;
 use common::model::Task;
-use coordinator::store::{About, Models};
+use coordinator::store::About;
+use coordinator::store::models::write_plain;
 use coordinator::view::model::{ModelView, OriginView};
 use coordinator::view::{ComparedRuns, ExplainedRound, OrderedRun, ParticipationOutcome, RunStatus, RunView};
 use harness::others::Need::Python;
@@ -107,16 +108,16 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     for (words, served) in questions.iter().zip(served) {
         assert_eq!(without_bytes(printed.take(&operator, words, "json")), without_bytes(served), "{words:?}");
     }
+    printed.take(&operator, &["tenant", "shred", "default", "--dry-run"], "json");
     printed.check(&operator);
 }
 
 /// Every command about models, and the look at the folder: with models from a seed, of rounds and from elsewhere.
 fn print_models(operator: &Operator, printed: &mut Printed) {
-    let elsewhere = Models::open(&operator.0.at("elsewhere")).expect("a folder can be made");
     let first = Task::Flat { parameters: 3 }.initial(1).expect("it is small");
     let about = About { round: RoundId(4), task: &Task::Flat { parameters: 3 } };
-    let foreign = elsewhere.save(&about, first.schema(), first.values()).expect("there is room");
-    let [file, output] = [elsewhere.path(foreign), operator.0.at("exported")];
+    let elsewhere = write_plain(&operator.0.at("elsewhere"), &about, first.schema(), first.values());
+    let ((foreign, file), output) = (elsewhere.expect("there is room"), operator.0.at("exported"));
     let (file, output) = (file.display().to_string(), output.display().to_string());
     let mut model = "first".to_owned();
     for round in [3, 2, 1] {

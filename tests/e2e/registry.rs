@@ -70,8 +70,9 @@ fn a_model_is_promoted_while_it_is_served_and_the_next_run_begins_with_it() {
         assert!(misfit.contains("which is for another task: its past steps: 19; the run's: 18"), "{misfit}");
     }
 
-    let (file, graph) = (format!("coordinator/models/{first}.safetensors"), fleet.at("model.onnx"));
-    let import = operator.ask(&["model", "import", &fleet.at(&file).display().to_string()]);
+    let (file, graph) = (fleet.at("first.safetensors").display().to_string(), fleet.at("model.onnx"));
+    operator.ask(&["model", "export", &first, "--output", &file]);
+    let import = operator.ask(&["model", "import", &file]);
     assert_eq!(import, format!("{first}  was here already"));
     operator.ask(&[
         "model",
@@ -96,8 +97,7 @@ fn a_model_is_promoted_while_it_is_served_and_the_next_run_begins_with_it() {
         .collect();
     assert_eq!((listed.len(), named), (4, vec![first.as_str()]));
 
-    std::fs::write(fleet.at(&format!("coordinator/models/{second}.safetensors")), "damaged")
-        .expect("it is there");
+    std::fs::write(fleet.at(&format!("coordinator/models/{second}.sealed")), "damaged").expect("it is there");
     let examined = run("coordinator", &["--dir", &fleet.folder(), "doctor", "--format", "json"]);
     assert_eq!(examined.status.code(), Some(1));
     let examined: Vec<Value> = serde_json::from_slice(&examined.stdout).expect("a list is an array");

@@ -337,7 +337,7 @@ impl World {
                 Done::Note(Note::Elsewhere(other)) => {
                     self.notes.push(format!("node-{index}: {}", Note::Elsewhere(other)));
                 }
-                Done::Mark { run, epoch } => drop(self.marks[index].insert(run, epoch)),
+                Done::Mark { run, epoch, .. } => drop(self.marks[index].insert(run, epoch)),
                 Done::Roster { text, .. } => {
                     self.rosters[index] = Roster::read(&text).expect("the node has looked at it");
                 }
@@ -441,6 +441,10 @@ impl World {
             }
             Said::Note(note) | Said::Ignored(note) => self.notes.push(note),
             Said::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
+            Said::Outdated(error) => {
+                self.notes.push(error.to_string());
+                self.process = None;
+            }
             Said::Wish(run, _) => unreachable!("a wish of {run} is granted"),
         }
     }

@@ -5,6 +5,9 @@ use std::fs;
 use common::units::Millis;
 use coordinator::view::RunStatus;
 use harness::programs::{edit, wait_until};
+use node::detect::Detector;
+use node::folder::Folder;
+use node::kept;
 
 use crate::fleet::{Fleet, Run};
 
@@ -34,9 +37,16 @@ fn the_programs_of_five_hosts_end_a_run_and_every_node_keeps_its_model() {
     let run = fleet.until("the end of the run", |run| run.status != RunStatus::Running);
     assert!(run.status == RunStatus::Finished && run.rounds_done == 3, "{run:#?}\n{}", fleet.logs());
     assert!(run.history.iter().all(|round| round.updates == 4), "{run:#?}");
-    let kept = |node| fs::read(fleet.node_folder(node).join("model/model.safetensors"));
-    wait_until(|| (1..=4).all(|node| kept(node).is_ok()), || fleet.logs());
-    wait_until(|| (2..=4).all(|node| kept(node).unwrap() == kept(1).unwrap()), || fleet.logs());
+    let model = |node| {
+        let folder = fleet.node_folder(node);
+        let vault = Folder::vault(&folder, &Folder::config(&folder).unwrap()).unwrap();
+        let values =
+            |detector: Detector| detector.parameters().values().iter().map(|value| value.to_bits()).collect();
+        kept::read(&folder, &vault).map(|(detector, _)| values(detector))
+    };
+    let bits = |node| -> Vec<u32> { model(node).unwrap() };
+    wait_until(|| (1..=4).all(|node| model(node).is_ok()), || fleet.logs());
+    wait_until(|| (2..=4).all(|node| bits(node) == bits(1)), || fleet.logs());
 }
 
 #[test]

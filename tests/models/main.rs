@@ -10,7 +10,8 @@ use std::process::Command;
 use common::id::RoundId;
 use common::model::{Forecaster, ParameterVector, Task};
 use common::units::Timestamp;
-use coordinator::store::{About, Models};
+use coordinator::store::About;
+use coordinator::store::models::write_plain;
 use harness::others::{Need, are_here, script, succeeds};
 use harness::programs::{complaint, run};
 use node::learn::predict;
@@ -77,10 +78,10 @@ impl Folder {
 
     /// A model that came from somewhere else; its file, and its hash.
     fn foreign(&self, task: &Task, parameters: &ParameterVector) -> (String, String) {
-        let elsewhere = Models::open(&self.0.path().join("elsewhere")).unwrap();
         let about = About { round: RoundId(4), task };
-        let hash = elsewhere.save(&about, parameters.schema(), parameters.values()).unwrap();
-        (elsewhere.path(hash).display().to_string(), hash.to_string())
+        let elsewhere = self.0.path().join("elsewhere");
+        let (hash, file) = write_plain(&elsewhere, &about, parameters.schema(), parameters.values()).unwrap();
+        (file.display().to_string(), hash.to_string())
     }
 }
 

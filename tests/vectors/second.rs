@@ -258,6 +258,7 @@ fn another_implementation_verifies_what_is_signed_here() {
         seq,
         answers: 9,
         roster: 1,
+        acted: None,
         package: us.key.package().clone(),
         mailbox,
         standing: Standing::Ready,

@@ -1,4 +1,5 @@
-//! Where long-term keys live: files, credentials of a service, PKCS#11 tokens, the TPM.
+//! Where long-term keys live: files, credentials of a service, PKCS#11 tokens, the TPM; and the key of a tenant's data,
+//! which one of them seals.
 //!
 //! | room | what it holds |
 //! |---|---|
@@ -6,6 +7,7 @@
 //! | `secret` | PINs and passphrases: from a file, a credential or the terminal, never from the command line |
 //! | `passphrase` | a key file encrypted under a passphrase |
 //! | `credential` | what systemd decrypts for a service |
+//! | `tenant` | the key of a tenant's data in a folder, which the identity seals |
 //! | `pkcs11`, `tpm` | keys that are made in a token and never leave it; each a cargo feature |
 //!
 //! A token is asked once: a wrong PIN ends the program, so that no retry locks the token.
@@ -15,6 +17,7 @@ mod credential;
 mod options;
 mod passphrase;
 mod secret;
+mod tenant;
 mod token;
 
 #[cfg(feature = "pkcs11")]
@@ -25,6 +28,7 @@ mod tpm;
 pub use config::Config;
 pub use options::Options;
 pub use secret::Source;
+pub use tenant::{Shredded, Vault, refuse_shredded, reseal, shred};
 
 use std::fs;
 use std::path::Path;

@@ -71,7 +71,7 @@ pub fn sync_names(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Where a file is; a name alone is in the folder that the process is in.
-fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -39,11 +39,15 @@ pub enum Label {
     Custody,
     /// Derives the key of the file of a long-term key from its passphrase.
     Passphrase,
+    /// Derives from the key of a tenant what wraps the key of one file.
+    Vault,
+    /// Derives the key of one value of a database from the key of the database.
+    Value,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -62,6 +66,8 @@ impl Label {
         Self::Spool,
         Self::Custody,
         Self::Passphrase,
+        Self::Vault,
+        Self::Value,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -85,6 +91,8 @@ impl Label {
             Self::Spool => "starling v1 spool",
             Self::Custody => "starling v1 custody",
             Self::Passphrase => "starling v1 passphrase",
+            Self::Vault => "starling v1 vault",
+            Self::Value => "starling v1 value",
         }
     }
 }

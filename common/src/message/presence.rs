@@ -3,7 +3,7 @@
 //! DDS discovery says that two readers and writers were matched; only a hello that comes back says
 //! that the pair is up. Both sides repeat theirs until it is answered, then once a [`HEARTBEAT`].
 
-use crate::crypto::{KeyPackage, Suite};
+use crate::crypto::{KeyPackage, Manifest, Suite};
 use crate::id::{EpochId, NodeId, RunId};
 use crate::limits::{COHORT_MAX, WORKS_MAX};
 use crate::units::Millis;
@@ -45,6 +45,9 @@ pub struct NodePresence {
     pub answers: u64,
     /// The version of the roster that it holds, 0 when none.
     pub roster: u64,
+    /// The newest model of a coordinator that it acted on: what that signed, so that nobody can make it up. It shows a
+    /// coordinator whose folder was put back from a copy that it was further before.
+    pub acted: Option<Manifest>,
     /// Under which key the next epoch's root can be wrapped for it.
     pub package: KeyPackage,
     /// Where it reads receipts and repairs.
@@ -131,6 +134,7 @@ crate::wire_fields!(NodePresence {
     seq,
     answers,
     roster,
+    acted,
     package,
     mailbox,
     standing,
@@ -150,7 +154,8 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
-    use crate::crypto::{AgreementKey, Identity, Label};
+    use crate::crypto::{AgreementKey, EpochRoot, Identity, Kind, Label, Sealer, Subject};
+    use crate::id::{RoundId, TenantId};
     use crate::message::Signed;
     use crate::units::Timestamp;
 
@@ -159,12 +164,18 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let identity = Identity::generate(&mut rng);
         let key = AgreementKey::generate(Suite::XWing, identity.node_id(), Timestamp(3), &mut rng);
+        let (tenant, run, round, epoch) = (TenantId([3; 16]), RunId([4; 16]), RoundId(5), EpochId(6));
+        let subject = Subject { kind: Kind::Model, tenant, run, round, epoch, seq: 1, trace: [0; 16] };
+        let sealer = Sealer { identity: &identity, subject, next_package: None, buffer: Vec::new() };
+        let root = EpochRoot::generate(Suite::XWing, &mut rng);
+        let model = sealer.seal_to_group(&b"model"[..], &root, &mut rng).unwrap();
         let work = Work { run: RunId([4; 16]), epoch: EpochId(5), activity: Activity::Waiting, progress: 6 };
         let presence = NodePresence {
             session: 7,
             seq: 8,
             answers: 9,
             roster: 10,
+            acted: Some(model.manifest().clone()),
             package: key.package().clone(),
             mailbox: Mailbox::default(),
             standing: Standing::Ready,

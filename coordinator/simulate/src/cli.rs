@@ -14,7 +14,8 @@ use clap::Parser;
 use common::model::ParameterVector;
 use coordinator::config::RunConfig;
 use coordinator::round::{RoundOutcome, RoundRecord};
-use coordinator::store::{About, Models};
+use coordinator::store::About;
+use coordinator::store::models::write_plain;
 use edge::Format;
 
 use crate::crew::Crew;
@@ -148,10 +149,9 @@ impl Trial<'_> {
     }
 }
 
-/// Keeps the newest model as a coordinator does, in a file that has its hash for a name.
+/// Keeps the newest model as a coordinator exports it, in a file that has its hash for a name.
 fn keep(dir: &Path, federation: &Federation) -> Result<PathBuf> {
     let about = About { round: federation.rounds_done(), task: &federation.plan().task };
-    let models = Models::open(dir)?;
     let model = federation.model();
-    Ok(models.path(models.save(&about, model.schema(), model.values())?))
+    Ok(write_plain(dir, &about, model.schema(), model.values())?.1)
 }

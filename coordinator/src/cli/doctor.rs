@@ -50,18 +50,23 @@ async fn look(dir: &Path) -> Seen {
         Err(error) if matches!(error.downcast_ref(), Some(Absent::NotServing(_))) => Ok(false),
         Err(error) => Err(words(error)),
     };
+    let identity = identity(dir).map_err(words);
+    let is_elsewhere = matches!(identity, Ok(Key::Elsewhere(_)));
     let listed = match served {
-        Err(_) => Err("not known while the coordinator does not answer".to_owned()),
-        _ => listed(dir).await.map_err(words),
+        Err(_) => Some(Err("not known while the coordinator does not answer".to_owned())),
+        Ok(false) if is_elsewhere => None,
+        Ok(_) => Some(listed(dir).await.map_err(words)),
     };
-    let named = listed.as_ref().ok().and_then(Option::as_ref).map(|(models, _)| models.clone());
+    let named = listed.as_ref().and_then(|listed| listed.as_ref().ok()).and_then(Option::as_ref);
+    let named = named.map(|(models, _)| models.clone()).unwrap_or_default();
     Seen {
         config: config(dir).map_err(words),
-        identity: identity(dir).map_err(words),
         roster: Enrolled::open(dir).map(|enrolled| enrolled.roster.nodes.len()).map_err(words),
         served,
-        state: listed.map(|listed| listed.map(|(models, newest)| (models.len(), newest))),
-        models: checked(dir, &named.unwrap_or_default()),
+        state: listed
+            .map(|listed| listed.map(|listed| listed.map(|(models, newest)| (models.len(), newest)))),
+        models: (named.is_empty() || !is_elsewhere).then(|| checked(dir, &named)),
+        identity,
         free: free(dir).map_err(words),
         receive_buffer_max: fs::read_to_string("/proc/sys/net/core/rmem_max")
             .ok()
@@ -101,6 +106,7 @@ fn identity(dir: &Path) -> Result<Key> {
 
 /// All models that are named, and when the newest came; none without a state.
 async fn listed(dir: &Path) -> Result<Option<(BTreeSet<ModelHash>, Timestamp)>> {
+    custody::refuse_shredded(dir)?;
     if !dir.join("state.redb").exists() {
         return Ok(None);
     }
@@ -114,7 +120,13 @@ async fn listed(dir: &Path) -> Result<Option<(BTreeSet<ModelHash>, Timestamp)>> 
 
 /// Reads every one of these files whole.
 fn checked(dir: &Path, models: &BTreeSet<ModelHash>) -> Vec<Result<u64, String>> {
-    let files = Models::of_folder(dir);
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let files = match Folder::vault(dir) {
+        Ok(vault) => Models::of_folder(dir, vault),
+        Err(error) => return vec![Err(words(error))],
+    };
     let mut told = now();
     let check = |(index, model): (usize, &ModelHash)| {
         if now() >= told + PROGRESS {

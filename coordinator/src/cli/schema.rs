@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema};
 
 use crate::doctor::Finding;
 use crate::view::model::{AliasView, ExportedModel, ImportedModel, ListedModel, ModelView};
+use crate::view::tenant::ShreddedTenant;
 use crate::view::{
     ComparedRuns, ExplainedRound, InstalledRoster, NodeView, OrderedNode, OrderedRun, RunView,
 };
@@ -31,7 +32,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),
@@ -57,6 +58,7 @@ const ROWS: [Row; 26] = [
     one::<AliasView>(&["model", "rollback"]),
     one::<ExportedModel>(&["model", "export"]),
     one::<ImportedModel>(&["model", "import"]),
+    one::<ShreddedTenant>(&["tenant", "shred"]),
     list::<Finding>(&["doctor"]),
 ];
 

@@ -7,7 +7,7 @@ use common::id::NodeId;
 use common::known::{self, Known, Peer};
 
 use crate::control::{ModelAnswer, ModelOrder, Reply, Stored};
-use crate::folder::Enrolled;
+use crate::folder::{Enrolled, Folder};
 use crate::store::Store;
 use crate::view::{NodeView, View};
 use crate::{archive, registry};
@@ -19,7 +19,7 @@ use crate::{archive, registry};
 /// When the folder's store cannot be read.
 pub fn stored_view(dir: &Path) -> Result<View> {
     let allowed = allowed(dir);
-    let view = match Store::open_existing(dir)? {
+    let view = match existing(dir)? {
         Some(store) => archive::view(&store, |node| known::name(&allowed, node))?,
         None => View::default(),
     };
@@ -34,7 +34,7 @@ pub fn stored_view(dir: &Path) -> Result<View> {
 ///
 /// When the folder has no such run, or its store cannot be read.
 pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
-    let store = Store::open_existing(dir)?.with_context(|| format!("{} has no runs", dir.display()))?;
+    let store = existing(dir)?.with_context(|| format!("{} has no runs", dir.display()))?;
     let allowed = allowed(dir);
     archive::answer(&store, asked, |node| known::name(&allowed, node))
 }
@@ -46,8 +46,8 @@ pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
 /// As [`registry::answer`], or the folder has no models.
 pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
     let store = match order {
-        ModelOrder::Import { .. } => Store::open(dir)?,
-        _ => match (Store::open_existing(dir)?, order) {
+        ModelOrder::Import { .. } => Store::open(dir, Folder::vault(dir)?)?,
+        _ => match (existing(dir)?, order) {
             (Some(store), _) => store,
             (None, ModelOrder::List) => return Ok(ModelAnswer::Listed { models: Vec::new() }),
             (None, _) => bail!("{} has no models yet; `coordinator run start` makes some", dir.display()),
@@ -55,6 +55,15 @@ pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
     };
     let allowed = allowed(dir);
     registry::answer(&store, order, |node| known::name(&allowed, node), edge::now())
+}
+
+/// The store of a folder, if it has one: without, no key is needed either.
+fn existing(dir: &Path) -> Result<Option<Store>> {
+    custody::refuse_shredded(dir)?;
+    if !dir.join("state.redb").exists() {
+        return Ok(None);
+    }
+    Ok(Some(Store::open_existing(dir, Folder::vault(dir)?)?))
 }
 
 /// The names of nodes. Without a roster that can be read they go by their ids; `coordinator serve` says what is wrong.

@@ -6,6 +6,7 @@ use common::id::{BlobId, EpochId, NodeId, RoundId, RunId};
 use common::message::presence::Address;
 
 use super::End;
+use super::reached::Outdated;
 use crate::round::{Checkpoint, RoundRecord};
 use crate::strategy::{Aggregator, Moments};
 
@@ -57,6 +58,8 @@ pub enum Output {
     },
     /// The message that belongs here cannot be signed: stop, and do nothing that comes after it.
     Unsigned(CustodyError),
+    /// The disk is an older one than this coordinator had before: stop likewise.
+    Outdated(Box<Outdated>),
     /// Tell the operator.
     Note(String),
     /// Tell the operator, but not often: something that anybody may send was not acted on.

@@ -35,6 +35,7 @@ fn presence(seq: u64, works: &[Activity], expires: u64) -> NodePresence {
         seq,
         answers: BEGAN.0,
         roster: 1,
+        acted: None,
         package: KeyPackage {
             node,
             public: KemPublic::X25519([0; 32]),

@@ -22,7 +22,7 @@ struct Shelf {
 /// Runs `one` and `two`, from one seed.
 fn shelf() -> Shelf {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(dir.path(), crate::store::tests::vault()).unwrap();
     let task = RunConfig::parse(CONFIG).unwrap().plan().unwrap().task;
     let mut values = task.initial(1).unwrap();
     let mut save = |round, change: f32| {

@@ -1,8 +1,9 @@
-//! `models/`: one safetensors file a model, named by its hash. `moments/<run>/` likewise: a file for each vector that
-//! the run's server remembers, shaped like the model.
+//! `models/`: one safetensors file a model, named by its hash, and sealed. `moments/<run>/` likewise: a file for each
+//! vector that the run's server remembers, shaped like the model.
 //!
 //! A file appears under its name only when it is whole and durable: it is written under another
-//! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash.
+//! name, synced, renamed, and the folder is synced. Whoever reads one checks the hash, which is that of what was sealed: so
+//! a file is bound to its folder by its seal, and to its name by its hash.
 
 mod foreign;
 mod safetensors;
@@ -13,16 +14,19 @@ pub use safetensors::{About, Described};
 pub use step::Step;
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::crypto::VaultError;
+use common::crypto::vault::Opening;
 use common::id::ModelHash;
 use common::model::Schema;
+use custody::Vault;
 
 use super::disk::{Disk, OsDisk};
-use super::{StoreError, io_error};
+use super::{MODELS, StoreError, io_error};
 
 /// How the name of a file begins that is not whole yet.
 const UNFINISHED: &str = ".unfinished-";
@@ -34,23 +38,19 @@ const PIECE_BYTES: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Models {
     disk: Arc<dyn Disk>,
+    vault: Arc<Vault>,
     dir: PathBuf,
+    /// The folder as its seals name it.
+    name: String,
     /// Tells unfinished files of this process apart.
     unfinished: AtomicU64,
 }
 
 impl Models {
-    /// Opens a folder, makes it when it is not there, and removes what a killed process left unfinished.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`] names the folder or the file.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_on(Arc::new(OsDisk), dir)
-    }
-
-    pub(super) fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, StoreError> {
-        let models = Self::at(disk, dir);
+    /// Opens the models of a coordinator's folder, makes theirs when it is not there, and removes what a killed process
+    /// left unfinished.
+    pub(super) fn open_on(disk: Arc<dyn Disk>, dir: &Path, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        let models = Self::at(disk, vault, dir, MODELS.to_owned());
         models.make()?;
         models.remove(|path| {
             let name = path.file_name().unwrap_or_default();
@@ -60,13 +60,13 @@ impl Models {
     }
 
     /// The models of a coordinator's folder, whoever has its state open.
-    pub fn of_folder(dir: &Path) -> Self {
-        Self::at(Arc::new(OsDisk), &dir.join("models"))
+    pub fn of_folder(dir: &Path, vault: Arc<Vault>) -> Self {
+        Self::at(Arc::new(OsDisk), vault, dir, MODELS.to_owned())
     }
 
-    /// A folder that is there, or is not needed.
-    pub(super) fn at(disk: Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk, dir: dir.to_owned(), unfinished: AtomicU64::new(0) }
+    /// A folder of this name in a coordinator's, that is there or is not needed.
+    pub(super) fn at(disk: Arc<dyn Disk>, vault: Arc<Vault>, dir: &Path, name: String) -> Self {
+        Self { disk, vault, dir: dir.join(&name), name, unfinished: AtomicU64::new(0) }
     }
 
     /// Makes the folder, durably, unless it is there.
@@ -81,7 +81,7 @@ impl Models {
 
     /// Where a model is, or would be.
     pub fn path(&self, model: ModelHash) -> PathBuf {
-        self.dir.join(format!("{model}.safetensors"))
+        self.dir.join(format!("{model}.sealed"))
     }
 
     /// Removes all but these.
@@ -131,8 +131,14 @@ impl Models {
     }
 
     fn save_as(&self, unfinished: &Path, header: &[u8], values: &[f32]) -> Result<ModelHash, StoreError> {
-        let mut file = self.disk.create(unfinished).map_err(io_error("make", unfinished))?;
-        let model = write_values(&mut file, header, values).map_err(io_error("write", unfinished))?;
+        let file = self.disk.create(unfinished).map_err(io_error("make", unfinished))?;
+        let plain_bytes = (header.len() + size_of_val(values)) as u64;
+        let write = || {
+            let mut sealing = self.vault.seal_file(&self.name, plain_bytes, file)?;
+            let model = write_values(&mut sealing, header, values)?;
+            Ok((model, sealing.finish()?))
+        };
+        let (model, mut file) = write().map_err(io_error("write", unfinished))?;
         file.sync().map_err(io_error("sync", unfinished))?;
         let path = self.path(model);
         self.disk.rename(unfinished, &path).map_err(io_error("rename a file to", &path))?;
@@ -146,7 +152,7 @@ impl Models {
     ///
     /// [`StoreError::ModelMissing`] or [`StoreError::ModelDamaged`].
     pub fn describe(&self, model: ModelHash) -> Result<Described, StoreError> {
-        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let mut reader = self.reader(model)?;
         let bytes = reader.left;
         let header = reader.header()?;
         safetensors::describe(&header, bytes).map_err(|reason| reader.damaged(reason))
@@ -158,7 +164,7 @@ impl Models {
     ///
     /// [`StoreError::ModelMissing`] or [`StoreError::ModelDamaged`].
     pub fn check(&self, model: ModelHash) -> Result<u64, StoreError> {
-        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let mut reader = self.reader(model)?;
         let bytes = reader.left;
         reader.skip()?;
         reader.finish(model)?;
@@ -173,7 +179,7 @@ impl Models {
     /// when it is a model of another schema.
     pub fn load(&self, model: ModelHash, schema: &Schema) -> Result<Vec<f32>, StoreError> {
         let path = self.path(model);
-        let mut reader = Reader::open(&*self.disk, &path)?;
+        let mut reader = self.reader(model)?;
         let header = reader.header()?;
         if let Err(reason) = safetensors::fits(&header, schema, reader.left) {
             // Only a whole file can be said to be another model.
@@ -186,14 +192,14 @@ impl Models {
         Ok(values)
     }
 
-    /// Copies a model to `output`, and checks its hash on the way.
+    /// Writes what was sealed of a model to `output`, and checks its hash on the way.
     /// `output` appears when it is whole, not before.
     ///
     /// # Errors
     ///
     /// [`StoreError`] names the file that is missing, damaged or cannot be written.
     pub fn export(&self, model: ModelHash, output: &Path) -> Result<(), StoreError> {
-        let mut reader = Reader::open(&*self.disk, &self.path(model))?;
+        let mut reader = self.reader(model)?;
         let mut unfinished = output.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
@@ -204,6 +210,46 @@ impl Models {
         }
         copied
     }
+
+    fn reader(&self, model: ModelHash) -> Result<Reader, StoreError> {
+        let path = self.path(model);
+        let (file, bytes) = match self.disk.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::ModelMissing(path));
+            }
+            opened => opened.map_err(io_error("read", &path))?,
+        };
+        let opened = self.vault.open_file(&self.name, bytes, file);
+        let file = opened.map_err(|error| unreadable(error, &path))?;
+        Ok(Reader { path, left: file.plain_bytes(), file, hasher: blake3::Hasher::new() })
+    }
+}
+
+/// Writes a model for whoever may read it, not sealed, to a file of the folder `dir` that its hash names.
+///
+/// # Errors
+///
+/// [`StoreError::Io`] names the folder or the file.
+///
+/// # Panics
+///
+/// When there are not as many values as the schema has.
+pub fn write_plain(
+    dir: &Path,
+    about: &About<'_>,
+    schema: &Schema,
+    values: &[f32],
+) -> Result<(ModelHash, PathBuf), StoreError> {
+    fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+    let model = hash(about, schema, values);
+    let path = dir.join(format!("{model}.safetensors"));
+    let write = || {
+        let mut file = File::create(&path)?;
+        write_values(&mut file, &safetensors::header(about, schema), values)?;
+        file.sync_data()
+    };
+    write().map_err(io_error("write", &path))?;
+    Ok((model, path))
 }
 
 /// The hash of a model, and the name that [`Models::save`] gives it.
@@ -241,24 +287,13 @@ fn write_values(file: &mut impl Write, header: &[u8], values: &[f32]) -> io::Res
 /// A model file being read and hashed.
 struct Reader {
     path: PathBuf,
-    file: BufReader<Box<dyn Read>>,
-    /// Bytes of the file that are not read yet.
+    file: Opening<Box<dyn Read>>,
+    /// Bytes of what was sealed that are not read yet.
     left: u64,
     hasher: blake3::Hasher,
 }
 
 impl Reader {
-    fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
-        let (file, left) = match disk.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreError::ModelMissing(path.to_owned()));
-            }
-            opened => opened.map_err(io_error("read", path))?,
-        };
-        let file = BufReader::with_capacity(PIECE_BYTES, file);
-        Ok(Self { path: path.to_owned(), file, left, hasher: blake3::Hasher::new() })
-    }
-
     /// The header's JSON, without its padding.
     fn header(&mut self) -> Result<Vec<u8>, StoreError> {
         let mut length = [0; 8];
@@ -289,7 +324,7 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged("it is cut short".into()));
             }
-            read => read.map_err(io_error("read", &self.path))?,
+            read => read.map_err(|error| unreadable(error, &self.path))?,
         }
         self.left = self.left.saturating_sub(bytes.len() as u64);
         self.hasher.update(bytes);
@@ -304,7 +339,7 @@ impl Reader {
     fn rest(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut piece = vec![0; PIECE_BYTES];
         loop {
-            let length = self.file.read(&mut piece).map_err(io_error("read", &self.path))?;
+            let length = self.file.read(&mut piece).map_err(|error| unreadable(error, &self.path))?;
             if length == 0 {
                 return Ok(());
             }
@@ -322,6 +357,14 @@ impl Reader {
 
     fn damaged(&self, reason: String) -> StoreError {
         StoreError::ModelDamaged { path: self.path.clone(), reason }
+    }
+}
+
+/// A file that is not what was sealed, or cannot be read at all.
+fn unreadable(error: io::Error, path: &Path) -> StoreError {
+    match VaultError::of(&error) {
+        Some(fault) => StoreError::ModelDamaged { path: path.to_owned(), reason: fault.to_string() },
+        None => io_error("read", path)(error),
     }
 }
 

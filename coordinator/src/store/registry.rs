@@ -11,7 +11,7 @@ use std::str::FromStr;
 use common::id::{ModelHash, RoundId};
 use common::limits::NAME_BYTES_MAX;
 use common::units::Timestamp;
-use common::wire::{self, Text};
+use common::wire::Text;
 use redb::{ReadableTable, TableDefinition};
 
 use super::{State, StoreError};
@@ -111,7 +111,8 @@ impl State {
         })?;
         let mut aliases: BTreeMap<Alias, Vec<AliasTurn>> = BTreeMap::new();
         for (alias, number, bytes) in rows {
-            let turn = self.decode(&bytes, || format!("alias {alias}, turn {number}"))?;
+            let named = || format!("alias {alias}, turn {number}");
+            let turn = self.decode(&TURNS, &turn_key(&alias, number), &bytes, named)?;
             aliases.entry(Alias(alias)).or_default().push(turn);
         }
         Ok(aliases)
@@ -148,15 +149,18 @@ impl State {
             let mut history = Vec::new();
             for row in turns.range((alias.0.as_str(), 0)..=(alias.0.as_str(), u32::MAX))? {
                 let (key, value) = row?;
-                match self.decode(value.value(), || format!("alias {alias}, turn {}", key.value().1)) {
+                let number = key.value().1;
+                let named = || format!("alias {alias}, turn {number}");
+                match self.decode(&TURNS, &turn_key(&alias.0, number), value.value(), named) {
                     Ok(turn) => history.push(turn),
                     Err(error) => return Ok(Err(error)),
                 }
             }
             Ok(match next(&history) {
                 Ok(turn) => {
-                    let key = (alias.0.as_str(), history.len() as u32);
-                    turns.insert(key, wire::encode(&turn).as_slice())?;
+                    let number = history.len() as u32;
+                    let sealed = self.encode(&TURNS, &turn_key(&alias.0, number), &turn);
+                    turns.insert((alias.0.as_str(), number), sealed.as_slice())?;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -179,7 +183,8 @@ impl State {
         let mut imported = Vec::new();
         for (model, bytes) in rows {
             let model = ModelHash(model);
-            let entry: Imported = self.decode(&bytes, || format!("imported model {model}"))?;
+            let named = || format!("imported model {model}");
+            let entry: Imported = self.decode(&IMPORTED, &model.0, &bytes, named)?;
             imported.push((model, entry));
         }
         imported.sort_by_key(|(model, entry)| (entry.at, *model));
@@ -195,20 +200,29 @@ impl State {
         self.write(|transaction| {
             let mut imported = transaction.open_table(IMPORTED)?;
             if imported.get(model.0)?.is_none() {
-                imported.insert(model.0, wire::encode(entry).as_slice())?;
+                imported.insert(model.0, self.encode(&IMPORTED, &model.0, entry).as_slice())?;
             }
             Ok(Ok(()))
         })
     }
 }
 
+fn turn_key(alias: &str, number: u32) -> Vec<u8> {
+    [alias.as_bytes(), &number.to_be_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn open(dir: &tempfile::TempDir) -> State {
+        let path = dir.path().join("state.redb");
+        State::open(&crate::store::OsDisk, &path, crate::store::tests::vault()).unwrap()
+    }
+
     fn state() -> (tempfile::TempDir, State) {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(&crate::store::OsDisk, &dir.path().join("state.redb")).unwrap();
+        let state = open(&dir);
         (dir, state)
     }
 
@@ -235,7 +249,7 @@ mod tests {
         state.roll_back(&alias, Timestamp(6)).unwrap();
         state.roll_back(&alias, Timestamp(7)).unwrap();
         drop(state);
-        let state = State::open(&crate::store::OsDisk, &dir.path().join("state.redb")).unwrap();
+        let state = open(&dir);
         assert_eq!(now(&state), Some((Timestamp(1), model(1))));
         let error = state.roll_back(&alias, Timestamp(8)).unwrap_err().to_string();
         assert!(error.starts_with("`production` named no model before this one"), "{error}");

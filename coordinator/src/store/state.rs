@@ -1,34 +1,42 @@
-//! `state.redb`: runs, their configuration and their rounds, in tables of canonical bytes.
+//! `state.redb`: runs, their configuration and their rounds, in tables of canonical bytes, each value sealed for its place.
+//!
+//! Pages are not sealed: redb's commit counts on which of their parts are written at once.
 //!
 //! One durable transaction for each change. redb commits in one phase with checksums: one
 //! `fdatasync`, and a torn write is found at the next open (redb's `docs/design.md`, "1-phase + checksum").
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use common::crypto::ValueKey;
 use common::id::{EpochId, RoundId, RunId};
 use common::message::event::reason;
 use common::wire::{self, Wire};
+use custody::Vault;
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    WriteTransaction,
 };
 
-use super::disk::Disk;
+use super::disk::{Disk, OsDisk};
 use super::registry::{IMPORTED, TURNS};
-use super::{NewRun, RunEntry, RunStatus, StartKey, StoreError, Turn};
+use super::{NewRun, RunEntry, RunStatus, STATE, StartKey, StoreError, Turn};
 use crate::round::{Checkpoint, EPOCHS_AHEAD, ReservedEpochs, RoundOutcome, RoundRecord, RunPosition};
 
 /// Rises when an older or newer version could not read what this one writes.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 const FORMAT_TABLE: TableDefinition<'_, (), u64> = TableDefinition::new("format");
+/// The key of all values, wrapped by the tenant's.
+const KEY: TableDefinition<'_, (), &[u8]> = TableDefinition::new("key");
 const RUNS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("runs");
 /// Apart from the runs, so that a commit does not write it again.
-const CONFIGS: TableDefinition<'_, [u8; 16], &str> = TableDefinition::new("configs");
+const CONFIGS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("configs");
 /// By run, round and epoch: the order in which they happened.
 const ROUNDS: TableDefinition<'_, ([u8; 16], u32, u64), &[u8]> = TableDefinition::new("rounds");
 
 /// Runs by the idempotency keys that they were started with.
-const STARTS: TableDefinition<'_, &str, [u8; 16]> = TableDefinition::new("starts");
+const STARTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("starts");
 
 /// Pages that redb keeps in memory; its own default is a gigabyte.
 const CACHE_BYTES: usize = 2 << 20;
@@ -38,7 +46,13 @@ const CACHE_BYTES: usize = 2 << 20;
 pub struct State {
     database: Database,
     path: PathBuf,
+    vault: Arc<Vault>,
+    values: ValueKey,
 }
+
+/// A state that nobody else can open meanwhile, if there is one.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "it is held, not used")] Option<Database>);
 
 impl State {
     /// Opens the file; makes it when there is none.
@@ -46,37 +60,48 @@ impl State {
     /// # Errors
     ///
     /// [`StoreError`] names the file.
-    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
-        Self::opened(disk.database(path, Database::builder().set_cache_size(CACHE_BYTES)), path)
+    pub(super) fn open(disk: &dyn Disk, path: &Path, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        Self::opened(disk.database(path, Database::builder().set_cache_size(CACHE_BYTES)), path, vault)
     }
 
     #[cfg(test)]
-    pub(super) fn on(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
-        Self::opened(Database::builder().create_with_backend(backend), Path::new("state.redb"))
+    pub(super) fn on(backend: impl redb::StorageBackend, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        Self::opened(Database::builder().create_with_backend(backend), Path::new(STATE), vault)
     }
 
-    fn opened(opened: Result<Database, DatabaseError>, path: &Path) -> Result<Self, StoreError> {
-        let path = path.to_owned();
-        let database = match opened {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path)),
-            Err(error) => return Err(StoreError::State { path, source: Box::new(error.into()) }),
+    fn opened(
+        opened: Result<Database, DatabaseError>,
+        path: &Path,
+        vault: Arc<Vault>,
+    ) -> Result<Self, StoreError> {
+        let database = opened.map_err(|error| not_opened(error, path))?;
+        let known = || {
+            let transaction = database.begin_read()?;
+            let format = transaction.open_table(FORMAT_TABLE)?.get(())?.map(|format| format.value());
+            let Some(FORMAT) = format else { return Ok((format, None)) };
+            Ok((format, transaction.open_table(KEY)?.get(())?.map(|key| key.value().to_vec())))
         };
-        let state = Self { database, path };
-        match state.read_raw(|transaction| {
-            Ok(transaction.open_table(FORMAT_TABLE)?.get(())?.map(|format| format.value()))
-        }) {
-            Ok(Some(FORMAT)) => Ok(state),
-            Ok(Some(found)) => Err(StoreError::OtherFormat { path: state.path, found, expected: FORMAT }),
+        let path = path.to_owned();
+        match known() {
+            Ok((Some(FORMAT), wrapped)) => {
+                let values = vault.values(STATE, &wrapped.unwrap_or_default());
+                let values = values.map_err(|source| StoreError::Sealed { path: path.clone(), source })?;
+                Ok(Self { database, path, vault, values })
+            }
+            Ok((Some(found), _)) => Err(StoreError::OtherFormat { path, found, expected: FORMAT }),
             // A new file has no table yet: all of them are made at once.
-            Ok(None) | Err(redb::Error::TableDoesNotExist(_)) => state.made(),
-            Err(error) => Err(state.error(error)),
+            Ok((None, _)) | Err(redb::Error::TableDoesNotExist(_)) => {
+                let (values, wrapped) = vault.new_values(STATE);
+                Self { database, path, vault, values }.made(&wrapped)
+            }
+            Err(error) => Err(state_error(error, path)),
         }
     }
 
-    fn made(self) -> Result<Self, StoreError> {
+    fn made(self, wrapped: &[u8]) -> Result<Self, StoreError> {
         self.write(|transaction| {
             transaction.open_table(FORMAT_TABLE)?.insert((), FORMAT)?;
+            transaction.open_table(KEY)?.insert((), wrapped)?;
             transaction.open_table(RUNS)?;
             transaction.open_table(CONFIGS)?;
             transaction.open_table(ROUNDS)?;
@@ -107,10 +132,12 @@ impl State {
             if runs.get(run.0)?.is_some() {
                 return Ok(Err(StoreError::RunExists(run)));
             }
-            runs.insert(run.0, wire::encode(&entry).as_slice())?;
-            transaction.open_table(CONFIGS)?.insert(run.0, config.as_str())?;
+            runs.insert(run.0, self.encode(&RUNS, &run.0, &entry).as_slice())?;
+            let config = self.seal(&CONFIGS, &run.0, config.as_bytes());
+            transaction.open_table(CONFIGS)?.insert(run.0, config.as_slice())?;
             if let Some(key) = &key {
-                transaction.open_table(STARTS)?.insert(key.as_str(), run.0)?;
+                let start = self.seal(&STARTS, key.as_bytes(), &run.0);
+                transaction.open_table(STARTS)?.insert(key.as_str(), start.as_slice())?;
             }
             Ok(Ok(()))
         })?;
@@ -216,7 +243,7 @@ impl State {
         })?;
         let mut runs: Vec<RunEntry> = rows
             .into_iter()
-            .map(|(run, bytes)| self.decode(&bytes, || format!("run {}", RunId(run))))
+            .map(|(run, bytes)| self.decode(&RUNS, &run, &bytes, || format!("run {}", RunId(run))))
             .collect::<Result<_, _>>()?;
         runs.sort_by_key(|entry| (entry.created, entry.run));
         Ok(runs)
@@ -229,9 +256,12 @@ impl State {
     /// [`StoreError::UnknownRun`], or the file cannot be read.
     pub fn config(&self, run: RunId) -> Result<String, StoreError> {
         let config = self.read(|transaction| {
-            Ok(transaction.open_table(CONFIGS)?.get(run.0)?.map(|config| config.value().to_owned()))
+            Ok(transaction.open_table(CONFIGS)?.get(run.0)?.map(|config| config.value().to_vec()))
         })?;
-        config.ok_or(StoreError::UnknownRun(run))
+        let sealed = config.ok_or(StoreError::UnknownRun(run))?;
+        let key = || format!("the configuration of run {run}");
+        let config = self.unseal(&CONFIGS, &run.0, &sealed, key)?;
+        String::from_utf8(config).map_err(|error| self.damaged(key(), &error))
     }
 
     /// The run that was started with this key.
@@ -240,9 +270,11 @@ impl State {
     ///
     /// The file cannot be read.
     pub fn started(&self, key: &StartKey) -> Result<Option<RunId>, StoreError> {
-        self.read(|transaction| {
-            Ok(transaction.open_table(STARTS)?.get(key.as_str())?.map(|run| RunId(run.value())))
-        })
+        let start = self.read(|transaction| {
+            Ok(transaction.open_table(STARTS)?.get(key.as_str())?.map(|run| run.value().to_vec()))
+        })?;
+        let run = |sealed: Vec<u8>| self.decode(&STARTS, key.as_bytes(), &sealed, || format!("start {key}"));
+        start.map(run).transpose()
     }
 
     /// Every attempt at a round of a run, the oldest first.
@@ -273,7 +305,8 @@ impl State {
         })?;
         rows.into_iter()
             .map(|((_, round, epoch), bytes)| {
-                self.decode(&bytes, || format!("run {run}, round {round}, epoch {epoch}"))
+                let key = || format!("run {run}, round {round}, epoch {epoch}");
+                self.decode(&ROUNDS, &round_key(run, RoundId(round), EpochId(epoch)), &bytes, key)
             })
             .collect()
     }
@@ -305,16 +338,17 @@ impl State {
             let Some(bytes) = runs.get(run.0)?.map(|bytes| bytes.value().to_vec()) else {
                 return Ok(Err(StoreError::UnknownRun(run)));
             };
-            let mut entry: RunEntry = match self.decode(&bytes, || format!("run {run}")) {
+            let mut entry: RunEntry = match self.decode(&RUNS, &run.0, &bytes, || format!("run {run}")) {
                 Ok(entry) => entry,
                 Err(error) => return Ok(Err(error)),
             };
             let changed = change(&mut entry);
             if changed.is_ok() {
-                runs.insert(run.0, wire::encode(&entry).as_slice())?;
+                runs.insert(run.0, self.encode(&RUNS, &run.0, &entry).as_slice())?;
                 if let Some(record) = record {
-                    let key = (run.0, record.round.0, record.epoch.0);
-                    transaction.open_table(ROUNDS)?.insert(key, wire::encode(record).as_slice())?;
+                    let (round, epoch) = (record.round, record.epoch);
+                    let sealed = self.encode(&ROUNDS, &round_key(run, round, epoch), record);
+                    transaction.open_table(ROUNDS)?.insert((run.0, round.0, epoch.0), sealed.as_slice())?;
                 }
             }
             Ok(changed)
@@ -338,36 +372,89 @@ impl State {
         &self,
         look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        self.read_raw(look).map_err(|error| self.error(error))
+        let look = || look(&self.database.begin_read()?);
+        look().map_err(|error| self.error(error))
     }
 
-    /// With redb's own error, for who does not know yet what the file is.
-    fn read_raw<T>(
-        &self,
-        look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        look(&self.database.begin_read()?)
+    /// A value as it stands in its place: of this table, under this key.
+    pub(super) fn encode(&self, table: &impl TableHandle, key: &[u8], value: &impl Wire) -> Vec<u8> {
+        self.seal(table, key, &wire::encode(value))
     }
 
+    /// The value of a place; `named` is what people call that.
     pub(super) fn decode<T: Wire>(
         &self,
-        bytes: &[u8],
-        key: impl FnOnce() -> String,
+        table: &impl TableHandle,
+        key: &[u8],
+        sealed: &[u8],
+        named: impl Fn() -> String,
     ) -> Result<T, StoreError> {
-        let damaged = |error: wire::WireError| StoreError::EntryDamaged {
-            path: self.path.clone(),
-            key: key(),
-            reason: error.to_string(),
-        };
-        wire::decode(bytes).map_err(damaged)
+        let plain = self.unseal(table, key, sealed, &named)?;
+        wire::decode(&plain).map_err(|error| self.damaged(named(), &error))
+    }
+
+    fn seal(&self, table: &impl TableHandle, key: &[u8], plain: &[u8]) -> Vec<u8> {
+        self.vault.seal_value(&self.values, &place(table, key), plain)
+    }
+
+    fn unseal(
+        &self,
+        table: &impl TableHandle,
+        key: &[u8],
+        sealed: &[u8],
+        named: impl FnOnce() -> String,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.values.open_value(&place(table, key), sealed).map_err(|error| self.damaged(named(), &error))
+    }
+
+    fn damaged(&self, key: String, reason: &impl ToString) -> StoreError {
+        StoreError::EntryDamaged { path: self.path.clone(), key, reason: reason.to_string() }
     }
 
     fn error(&self, error: redb::Error) -> StoreError {
-        let path = self.path.clone();
-        match error {
-            redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },
-            redb::Error::PreviousIo => StoreError::Refused(path),
-            other => StoreError::State { path, source: Box::new(other) },
+        state_error(error, self.path.clone())
+    }
+}
+
+impl Held {
+    /// Holds the state of a coordinator's folder, whatever is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] while a process has it open.
+    pub fn of_folder(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(STATE);
+        if !path.exists() {
+            return Ok(Self(None));
         }
+        match OsDisk.database(&path, &Database::builder()).map_err(|error| not_opened(error, &path)) {
+            Err(error @ StoreError::InUse(_)) => Err(error),
+            // One that is damaged nobody has open.
+            opened => Ok(Self(opened.ok())),
+        }
+    }
+}
+
+/// What a value is bound to.
+fn place(table: &impl TableHandle, key: &[u8]) -> Vec<u8> {
+    [table.name().as_bytes(), &[0], key].concat()
+}
+
+fn round_key(run: RunId, round: RoundId, epoch: EpochId) -> Vec<u8> {
+    [&run.0[..], &round.0.to_be_bytes(), &epoch.0.to_be_bytes()].concat()
+}
+
+fn not_opened(error: DatabaseError, path: &Path) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
+        error => StoreError::State { path: path.to_owned(), source: Box::new(error.into()) },
+    }
+}
+
+fn state_error(error: redb::Error, path: PathBuf) -> StoreError {
+    match error {
+        redb::Error::Io(source) => StoreError::Io { action: "read or write", path, source },
+        redb::Error::PreviousIo => StoreError::Refused(path),
+        other => StoreError::State { path, source: Box::new(other) },
     }
 }

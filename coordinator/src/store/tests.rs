@@ -3,9 +3,14 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
+use common::crypto::TenantKey;
+use common::crypto::bulk::InputKey;
+use common::id::TenantId;
 use common::id::{EpochId, ModelHash, NodeId};
 use common::message::event::reason;
 use common::units::Timestamp;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::round::{
@@ -68,8 +73,14 @@ fn end_after(epoch: u64) -> EpochId {
     EpochId(epoch + 1 + EPOCHS_AHEAD)
 }
 
+/// The key of every store of the tests.
+pub(crate) fn vault() -> Arc<Vault> {
+    let key = TenantKey::new(TenantId::of_name("a"), InputKey([7; 32]));
+    Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(7)))
+}
+
 fn open(dir: &tempfile::TempDir) -> Store {
-    Store::open(dir.path()).unwrap()
+    Store::open(dir.path(), vault()).unwrap()
 }
 
 #[test]
@@ -231,12 +242,11 @@ fn an_extended_run_has_more_rounds_and_one_that_is_finished_goes_on() {
 #[test]
 fn two_processes_cannot_open_one_store_and_a_file_of_something_else_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(Store::open_existing(dir.path()).unwrap().is_none());
     let store = open(&dir);
-    assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
+    assert!(matches!(Store::open(dir.path(), vault()), Err(StoreError::InUse(_))));
     drop(store);
     std::fs::write(dir.path().join("state.redb"), "not a database").unwrap();
-    let error = Store::open(dir.path()).unwrap_err().to_string();
+    let error = Store::open(dir.path(), vault()).unwrap_err().to_string();
     assert!(error.contains("state.redb"), "{error}");
 }
 
@@ -323,14 +333,14 @@ fn after_power_failure(operations: &[Operation], survives: impl Fn(usize) -> boo
 }
 
 fn seen(disk: Disk) -> (Vec<RunEntry>, Vec<RoundRecord>) {
-    let state = State::on(disk).unwrap();
+    let state = State::on(disk, vault()).unwrap();
     (state.runs().unwrap(), state.rounds(RUN).unwrap())
 }
 
 #[test]
 fn power_that_fails_between_any_two_writes_leaves_the_state_before_or_after_a_commit() {
     let disk = Disk::default();
-    let state = State::on(disk.clone()).unwrap();
+    let state = State::on(disk.clone(), vault()).unwrap();
     state.create_run(new_run()).unwrap();
     let before = (state.runs().unwrap(), state.rounds(RUN).unwrap());
     let begun = disk.noted().len();
@@ -361,7 +371,7 @@ fn power_that_fails_between_any_two_writes_leaves_the_state_before_or_after_a_co
 #[test]
 fn a_commit_is_one_sync_of_the_state() {
     let disk = Disk::default();
-    let state = State::on(disk.clone()).unwrap();
+    let state = State::on(disk.clone(), vault()).unwrap();
     state.create_run(new_run()).unwrap();
     let begun = disk.noted().len();
     state.commit(&committed(1, 1), end_after(1)).unwrap();

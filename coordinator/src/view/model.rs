@@ -12,7 +12,7 @@ use super::AttemptView;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ListedModel {
-    /// Its hash, as hex; the file `models/<model>.safetensors`.
+    /// Its hash, as hex; the file `models/<model>.sealed`.
     pub model: String,
     /// What names it now.
     pub aliases: Vec<String>,
@@ -48,7 +48,7 @@ pub enum OriginKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ModelView {
-    /// Its hash, as hex; the file `models/<model>.safetensors`.
+    /// Its hash, as hex; the file `models/<model>.sealed`.
     pub model: String,
     /// What names it now, and since when, in milliseconds since the Unix epoch.
     pub aliases: BTreeMap<String, u64>,
@@ -149,7 +149,7 @@ pub struct AliasView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ImportedModel {
-    /// Its hash, as hex; the file `models/<model>.safetensors`.
+    /// Its hash, as hex; the file `models/<model>.sealed`.
     pub model: String,
     /// Whether it was here already.
     pub known: bool,

@@ -60,7 +60,7 @@ struct Line {
 
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
-    let (detector, note) = kept::read(dir)?;
+    let (detector, note) = kept::read(dir, &*Folder::vault(dir, &config)?)?;
     let tenant = TenantId::of_name(&config.tenant);
     let training = super::pipeline::staged(&config.stages, read_all(&config.sources, tenant)?);
     let test = read_all(&[like_first(&config.sources, &options.test)?], tenant)?;

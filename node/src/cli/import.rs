@@ -54,9 +54,8 @@ pub(super) fn execute(dir: &Path, options: &Import) -> Result<()> {
     let kept = |ending: &str| imports.join(format!("{}.{ending}", &identity[..16]));
     let (progress_path, exceptions_path) = (kept("json"), kept("exceptions.jsonl"));
 
-    let mut random = edge::entropy()?;
-    let key = folder::spool_key(dir, &mut random)?;
-    let spool = Spool::open(&spool_dir(dir), key, config.spool, random)?;
+    let key = folder::spool_key(dir, &*Folder::vault(dir, &config)?)?;
+    let spool = Spool::open(&spool_dir(dir), key, config.spool, edge::entropy()?)?;
     // Only now is this the only import.
     let before = read_progress(&progress_path)?;
     let exceptions_bytes = before.as_ref().map_or(0, |before| before.state.exceptions_bytes());

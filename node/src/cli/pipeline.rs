@@ -231,7 +231,7 @@ fn text(record: &TelemetryRecord) -> String {
 fn prepared(dir: &Path, config: &NodeConfig, records: &[TelemetryRecord]) -> Result<Prepared> {
     let mut task: Option<(Forecaster, Preparation)> = None;
     if dir.join("model").is_dir() {
-        let (detector, note) = kept::read(dir)?;
+        let (detector, note) = kept::read(dir, &*Folder::vault(dir, config)?)?;
         let preparation = Preparation { stride: note.stride, ..config.preparation };
         task = Some((detector.profile().task()?, preparation));
     }

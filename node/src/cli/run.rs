@@ -34,7 +34,7 @@ fn run(dir: &Path) -> Result<Ended> {
     let config = &folder.config;
     let trainer = TelemetryTrainer::new(
         &config.name,
-        folder.dir.clone(),
+        (folder.dir.clone(), Arc::clone(&folder.vault)),
         config.preparation,
         Arc::clone(&telemetry),
         edge::now,

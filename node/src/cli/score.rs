@@ -40,8 +40,8 @@ struct Line<'r> {
 }
 
 pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
-    let (detector, _) = kept::read(dir)?;
     let config = Folder::config(dir)?;
+    let (detector, _) = kept::read(dir, &*Folder::vault(dir, &config)?)?;
     let tenant = TenantId::of_name(&config.tenant);
     let mut list = Listing::begin(options.format);
     for file in &options.files {

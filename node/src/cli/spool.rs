@@ -78,7 +78,10 @@ pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
         // An id cannot be turned into a name, but for the one name that we know.
         let name = if tenant == TenantId::of_name(own) { own.clone() } else { tenant.to_string() };
         match options.command {
-            Command::Records { .. } => records(dir, tenant, &name, &pins, &mut list)?,
+            Command::Records { .. } => {
+                let key = spool_key(dir, &*Folder::vault(dir, &config)?)?;
+                records(&spool, SpoolKey { key, tenant }, (&name, &pins), &mut list)?;
+            }
             Command::Status { .. } => status(&spool, tenant, &name, &mut list)?,
         }
     }
@@ -86,9 +89,8 @@ pub(super) fn execute(dir: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn records(dir: &Path, tenant: TenantId, name: &str, pins: &Pins, list: &mut Listing) -> Result<()> {
-    let key = SpoolKey { key: spool_key(dir, &mut edge::entropy()?)?, tenant };
-    let mut reader = Reader::offline(&tenant_dir(&spool_dir(dir), tenant), key, Position::default());
+fn records(spool: &Path, key: SpoolKey, (name, pins): (&str, &Pins), list: &mut Listing) -> Result<()> {
+    let mut reader = Reader::offline(&tenant_dir(spool, key.tenant), key, Position::default());
     let mut unique = Unique::remembering(ENTRY_IDS_KEPT);
     loop {
         let entry = match reader.next_entry() {

@@ -6,7 +6,7 @@ mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use common::crypto::{Identity, Keyring, Label, PublicIdentity, Suite};
+use common::crypto::{Identity, Keyring, Label, Manifest, PublicIdentity, Suite};
 use common::id::{BlobId, EpochId, NodeId, RunId, TenantId};
 use common::message::announce::{Announcement, Request};
 use common::message::presence::{
@@ -53,6 +53,8 @@ pub struct Setup {
     pub mailbox: Mailbox,
     /// The newest epoch of each run that was acted on, as the store has it.
     pub marks: BTreeMap<RunId, EpochId>,
+    /// The models of these, as far as the store has them.
+    pub acted: BTreeMap<RunId, Manifest>,
     /// Chunks that may be on their way to this node without a receipt.
     pub window: u32,
     /// Every random choice: keys, nonces, the session.
@@ -101,7 +103,8 @@ impl Participant {
     pub fn new(mut setup: Setup, now: Timestamp) -> Self {
         let session = setup.random.next_u64();
         let keyring = Keyring::new(setup.suite, setup.identity.node_id(), now, &mut setup.random);
-        let announced = Announced::new(std::mem::take(&mut setup.marks));
+        let (marks, acted) = (std::mem::take(&mut setup.marks), std::mem::take(&mut setup.acted));
+        let announced = Announced::new(marks, acted);
         let (mailbox, hello_after) = (Mailbox::default(), HELLO);
         let (seq, heard, answered, hello_at, elsewhere) = (0, now, false, now, false);
         let link = Link { mailbox, seq, heard, answered, hello_at, hello_after, elsewhere };
@@ -240,9 +243,9 @@ impl Participant {
         };
         let used = member.package;
         self.keyring.on_used(&used);
-        self.announced.mark(run, epoch);
+        self.announced.mark(run, epoch, offer.model.clone());
         self.leave(run, now, out);
-        out.push(Output::Mark { run, epoch });
+        out.push(Output::Mark { run, epoch, model: Box::new(offer.model.clone()) });
         let (coordinator, model) = (offer.package.clone(), offer.model.blob());
         let channel = Channel { pair, coordinator, model, receipts: 0 };
         self.fetch(asked, (channel, train), opener, now, out);
@@ -412,6 +415,7 @@ impl Participant {
             seq: now.0,
             answers: self.link.seq,
             roster: self.roster_version(),
+            acted: self.announced.shown().cloned(),
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
             standing,

@@ -80,6 +80,7 @@ fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
         tenant: TENANT,
         mailbox: Mailbox { chunks: [index as u8; 16], receipts: [index as u8; 16] },
         marks: BTreeMap::new(),
+        acted: BTreeMap::new(),
         window: 4,
         random: random(100 + start),
     };
@@ -170,6 +171,7 @@ impl World {
                 }
                 Said::Ended { .. } => self.ended = true,
                 Said::Unsigned(error) => panic!("{error}"),
+                Said::Outdated(error) => panic!("{error}"),
                 Said::Event(_) | Said::Note(_) | Said::Ignored(_) => (),
             }
             said.extend(out);
@@ -276,6 +278,7 @@ impl World {
                     seq: self.now.0 + u64::from(ops.short()),
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     roster: u64::from(progress),
+                    acted: None,
                     package,
                     mailbox: Mailbox::default(),
                     standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],

@@ -71,6 +71,7 @@ impl World {
             tenant: TENANT,
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
+            acted: BTreeMap::new(),
             window: 8,
             random: ChaCha20Rng::seed_from_u64(4),
         };

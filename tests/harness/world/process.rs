@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::id::{EpochId, ModelHash, RunId};
+use common::crypto::TenantKey;
+use common::crypto::bulk::InputKey;
+use common::id::{EpochId, ModelHash, RunId, TenantId};
 use common::units::Timestamp;
 use coordinator::archive;
 use coordinator::config::RunConfig;
@@ -12,6 +14,9 @@ use coordinator::engine::{End, Engine, Output, Start};
 use coordinator::round::{Checkpoint, RoundRecord};
 use coordinator::served::Served;
 use coordinator::store::{RunStatus, Store, Turn};
+use custody::Vault;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::Bug;
 use super::disk::Disk;
@@ -45,7 +50,9 @@ impl Process {
         now: Timestamp,
         out: &mut Vec<Output>,
     ) -> anyhow::Result<Self> {
-        let store = Store::open_on(Arc::new(disk.hand_over()), Path::new(DIR))?;
+        let key = TenantKey::new(TenantId::of_name(DIR), InputKey([7; 32]));
+        let vault = Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(life)));
+        let store = Store::open_on(Arc::new(disk.hand_over()), Path::new(DIR), vault)?;
         let (served, busy_until) = (BTreeMap::new(), BTreeMap::new());
         let mut process = Self { engine, store, served, life, busy_until };
         let known: Vec<RunId> = process.store.state().runs()?.iter().map(|entry| entry.run).collect();

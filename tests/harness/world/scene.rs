@@ -242,8 +242,10 @@ impl Keys {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
         let (identity, operator) = (self.nodes[index].clone(), roster.operator(&self.first_operator));
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
+        let acted = BTreeMap::new();
         let (suite, window, roster) = (suite.unwrap_or(self.suite), WINDOW, Some(roster.clone()));
-        let setup = NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, window, random };
+        let setup =
+            NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, acted, window, random };
         Participant::new(setup, now)
     }
 }

@@ -218,7 +218,7 @@ impl World {
                 Output::UpdateChunk { blob, index, bytes, .. } => {
                     self.send(|| Datagram::Update(blob, index, bytes.to_vec()));
                 }
-                Output::Mark { run, epoch } => {
+                Output::Mark { run, epoch, .. } => {
                     assert!(self.marks.insert(run, epoch) < Some(epoch), "no epoch is acted on twice");
                 }
                 Output::Train(assignment) => self.train(&assignment),
@@ -487,6 +487,7 @@ fn participant(
         tenant: TENANT,
         mailbox: Mailbox::default(),
         marks: marks.clone(),
+        acted: BTreeMap::new(),
         window: WINDOW,
         random: ChaCha20Rng::seed_from_u64(seed),
     };

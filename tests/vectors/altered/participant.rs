@@ -56,6 +56,7 @@ impl Hall {
             tenant: subject(Kind::Model).tenant,
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
+            acted: BTreeMap::new(),
             window: 8,
             random: ChaCha20Rng::seed_from_u64(17),
         };

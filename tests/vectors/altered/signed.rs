@@ -57,6 +57,7 @@ fn presence(world: &World) -> NodePresence {
         seq: 8,
         answers: 9,
         roster: 1,
+        acted: None,
         package: world.node_key.package().clone(),
         mailbox: Mailbox::default(),
         standing: Standing::Ready,

@@ -26,7 +26,9 @@ pub(super) async fn export(
 ) -> Result<()> {
     let view = shown(dir, model).await?;
     match kind {
-        Kind::Safetensors => Models::of_folder(dir).export(view.model.parse()?, output)?,
+        Kind::Safetensors => {
+            Models::of_folder(dir, Folder::vault(dir)?).export(view.model.parse()?, output)?
+        }
         Kind::Onnx => export_onnx(dir, &view, output)?,
     }
     let exported = ExportedModel { model: view.model, file: output.display().to_string() };
@@ -34,7 +36,7 @@ pub(super) async fn export(
 }
 
 fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
-    let files = Models::of_folder(dir);
+    let files = Models::of_folder(dir, Folder::vault(dir)?);
     let hash = view.model.parse()?;
     let described = files.describe(hash)?;
     let task = registry::task_of(&described.task)?;
@@ -60,7 +62,7 @@ fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
 
 pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: How) -> Result<()> {
     // Models belong into a coordinator's folder: in another one none is stored.
-    Folder::config(dir)?;
+    let vault = Folder::vault(dir)?;
     let foreign = Foreign::read(file)?;
     let described = foreign.described()?;
     let task = registry::task_of(&described.task).with_context(|| file.display().to_string())?;
@@ -68,7 +70,7 @@ pub(super) async fn import(dir: &Path, file: &Path, How { dry_run, printing }: H
     let values = foreign.values(&schema)?;
     drop(foreign);
     let about = About { round: described.round, task: &task };
-    let files = Models::of_folder(dir);
+    let files = Models::of_folder(dir, vault);
     let (model, known) = if dry_run {
         let model = models::hash(&about, &schema, &values);
         (model, files.path(model).exists())

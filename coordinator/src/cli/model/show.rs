@@ -42,7 +42,7 @@ fn lines(view: &ModelView) -> Vec<String> {
     if let Some(FileView { bytes, parameters, task }) = &view.file {
         lines.push(line("task", words(task)));
         lines.push(line("parameters", parameters));
-        lines.push(line("file", format!("models/{}.safetensors, {bytes} bytes", view.model)));
+        lines.push(line("file", format!("models/{}.sealed, of {bytes} bytes", view.model)));
     }
     lines.extend(view.problem.iter().map(|problem| line("file", problem)));
     lines

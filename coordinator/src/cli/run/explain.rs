@@ -12,6 +12,7 @@ use crate::cli::asked;
 use crate::cli::exit::Exit;
 use crate::cli::run::text::{members, short};
 use crate::control::{Reply, Stored};
+use crate::folder::Folder;
 use crate::store::Models;
 use crate::store::models::Step;
 use crate::view::{AttemptView, ExplainedRound, NodeView, RunStatus, RunView, StepView};
@@ -27,7 +28,8 @@ pub(super) async fn execute(dir: &Path, run: &str, round: u32, format: Format) -
     if attempts.is_empty() {
         bail!("{}", nothing_of(run, round));
     }
-    let explained = explain(dir, (run, &view.nodes), round, attempts);
+    let files = || Ok(Models::of_folder(dir, Folder::vault(dir)?));
+    let explained = explain(files, (run, &view.nodes), round, attempts);
     print_one(format, &explained, || text(&explained))?;
     Ok(Exit::Done.into())
 }
@@ -42,7 +44,7 @@ fn nothing_of(run: &RunView, round: u32) -> String {
 }
 
 fn explain(
-    dir: &Path,
+    files: impl FnOnce() -> Result<Models>,
     (run, nodes): (&RunView, &[NodeView]),
     round: u32,
     attempts: Vec<AttemptView>,
@@ -54,7 +56,7 @@ fn explain(
         run.history.iter().find(|other| Some(other.round) == round).map(|other| other.loss)
     };
     let made = attempts.iter().find_map(|attempt| Some((&attempt.parent, attempt.model.as_ref()?)));
-    let (step, step_unknown) = match made.map(|(parent, model)| step(dir, parent, model)) {
+    let (step, step_unknown) = match made.map(|(parent, model)| step(&files()?, parent, model)) {
         None => (None, None),
         Some(Ok(step)) => (Some(step), None),
         Some(Err(error)) => (None, Some(format!("{error:#}"))),
@@ -73,8 +75,8 @@ fn explain(
     }
 }
 
-fn step(dir: &Path, parent: &str, model: &str) -> Result<StepView> {
-    let Step { norm, model_norm } = Step::between(&Models::of_folder(dir), parent.parse()?, model.parse()?)?;
+fn step(files: &Models, parent: &str, model: &str) -> Result<StepView> {
+    let Step { norm, model_norm } = Step::between(files, parent.parse()?, model.parse()?)?;
     Ok(StepView::new(norm, model_norm))
 }
 
@@ -141,9 +143,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let hex = |byte| ModelHash([byte; 32]).to_string();
         let attempt = AttemptView { parent: hex(1), model: Some(hex(2)), ..AttemptView::default() };
-        let explained = explain(dir.path(), (&RunView::default(), &[]), 1, vec![attempt]);
+        let files = || Ok(Models::of_folder(dir.path(), crate::store::tests::vault()));
+        let explained = explain(files, (&RunView::default(), &[]), 1, vec![attempt]);
         let told = text(&explained).join("\n");
-        assert!(told.contains(&format!("{}.safetensors is missing", hex(1))), "{told}");
+        assert!(told.contains(&format!("{}.sealed is missing", hex(1))), "{told}");
     }
 
     #[test]
@@ -154,7 +157,8 @@ mod tests {
         let node = |index| NodeView { name: format!("web-{index:02}"), ..NodeView::default() };
         let nodes: Vec<NodeView> = (0..20).map(node).collect();
         let told = |nodes: &[NodeView]| {
-            let explained = explain(Path::new("."), (&RunView::default(), nodes), 1, vec![attempt.clone()]);
+            let explained =
+                explain(|| bail!("not asked for"), (&RunView::default(), nodes), 1, vec![attempt.clone()]);
             text(&explained).into_iter().find(|line| line.starts_with("not selected"))
         };
         assert_eq!(told(&nodes[1..3]).as_deref(), Some("not selected: web-02"));

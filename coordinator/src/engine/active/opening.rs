@@ -97,6 +97,7 @@ impl Active {
     ) {
         let (tenant, run, issued) = (context.setup.tenant, self.id, context.now);
         let roster = context.members.roster().version;
+        context.reached.on_announced(run, epoch);
         let announcement =
             Announcement { tenant, run, round, epoch, taken_from, roster, issued, deadline, request };
         self.say(announcement, context);

@@ -2,7 +2,7 @@
 
 use common::id::ModelHash;
 
-use super::{Models, PIECE_BYTES, Reader, StoreError};
+use super::{Models, PIECE_BYTES, StoreError};
 
 /// The step from one model to another, in Euclidean norms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,7 @@ impl Step {
     ///
     /// [`StoreError`] names the file that is missing or damaged, or is not of the other's size.
     pub fn between(models: &Models, before: ModelHash, after: ModelHash) -> Result<Self, StoreError> {
-        let mut from = Reader::open(&*models.disk, &models.path(before))?;
-        let mut to = Reader::open(&*models.disk, &models.path(after))?;
+        let (mut from, mut to) = (models.reader(before)?, models.reader(after)?);
         from.header()?;
         to.header()?;
         if from.left != to.left {

@@ -20,9 +20,13 @@ struct Folder {
     values: Vec<f32>,
 }
 
+fn open(dir: &tempfile::TempDir) -> Models {
+    Models::open_on(Arc::new(OsDisk), dir.path(), crate::store::tests::vault()).unwrap()
+}
+
 fn folder() -> Folder {
     let dir = tempfile::tempdir().unwrap();
-    let models = Models::open(&dir.path().join("models")).unwrap();
+    let models = open(&dir);
     let initial = task().initial(7).unwrap();
     Folder { dir, models, schema: task().schema().unwrap(), values: initial.into_values() }
 }
@@ -31,6 +35,15 @@ impl Folder {
     fn save(&self, round: u32) -> ModelHash {
         let about = About { round: RoundId(round), task: &task() };
         self.models.save(&about, &self.schema, &self.values).unwrap()
+    }
+
+    /// What is exported of a model: as it was before it was sealed.
+    fn exported(&self, model: ModelHash) -> Vec<u8> {
+        let output = self.dir.path().join("exported");
+        self.models.export(model, &output).unwrap();
+        let bytes = fs::read(&output).unwrap();
+        fs::remove_file(output).unwrap();
+        bytes
     }
 
     fn load(&self, model: ModelHash) -> Result<Vec<f32>, StoreError> {
@@ -48,7 +61,7 @@ fn a_saved_model_is_read_back_bit_for_bit() {
     let folder = folder();
     let model = folder.save(3);
     assert_eq!(folder.load(model).unwrap(), folder.values);
-    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+    assert_eq!(folder.files(), [format!("{model}.sealed")]);
 }
 
 #[test]
@@ -58,7 +71,7 @@ fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
     assert_eq!(model, second.save(3));
     let about = About { round: RoundId(3), task: &task() };
     assert_eq!(model, hash(&about, &first.schema, &first.values));
-    let bytes = fs::read(first.models.path(model)).unwrap();
+    let bytes = first.exported(model);
     assert_eq!(model.0, *blake3::hash(&bytes).as_bytes());
     assert_ne!(model, first.save(4));
 }
@@ -66,7 +79,7 @@ fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
 #[test]
 fn other_software_reads_the_file_as_safetensors() {
     let folder = folder();
-    let bytes = fs::read(folder.models.path(folder.save(3))).unwrap();
+    let bytes = folder.exported(folder.save(3));
     let (length, metadata) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     assert_eq!(length % 8, 0);
     let about = metadata.metadata().as_ref().unwrap();
@@ -106,6 +119,25 @@ fn a_missing_or_damaged_model_is_named_and_never_used() {
 }
 
 #[test]
+fn nothing_of_a_model_is_on_the_disk_in_the_clear_and_its_file_opens_in_its_own_place_only() {
+    let folder = folder();
+    let (model, other) = (folder.save(1), folder.save(2));
+    let (bytes, plain) = (fs::read(folder.models.path(model)).unwrap(), folder.exported(model));
+    for piece in plain.chunks_exact(16) {
+        assert!(!bytes.windows(16).any(|window| window == piece));
+    }
+    fs::copy(folder.models.path(other), folder.models.path(model)).unwrap();
+    let error = folder.load(model).unwrap_err().to_string();
+    assert!(error.contains(&format!("its hash is {other}")), "{error}");
+    let vault = Arc::clone(&folder.models.vault);
+    let moments = Models::at(Arc::new(OsDisk), vault, folder.dir.path(), "moments".to_owned());
+    moments.make().unwrap();
+    fs::copy(folder.models.path(other), moments.path(other)).unwrap();
+    let error = moments.load(other, &folder.schema).unwrap_err().to_string();
+    assert!(error.contains("it is the file of `models`, put in another's place"), "{error}");
+}
+
+#[test]
 fn a_model_of_another_task_is_not_called_damaged() {
     let folder = folder();
     let model = folder.save(1);
@@ -120,8 +152,8 @@ fn what_a_killed_process_left_unfinished_is_gone_after_the_next_start() {
     let folder = folder();
     let model = folder.save(1);
     fs::write(folder.dir.path().join("models/.unfinished-0"), "half").unwrap();
-    Models::open(&folder.models.dir).unwrap();
-    assert_eq!(folder.files(), [format!("{model}.safetensors")]);
+    open(&folder.dir);
+    assert_eq!(folder.files(), [format!("{model}.sealed")]);
 }
 
 #[test]
@@ -129,7 +161,7 @@ fn what_is_not_kept_is_removed() {
     let folder = folder();
     let (first, second) = (folder.save(1), folder.save(2));
     folder.models.retain(&[second]).unwrap();
-    assert_eq!(folder.files(), [format!("{second}.safetensors")]);
+    assert_eq!(folder.files(), [format!("{second}.sealed")]);
     assert!(matches!(folder.load(first), Err(StoreError::ModelMissing(_))));
     assert_eq!(folder.load(second).unwrap(), folder.values);
 }
@@ -164,7 +196,7 @@ fn an_exported_model_is_a_checked_copy() {
     let model = folder.save(1);
     let output = folder.dir.path().join("out.safetensors");
     folder.models.export(model, &output).unwrap();
-    assert_eq!(fs::read(&output).unwrap(), fs::read(folder.models.path(model)).unwrap());
+    assert_eq!(blake3::hash(&fs::read(&output).unwrap()), model.0);
 
     fs::remove_file(&output).unwrap();
     fs::write(folder.models.path(model), "not a model").unwrap();
@@ -198,7 +230,7 @@ fn foreign(bytes: &[u8]) -> Result<(Described, Vec<f32>), StoreError> {
 fn a_model_of_another_coordinator_is_read_and_has_the_same_hash() {
     let folder = folder();
     let model = folder.save(3);
-    let (described, values) = foreign(&fs::read(folder.models.path(model)).unwrap()).unwrap();
+    let (described, values) = foreign(&folder.exported(model)).unwrap();
     assert_eq!(described, folder.models.describe(model).unwrap());
     assert_eq!((described.round, &values), (RoundId(3), &folder.values));
     assert_eq!(hash(&About { round: RoundId(3), task: &task() }, &folder.schema, &values), model);
@@ -236,7 +268,7 @@ fn a_model_in_another_order_is_imported_and_a_wrong_one_is_refused_by_tensor() {
     infinite[31] = f32::INFINITY;
     assert!(refused(&sorted(&infinite, "")).ends_with("value 1 of its tensor `layer0.bias` is inf"));
     assert!(refused(&sorted(&folder.values, "layer1.bias")).ends_with("it has no tensor `layer1.bias`"));
-    let whole = fs::read(folder.models.path(folder.save(3))).unwrap();
+    let whole = folder.exported(folder.save(3));
     for length in 0..whole.len() {
         assert!(refused(&whole[..length]).contains("cannot be imported: "), "{length} bytes");
         let mut bytes = whole.clone();
