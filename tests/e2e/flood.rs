@@ -75,8 +75,9 @@ fn flood(over: &AtomicBool) -> (usize, Duration) {
     let (mut presences, mut rosters) = (Heard::new(), Heard::new());
     let random = &mut ChaCha20Rng::seed_from_u64(7);
     let (began, mut sent) = (Instant::now(), 0);
+    let mut turns = runtime.block_on(async { tokio::time::interval(TURN) });
     while !over.load(Ordering::Relaxed) {
-        let until = Instant::now() + TURN;
+        runtime.block_on(turns.tick());
         for (reader, heard) in readers.iter_mut().zip([&mut presences, &mut rosters]) {
             let next = runtime.block_on(async { tokio::time::timeout(TURN / 10, reader.next()).await });
             if let Ok(Ok(sample)) = next {
@@ -92,7 +93,6 @@ fn flood(over: &AtomicBool) -> (usize, Duration) {
             };
             sent += usize::from(writers[index].write(&key, &body).is_ok());
         }
-        thread::sleep(until.saturating_duration_since(Instant::now()));
     }
     (sent, began.elapsed())
 }
