@@ -53,10 +53,9 @@ fn what_was_learned_lies_sealed_an_altered_model_is_named_and_a_shredded_tenant_
     let export = ["model", "export", &id, "--output", &output.display().to_string()];
     operator.ask(&export);
     check_sealed(&operator.0, &fs::read(&output).expect("it was exported"));
-    let shred = |more: &[&str]| {
-        let words = [&["--dir", &operator.0.folder(), "tenant", "shred"][..], more].concat();
-        run("coordinator", &words)
-    };
+    let folder = operator.0.folder();
+    let tried = |words: &[&str]| -> Output { run("coordinator", &[&["--dir", &folder][..], words].concat()) };
+    let shred = |more: &[&str]| tried(&[&["tenant", "shred"][..], more].concat());
     let refused = complaint(&shred(&["default", "--yes"]));
     assert!(refused.contains("in use by another process"), "{refused}");
     assert!(coordinator.stop());
@@ -67,8 +66,7 @@ fn what_was_learned_lies_sealed_an_altered_model_is_named_and_a_shredded_tenant_
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, bytes).expect("it can be written");
-    let words = [&["--dir", &operator.0.folder()][..], &export].concat();
-    let damaged = complaint(&run("coordinator", &words));
+    let damaged = complaint(&tried(&export));
     assert!(damaged.contains(&model) && damaged.contains("is altered, or of another place"), "{damaged}");
 
     let other = complaint(&shred(&["acme", "--yes"]));
@@ -78,11 +76,8 @@ fn what_was_learned_lies_sealed_an_altered_model_is_named_and_a_shredded_tenant_
     // Nobody types the name.
     assert!(complaint(&shred(&["default"])).contains("nothing was changed"));
     operator.ask(&["tenant", "shred", "default", "--yes"]);
-    let told = |words: &[&str]| -> Output {
-        run("coordinator", &[&["--dir", &operator.0.folder()][..], words].concat())
-    };
     for words in [&["serve"][..], &["run", "list"], &["model", "list"], &["tenant", "shred", "default"]] {
-        let gone = complaint(&told(words));
+        let gone = complaint(&tried(words));
         assert!(gone.contains("tenant default was shredded on 2"), "{words:?}: {gone}");
     }
     assert!(
