@@ -11,6 +11,7 @@
 //! | [`envelope`] | a value sealed to the group or to one: manifest and chunks; opened in any order |
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`frames`] | a log at rest, sealed frame by frame |
+//! | [`preshared`] | one question and its answer between two who share a secret |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -42,6 +43,7 @@ pub mod keyschedule;
 pub mod label;
 pub mod layout;
 pub mod plain;
+pub mod preshared;
 pub mod replay;
 pub mod root;
 pub mod suite;
@@ -59,6 +61,7 @@ pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, 
 pub use label::Label;
 pub use layout::{ChunkLayout, TooLarge};
 pub use plain::Plain;
+pub use preshared::{AnswerKey, PresharedKey, PresharedSeed};
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
 pub use suite::{Encapsulated, KemPublic, OtherSuite, Suite};

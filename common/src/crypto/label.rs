@@ -37,11 +37,19 @@ pub enum Label {
     Custody,
     /// Derives the key of the file of a long-term key from its passphrase.
     Passphrase,
+    /// Derives what the holder of a token shares with the coordinator that issued it, and a token's id.
+    Token,
+    /// Separates the HPKE context by which somebody joins with a token.
+    Join,
+    /// Derives the key of the answer from that context.
+    Joined,
+    /// Signs a request to join, by the key that is to be let in.
+    Joiner,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -59,6 +67,10 @@ impl Label {
         Self::Spool,
         Self::Custody,
         Self::Passphrase,
+        Self::Token,
+        Self::Join,
+        Self::Joined,
+        Self::Joiner,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -81,6 +93,10 @@ impl Label {
             Self::Spool => "starling v1 spool",
             Self::Custody => "starling v1 custody",
             Self::Passphrase => "starling v1 passphrase",
+            Self::Token => "starling v1 token",
+            Self::Join => "starling v1 join",
+            Self::Joined => "starling v1 joined",
+            Self::Joiner => "starling v1 joiner",
         }
     }
 }
