@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema};
 use crate::doctor::Finding;
 use crate::view::model::{AliasView, ExportedModel, ImportedModel, ListedModel, ModelView};
 use crate::view::{
-    ComparedRuns, ExplainedRound, InstalledRoster, NodeView, OrderedNode, OrderedRun, RunView,
+    ComparedRuns, ExplainedRound, InstalledRoster, IssuedToken, NodeView, OrderedNode, OrderedRun, RunView,
+    TokenView,
 };
 
 /// A command, and what it prints as one document and as a line.
@@ -31,7 +32,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 27] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),
@@ -47,6 +48,9 @@ const ROWS: [Row; 24] = [
     one::<OrderedNode>(&["node", "undrain"]),
     one::<InstalledRoster>(&["node", "approve"]),
     one::<InstalledRoster>(&["node", "revoke"]),
+    one::<IssuedToken>(&["token", "create"]),
+    list::<TokenView>(&["token", "list"]),
+    one::<TokenView>(&["token", "revoke"]),
     one::<InstalledRoster>(&["roster", "install"]),
     one::<InstalledRoster>(&["roster", "appoint"]),
     list::<ListedModel>(&["model", "list"]),

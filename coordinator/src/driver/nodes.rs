@@ -4,6 +4,7 @@
 use std::sync::PoisonError;
 
 use anyhow::{Result, ensure};
+use common::known::Peer;
 use edge::now;
 
 use super::Driver;
@@ -41,7 +42,7 @@ impl Driver {
         let told = InstalledRoster::of(&next.roster, &self.enrolled.roster, dry_run);
         if !dry_run {
             next.store(&self.dir)?;
-            *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.nodes.clone();
+            *self.members.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
             self.enrolled = next;
             self.tell_roster();
             self.engine.on_roster(self.enrolled.roster.clone(), now(), &mut self.fresh);
@@ -53,6 +54,12 @@ impl Driver {
     pub(super) fn tell_roster(&mut self) {
         let Enrolled { text, roster, .. } = &self.enrolled;
         self.link.tell_roster(roster.tenant_id(), text);
+    }
+
+    /// Somebody came with a token and waits.
+    pub(super) fn on_applicant(&mut self, applicant: &Peer) {
+        self.engine.on_applicant(applicant.key.node_id(), &applicant.name, now(), &mut self.fresh);
+        self.carry_out();
     }
 
     /// Nodes stay drained when the coordinator is started again.
