@@ -1,5 +1,6 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
+pub mod join;
 mod tie;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{NodeConfig, Shutdown};
 use crate::folder::{Folder, Marks, keep_roster};
-use crate::participant::{Output, Participant, Setup};
+use crate::participant::{Note, Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
 use tie::Tie;
 
@@ -167,6 +168,9 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
     let Folder { dir, config, identity, operator, roster, marks } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
     let (known, random) = (marks.all().clone(), entropy()?);
+    // No news of the network will say so of a roster that is known already.
+    let refusal = roster.as_ref().and_then(|roster| roster.membership(identity.node_id()).refusal());
+    refusal.into_iter().for_each(|reason| tracing::warn!("{}", Note::NoMember(reason)));
     let setup = Setup {
         identity,
         suite: config.suite,

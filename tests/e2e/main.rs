@@ -5,6 +5,7 @@
 mod contract;
 mod drain;
 mod fleet;
+mod join;
 mod kill;
 mod operator;
 mod orders;
