@@ -7,13 +7,17 @@ use common::id::RoundId;
 use common::model::Task;
 use coordinator::store::{About, Models};
 use coordinator::view::model::{ModelView, OriginView};
-use coordinator::view::{ComparedRuns, ExplainedRound, OrderedRun, ParticipationOutcome, RunStatus, RunView};
+use coordinator::view::{
+    ComparedRuns, ExplainedRound, IssuedToken, OrderedRun, ParticipationOutcome, RunStatus, RunView,
+    TokenStatus, TokenView,
+};
 use harness::others::Need::Python;
 use harness::others::{are_here, script, succeeds};
 use harness::programs::{complaint, run};
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
+use crate::join::listen;
 use crate::operator::Operator;
 
 /// What commands printed, each with its schema.
@@ -63,6 +67,7 @@ fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> T {
 #[test]
 fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     let Some(fleet) = Fleet::new(5, 1) else { return };
+    listen(&fleet, "");
     let (operator, mut printed) = (Operator(fleet), Printed::default());
     let coordinator = operator.0.serve(&[]);
     let config = operator.config("first", 3);
@@ -100,6 +105,7 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     assert!(explained.step.is_some_and(|step| step.norm > 0.0 && step.norm < step.model_norm));
     assert!(explained.loss_before.is_some() && explained.loss_after.is_some());
     print_models(&operator, &mut printed);
+    print_tokens(&operator, &mut printed);
     let compared: ComparedRuns = parsed(served[3].clone());
     assert_eq!(compared.config.iter().map(|key| &*key.key).collect::<Vec<_>>(), ["name", "rounds"]);
 
@@ -108,6 +114,18 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
         assert_eq!(without_bytes(printed.take(&operator, words, "json")), without_bytes(served), "{words:?}");
     }
     printed.check(&operator);
+}
+
+/// Every command about tokens.
+fn print_tokens(operator: &Operator, printed: &mut Printed) {
+    let create = ["token", "create", "--label", "rack=A", "--names", "web-*"];
+    printed.take(operator, &[&create[..], &["--dry-run"]].concat(), "json");
+    let issued: IssuedToken = parsed(printed.take(operator, &create, "json"));
+    printed.take(operator, &["token", "list"], "json");
+    let id = issued.id.expect("it was made");
+    printed.take(operator, &["token", "revoke", &id[..6]], "json");
+    let last: TokenView = parsed(printed.take(operator, &["token", "list"], "jsonl"));
+    assert_eq!((last.id, last.status), (id, TokenStatus::Revoked));
 }
 
 /// Every command about models, and the look at the folder: with models from a seed, of rounds and from elsewhere.

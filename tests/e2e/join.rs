@@ -25,9 +25,7 @@ impl Site {
     /// `more` stands in the section [join] as well.
     fn new(more: &str) -> Option<Self> {
         let fleet = Fleet::of(&["node-1"], TEST, 1)?;
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).unwrap().port();
-        let join = format!("[join]\nlisten = \"127.0.0.1:{port}\"\n{more}\n[custody]");
-        edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("[custody]", &join));
+        let port = listen(&fleet, more);
         Some(Self { operator: Operator(fleet), port })
     }
 
@@ -85,6 +83,14 @@ impl Site {
         let silent = std::iter::repeat_n(Vec::new(), 20);
         noise.chain(half).chain(silent).map(|bytes| connect(&bytes)).collect()
     }
+}
+
+/// Has the coordinator of a fleet listen for nodes that join, from its next start on; returns the port.
+pub(crate) fn listen(fleet: &Fleet, more: &str) -> u16 {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).unwrap().port();
+    let join = format!("[join]\nlisten = \"127.0.0.1:{port}\"\n{more}\n[custody]");
+    edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("[custody]", &join));
+    port
 }
 
 fn complaint_of(output: &Output) -> String {
