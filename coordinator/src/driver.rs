@@ -153,7 +153,8 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<()> {
         }
     }
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
-    (answering.abort(), door.inspect(JoinHandle::abort));
+    answering.abort();
+    door.iter().for_each(JoinHandle::abort);
     let _ = std::fs::remove_file(control::socket_path(dir));
     driver.unsigned.map_or(Ok(()), |error| Err(error.into()))
 }

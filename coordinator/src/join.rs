@@ -257,7 +257,6 @@ impl Desk {
             _ if tenant.as_ref().is_some_and(|tenant| **tenant != *roster.tenant) => {
                 Some(Refusal::OtherTenant)
             }
-            Membership::Member(_) => None,
             Membership::Revoked(_) => Some(Refusal::Revoked),
             Membership::Unknown if issued.names.as_ref().is_some_and(|names| !fits(&names)) => {
                 let pattern = issued.names.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -266,7 +265,7 @@ impl Desk {
                 Some(Refusal::OtherName { pattern })
             }
             Membership::Unknown if known.any(has_name) => Some(Refusal::NameTaken),
-            Membership::Unknown => None,
+            Membership::Member(_) | Membership::Unknown => None,
         }
     }
 

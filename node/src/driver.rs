@@ -170,7 +170,9 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
     let (known, random) = (marks.all().clone(), entropy()?);
     // No news of the network will say so of a roster that is known already.
     let refusal = roster.as_ref().and_then(|roster| roster.membership(identity.node_id()).refusal());
-    refusal.into_iter().for_each(|reason| tracing::warn!("{}", Note::NoMember(reason)));
+    if let Some(reason) = refusal {
+        tracing::warn!("{}", Note::NoMember(reason));
+    }
     let setup = Setup {
         identity,
         suite: config.suite,

@@ -87,7 +87,8 @@ impl Site {
 
 /// Has the coordinator of a fleet listen for nodes that join, from its next start on; returns the port.
 pub(crate) fn listen(fleet: &Fleet, more: &str) -> u16 {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
+    let port = free.expect("a port is free").port();
     let join = format!("[join]\nlisten = \"127.0.0.1:{port}\"\n{more}\n[custody]");
     edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("[custody]", &join));
     port

@@ -142,7 +142,9 @@ pub(super) async fn approve(dir: &Path, options: &Approve) -> Result<ExitCode> {
     let approved = known::parse(&lines)?;
     ensure!(!approved.is_empty(), "no node is named");
     // Whoever compares ids sees here whom he lets in.
-    approved.iter().for_each(|(node, peer)| eprintln!("{} has the id {node}", peer.name));
+    for (node, peer) in &approved {
+        eprintln!("{} has the id {node}", peer.name);
+    }
     let next = join::admitting(Enrolled::open(dir)?.roster, approved)?;
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
 }

@@ -148,7 +148,8 @@ fn ticket(options: &Join) -> Result<Ticket> {
 fn host_name() -> Result<String> {
     let read = std::fs::read_to_string(HOST_NAME);
     let name = read.map(|text| text.trim().to_owned()).unwrap_or_default();
-    if name.is_empty() { bail!("this host has no name; name the node with --name") } else { Ok(name) }
+    ensure!(!name.is_empty(), "this host has no name; name the node with --name");
+    Ok(name)
 }
 
 fn label(word: &str) -> Result<(String, String), String> {

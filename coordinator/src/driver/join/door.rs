@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const CONNECTIONS_MAX: usize = 32;
 
 /// What has expired is forgotten this often.
-const TIDY: Duration = Duration::from_secs(60);
+const TIDY: Duration = Duration::from_mins(1);
 
 /// After a failure to accept, as when file descriptors are used up.
 const AGAIN: Duration = Duration::from_millis(250);
