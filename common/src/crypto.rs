@@ -13,6 +13,7 @@
 //! | [`plain`], [`bulk`], [`layout`], [`mod@root`] | what is sealed; the chunked encryption, its cut, its root hash |
 //! | [`frames`] | a log at rest, sealed frame by frame |
 //! | [`vault`] | files and values at rest, under a key of their tenant |
+//! | [`preshared`] | one question and its answer between two who share a secret |
 //! | [`replay`] | each message takes effect once |
 //!
 //! Decisions worth knowing:
@@ -44,6 +45,7 @@ pub mod keyschedule;
 pub mod label;
 pub mod layout;
 pub mod plain;
+pub mod preshared;
 pub mod replay;
 pub mod root;
 pub mod succession;
@@ -63,6 +65,7 @@ pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, 
 pub use label::Label;
 pub use layout::{ChunkLayout, TooLarge};
 pub use plain::Plain;
+pub use preshared::{AnswerKey, PresharedKey, PresharedSeed};
 pub use replay::{Mark, ReplayError, ReplayGuard};
 pub use root::{ChunkHash, Root, chunk_hash, root};
 pub use succession::{NoSuccession, Succession};

@@ -59,6 +59,11 @@ bytes_id!(
     ModelHash, 32
 );
 
+bytes_id!(
+    /// A token by which a node joins: the first 8 bytes of a SHA-256 over its secret. Not secret itself.
+    TokenId, 8
+);
+
 /// A round within a run, counted from 1. Round 0 is the run before its first round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoundId(pub u32);

@@ -17,6 +17,7 @@
 //! | [`message`] | what coordinator and nodes say to each other, one file a message |
 //! | [`upload`] | one sealed value on its way to one reader |
 //! | [`known`], [`glob`] | lists of others' keys; names with wildcards |
+//! | [`token`], [`join`] | what a node is given to join with, and what it says and is told then |
 //!
 //! Each row may use the rows above it, and nothing below.
 
@@ -24,11 +25,13 @@ pub mod blob;
 pub mod crypto;
 pub mod glob;
 pub mod id;
+pub mod join;
 pub mod known;
 pub mod limits;
 pub mod message;
 pub mod model;
 pub mod roster;
+pub mod token;
 pub mod units;
 pub mod upload;
 pub mod wire;

@@ -61,6 +61,19 @@ pub const WORKS_MAX: usize = 64;
 /// Bytes in a configuration file or one request on the control socket.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
+/// Bytes of a request to join, from whoever reaches the port: four times those of the longest name with labels of a usual
+/// length.
+pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of the answer: a roster is the most of it.
+pub const JOIN_ANSWER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 4096;
+
+/// Tokens of a coordinator that may still be used.
+pub const TOKENS_MAX: usize = 256;
+
+/// Nodes that wait for their operator's approval: as many as tokens, one for each.
+pub const APPLICANTS_MAX: usize = TOKENS_MAX;
+
 /// Bytes of a pattern of names: twice those of a metric's name.
 pub const GLOB_BYTES_MAX: usize = 256;
 

@@ -179,6 +179,11 @@ impl Roster {
         self.nodes.get(&node).or_else(|| self.former.get(&node))
     }
 
+    /// What people call a node: its name, or the start of its id.
+    pub fn name(&self, node: NodeId) -> String {
+        self.peer(node).map_or_else(|| format!("{node:?}"), |peer| peer.name.clone())
+    }
+
     /// What people call who may send: members, by the keys that they have and had.
     pub fn named(&self) -> Known {
         self.former.iter().chain(&self.nodes).map(|(node, peer)| (*node, peer.clone())).collect()

@@ -12,9 +12,10 @@ mod run;
 mod schema;
 mod simulate;
 mod tenant;
+mod token;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -58,6 +59,9 @@ enum Command {
     /// List, approve, revoke and drain nodes.
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Make, list and take back tokens, with which nodes join over the network.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Show who belongs to the tenant, or put a list in force that its operator signed.
     #[command(subcommand)]
     Roster(roster::RosterCommand),
@@ -90,6 +94,9 @@ enum Command {
     },
 }
 
+/// What of the starter configuration listens for nodes that join, once it is no comment any more.
+const JOIN_SAMPLE: &str = "# [join]\n# listen = \"0.0.0.0:7385\"";
+
 #[derive(Args)]
 struct Init {
     /// Whose telemetry this coordinator works for.
@@ -105,6 +112,9 @@ struct Init {
     /// this folder.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
+    /// Listen at this address for nodes that join with a token; without one, at port 7385 of all.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "0.0.0.0:7385")]
+    join: Option<SocketAddr>,
     #[command(flatten)]
     custody: custody::Options,
 }
@@ -141,6 +151,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
         Command::Rotate => rotate(dir),
         Command::Run(command) => runtime.block_on(run::execute(dir, command)),
         Command::Node(command) => runtime.block_on(node::execute(dir, command)),
+        Command::Token(command) => runtime.block_on(token::execute(dir, command)),
         Command::Roster(command) => runtime.block_on(roster::execute(dir, command)),
         Command::OperatorInit { custody } => roster::operator_init(dir, custody),
         Command::Model(command) => runtime.block_on(model::execute(dir, command)),
@@ -194,6 +205,10 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         .replace("tenant = \"default\"", &format!("tenant = {tenant}"))
         .replace("domain = 0", &format!("domain = {}", options.domain))
         .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
+    let config = match options.join {
+        None => config,
+        Some(join) => config.replace(JOIN_SAMPLE, &format!("[join]\nlisten = \"{join}\"")),
+    };
     let operator = options.operator.as_deref().map(read_key).transpose()?;
     let identity = Folder::init(dir, &config, &custody, &mut edge::entropy()?)?;
     let steps = if let Some(operator) = &operator {
@@ -207,11 +222,16 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         let operator = roster::make_operator(dir, &custody::Config::default())?;
         let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
         write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
-        [
-            "next: `node init` on each machine, with operator.pub of this folder; `coordinator node approve` with the",
-            "line that it prints; then `coordinator serve`. Keep the folder `operator` elsewhere when all are there",
-        ]
-        .map(str::to_owned)
+        let next = if options.join.is_some() {
+            "next: `coordinator serve`; `coordinator token create`, and on a machine `node join` with what that prints;"
+        } else {
+            "next: `node init` on each machine, with operator.pub of this folder; `coordinator serve`; and with the line"
+        };
+        let then = if options.join.is_some() { "" } else { "that it prints " };
+        let then = format!(
+            "{then}`coordinator node approve`. Keep the folder `operator` elsewhere when all are there"
+        );
+        [next.to_owned(), then]
     };
     let [next, then] = steps;
     print_lines(&[

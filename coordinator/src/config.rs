@@ -1,9 +1,11 @@
 //! The configuration files, parsed into types that cannot be wrong. Unknown keys are refused.
 
+mod join;
 mod relay;
 mod selection;
 mod strategy;
 
+pub use join::JoinConfig;
 pub use relay::{Place, RelayConfig};
 pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
@@ -36,6 +38,9 @@ pub struct CoordinatorConfig {
     /// How many runs go on at once.
     #[serde(default)]
     pub runs: Runs,
+    /// Where nodes join with a token.
+    #[serde(default)]
+    pub join: Option<JoinConfig>,
     /// Where the secret key lives.
     #[serde(default)]
     pub custody: custody::Config,

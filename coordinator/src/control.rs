@@ -3,8 +3,10 @@
 //! Whoever may open the socket file (mode 0600, so its owner) may start and stop runs, and say what aliases name. It
 //! never leaves the host.
 
+mod join;
 mod model;
 
+pub use join::{JoinAnswer, JoinDesk, JoinOrder};
 pub use model::{ModelAnswer, ModelDesk, ModelOrder};
 
 use std::num::NonZeroU32;
@@ -30,6 +32,8 @@ pub enum Request {
     Ask(Question),
     /// Look at models, or do something with them.
     Model(ModelOrder),
+    /// Look at tokens or at who waits for approval, or do something with them.
+    Join(JoinOrder),
     /// The view now.
     View,
     /// The view now, and again each time it changes.
@@ -149,6 +153,8 @@ pub enum Reply {
     },
     /// What was asked of models.
     Model(ModelAnswer),
+    /// What was asked of joining.
+    Join(JoinAnswer),
     /// It was done with a node, durably; or, if only that was asked, it would be.
     Node(OrderedNode),
     /// The roster counts, durably; or, if only that was asked, it would.
@@ -166,6 +172,15 @@ pub struct Asked {
     pub question: Question,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Reply>,
+}
+
+/// Who answers what the driver need not: beside its loop.
+#[derive(Clone)]
+pub struct Desks {
+    /// What is asked of models.
+    pub models: ModelDesk,
+    /// What is asked of joining.
+    pub joining: JoinDesk,
 }
 
 /// Where the socket of a coordinator folder is.
@@ -199,19 +214,19 @@ pub async fn listen(dir: &Path) -> Result<UnixListener> {
 pub async fn answer_all(
     listener: UnixListener,
     questions: mpsc::Sender<Asked>,
-    models: ModelDesk,
+    desks: Desks,
     view: watch::Receiver<View>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         // A client that hangs up ends its own conversation only.
-        tokio::spawn(answer(stream, questions.clone(), ModelDesk::clone(&models), view.clone()));
+        tokio::spawn(answer(stream, questions.clone(), desks.clone(), view.clone()));
     }
 }
 
 async fn answer(
     stream: UnixStream,
     questions: mpsc::Sender<Asked>,
-    models: ModelDesk,
+    desks: Desks,
     mut view: watch::Receiver<View>,
 ) -> Result<()> {
     let (read, mut write) = stream.into_split();
@@ -230,8 +245,14 @@ async fn answer(
         },
         Ok(Request::Model(order)) => {
             // The driver must not wait for a large file to be read.
-            let answered = tokio::task::spawn_blocking(move || models(&order)).await?;
+            let answered = tokio::task::spawn_blocking(move || (desks.models)(&order)).await?;
             let reply = answered.map_or_else(|reason| Reply::Refused { reason }, Reply::Model);
+            say(&mut write, &reply).await
+        }
+        Ok(Request::Join(order)) => {
+            // Nor for a disk, or a token with keys.
+            let answered = tokio::task::spawn_blocking(move || (desks.joining)(order)).await?;
+            let reply = answered.map_or_else(|reason| Reply::Refused { reason }, Reply::Join);
             say(&mut write, &reply).await
         }
         Ok(Request::Ask(question)) => {

@@ -1,6 +1,7 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
 mod fault;
+mod join;
 mod link;
 mod nodes;
 mod orders;
@@ -10,7 +11,7 @@ mod stored;
 mod works;
 
 pub use relay::relay;
-pub use stored::{stored_answer, stored_models, stored_view};
+pub use stored::{stored_answer, stored_applicants, stored_models, stored_view};
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
-use common::known::{self, Known};
+use common::known::{self, Peer};
 use common::message::presence::HEARTBEAT;
 use common::roster::Roster;
 use common::units::{Millis, Timestamp};
@@ -28,17 +29,19 @@ use edge::{entropy, log_ignored, now, tether};
 use rand_chacha::ChaCha20Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::archive;
-use crate::control::{self, Asked, ModelDesk};
+use crate::control::{self, Asked, Desks, ModelDesk};
 use crate::engine::{Answer, End, Engine, Output, Setup};
 use crate::folder::{self, Enrolled, Folder};
-use crate::members::Members;
+use crate::members;
 use crate::quota::Quota;
 use crate::registry;
 use crate::store::Store;
 use crate::view::View;
 use fault::FaultPoints;
+use join::{Channels, Office};
 use link::{Incoming, Link, Readers};
 use shown::Shown;
 use works::{Done, Works};
@@ -46,15 +49,15 @@ use works::{Done, Works};
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
 
-/// Names of nodes, for who answers beside the loop.
-type Names = Arc<RwLock<Known>>;
+/// Who belongs to the tenant, for who answers beside the loop.
+type Members = Arc<RwLock<Enrolled>>;
 
 /// Everything the loop holds.
 struct Driver {
     dir: PathBuf,
     engine: Engine,
     enrolled: Enrolled,
-    names: Names,
+    members: Members,
     link: Link,
     /// Shared with who answers what is asked of models, and with what is done beside the loop.
     store: Arc<Store>,
@@ -85,7 +88,9 @@ pub enum Ended {
 struct Joined {
     driver: Driver,
     readers: Readers,
-    models: ModelDesk,
+    desks: Desks,
+    office: Arc<Office>,
+    applicants: mpsc::Receiver<Peer>,
     view: watch::Receiver<View>,
 }
 
@@ -100,9 +105,11 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
     let listener = control::listen(dir).await?;
-    let Joined { mut driver, mut readers, models, view } = Driver::join(dir, folder, halt_at)?;
     let (asked, mut questions) = mpsc::channel(16);
-    let answering = tokio::spawn(control::answer_all(listener, asked, models, view));
+    let Joined { mut driver, mut readers, desks, office, mut applicants, view } =
+        Driver::join(dir, folder, halt_at, asked.clone())?;
+    let door = join::at_door(office).await?;
+    let answering = tokio::spawn(control::answer_all(listener, asked, desks, view));
     driver.tell_roster();
     driver.recall_drained()?;
     driver.resume();
@@ -118,6 +125,10 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
             _ = interrupt.recv() => break,
             Some(question) = questions.recv() => {
                 driver.on_asked(question);
+                false
+            }
+            Some(applicant) = applicants.recv() => {
+                driver.on_applicant(&applicant);
                 false
             }
             Some(presence) = ends.recv() => {
@@ -152,15 +163,17 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     }
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
+    door.iter().for_each(JoinHandle::abort);
     let _ = std::fs::remove_file(control::socket_path(dir));
     driver.ended.unwrap_or(Ok(Ended::Stopped))
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
-fn desk(store: &Arc<Store>, names: &Names) -> ModelDesk {
-    let (store, names) = (Arc::clone(store), Arc::clone(names));
+fn desk(store: &Arc<Store>, members: &Members) -> ModelDesk {
+    let (store, members) = (Arc::clone(store), Arc::clone(members));
     Arc::new(move |order| {
-        let name = |node| known::name(&names.read().unwrap_or_else(PoisonError::into_inner), node);
+        let members = || members.read().unwrap_or_else(PoisonError::into_inner);
+        let name = |node| members().roster.name(node);
         registry::answer(&store, order, name, now()).map_err(|error| format!("{error:#}"))
     })
 }
@@ -193,14 +206,22 @@ async fn wake(at: Timestamp) {
 
 impl Driver {
     /// Opens the store and joins the domain.
-    fn join(dir: &Path, folder: Folder, halt_at: Option<u64>) -> Result<Joined> {
+    fn join(
+        dir: &Path,
+        folder: Folder,
+        halt_at: Option<u64>,
+        questions: mpsc::Sender<Asked>,
+    ) -> Result<Joined> {
         let Folder { config, identity, enrolled } = folder;
         let suite = config.suite;
         check_size(&enrolled.roster, suite)?;
         let vault = folder::vault(dir, &config.tenant, &identity)?;
         let store = Arc::new(Store::open(dir, vault)?);
-        let names: Names = Arc::new(RwLock::new(enrolled.roster.named()));
-        let models = desk(&store, &names);
+        let members: Members = Arc::new(RwLock::new(enrolled.clone()));
+        let (came, applicants) = mpsc::channel(16);
+        let channels = Channels { questions, applicants: came };
+        let office = Arc::new(Office::open(dir, &store, &config, &members, channels)?);
+        let desks = Desks { models: desk(&store, &members), joining: office.desk() };
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
         let mut transfer = config.transfer;
         transfer.window_chunks = transfer.window_chunks.min(link.unread_max());
@@ -215,14 +236,14 @@ impl Driver {
         let tenant = TenantId::of_name(&config.tenant);
         let mailbox = readers.mailbox();
         let setup = Setup { identity, suite, tenant, mailbox, transfer, random: entropy()? };
-        let engine = Engine::new(setup, Members::new(enrolled.roster.clone(), suite, now()));
+        let engine = Engine::new(setup, members::Members::new(enrolled.roster.clone(), suite, now()));
         let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
         let faults = Arc::new(FaultPoints::new(halt_at));
         let driver = Self {
             dir: dir.to_owned(),
             engine,
             enrolled,
-            names,
+            members,
             link,
             works: Works::new(Arc::clone(&store), Arc::clone(&faults)),
             store,
@@ -235,7 +256,7 @@ impl Driver {
             fresh: Vec::new(),
             ended: None,
         };
-        Ok(Joined { driver, readers, models, view })
+        Ok(Joined { driver, readers, desks, office, applicants, view })
     }
 
     fn tick(&mut self) {

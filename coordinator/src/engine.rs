@@ -228,6 +228,14 @@ impl Engine {
         out.push(self.setup.event(&Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact }));
     }
 
+    /// Somebody came with a token and waits for approval; who watches is told so.
+    pub fn on_applicant(&mut self, node: NodeId, name: &str, now: Timestamp, out: &mut Vec<Output>) {
+        let why = format!("it waits for approval as `{name}`");
+        out.push(Output::Note(format!("node {node} joins with a token: {why} (`coordinator node approve`)")));
+        let fact = Fact::NodeRefused { node, reason: reason(&why) };
+        out.push(self.setup.event(&Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact }));
+    }
+
     fn lose(&mut self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
         out.push(Output::Note(format!("node {} is away: {why}", self.members.name(node))));
         self.on_all(now, out, |active, context| active.on_gone(node, why, context));

@@ -15,6 +15,8 @@
 //! control.sock       local control socket while `coordinator serve` runs
 //! ```
 
+mod signer;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::{CoordinatorConfig, RelayConfig};
+
+pub use signer::{OPERATOR, open_operator, place_operator};
 
 /// The configuration file that `init` writes, with every key explained.
 pub const SAMPLE_CONFIG: &str = include_str!("../samples/coordinator.toml");

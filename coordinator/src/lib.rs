@@ -9,6 +9,7 @@ pub mod driver;
 pub mod engine;
 pub mod exchange;
 pub mod folder;
+pub mod join;
 pub mod members;
 pub mod onnx;
 pub mod quota;

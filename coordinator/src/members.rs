@@ -197,7 +197,7 @@ impl Members {
 
     /// The name of a node; its id when it is not allowed.
     pub fn name(&self, node: NodeId) -> String {
-        self.peer(node).map_or_else(|| format!("{node:?}"), |peer| peer.name.clone())
+        self.roster.name(node)
     }
 
     /// All nodes of the roster, by the keys that they are to have, in the order of their ids.

@@ -20,6 +20,7 @@
 pub mod disk;
 mod drained;
 mod entry;
+mod joins;
 pub mod models;
 pub mod registry;
 mod state;

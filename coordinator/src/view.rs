@@ -6,11 +6,13 @@ pub mod model;
 mod ordered;
 mod roster;
 pub mod tenant;
+mod token;
 
 pub use compared::{ComparedRuns, KeyDifference, RunResult, key_differences};
 pub use explained::{AttemptView, ExplainedRound, Participation, ParticipationOutcome, StepView, UpdateView};
 pub use ordered::{NodeOrder, Order, OrderedNode, OrderedRun, RunSize};
 pub use roster::InstalledRoster;
+pub use token::{IssuedToken, TokenStatus, TokenView, WaitingView};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -169,6 +171,8 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it says it is doing for each run.
     pub works: Vec<WorkView>,
+    /// Of a node that waits for approval: what its operator needs to know.
+    pub waiting: Option<WaitingView>,
 }
 
 /// What a node does for a run.
@@ -195,6 +199,7 @@ impl NodeView {
             labels,
             works: Vec::new(),
             drained: false,
+            waiting: None,
         }
     }
 }

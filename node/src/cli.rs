@@ -2,11 +2,13 @@
 
 mod evaluate;
 mod import;
+mod join;
 mod pipeline;
 mod run;
 mod score;
 mod smtp_bridge;
 mod spool;
+mod starter;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -15,13 +17,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use common::crypto::PublicIdentity;
+use common::crypto::{PublicIdentity, Suite};
 use common::id::TenantId;
 use edge::print_lines;
 use ingest::record::TelemetryRecord;
 use ingest::{CsvSource, Interval, Source};
 
-use crate::folder::{Folder, SAMPLE_CONFIG};
+use crate::folder::Folder;
+use starter::Starter;
 
 #[derive(Parser)]
 #[command(
@@ -42,6 +45,8 @@ struct Cli {
 enum Command {
     /// Make a folder with an identity and a starter configuration.
     Init(Box<Init>),
+    /// Join a coordinator with the token that it gave: makes the folder if there is none, and asks to be let in.
+    Join(Box<join::Join>),
     /// Take in telemetry and take part in rounds until SIGTERM or Ctrl-C.
     Run,
     /// Take in what is mailed and pushed until SIGTERM or Ctrl-C, forward it where [forward] says, and never train.
@@ -101,7 +106,8 @@ impl RowTimes {
 
 fn exit_codes() -> String {
     let custody = format!("{} {}", custody::EXIT, custody::EXIT_MEANING);
-    format!("Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; {custody}.")
+    let waits = format!("{} {}", join::EXIT_WAITING, join::EXIT_WAITING_MEANING);
+    format!("Exit codes: 0 done; 1 failed, the reason is on stderr; 2 wrong usage; {waits}; {custody}.")
 }
 
 /// Runs the command; the whole program but for the allocator.
@@ -114,7 +120,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("node: {error:#}");
-            if custody::is_cause(&error) { custody::EXIT.into() } else { ExitCode::FAILURE }
+            match &error {
+                error if custody::is_cause(error) => custody::EXIT.into(),
+                error if error.is::<join::StillWaiting>() => join::EXIT_WAITING.into(),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -123,6 +133,7 @@ fn execute(cli: &Cli) -> Result<()> {
     let dir = cli.dir.as_path();
     match &cli.command {
         Command::Init(options) => init(dir, options),
+        Command::Join(options) => join::execute(dir, options),
         Command::Run => run::execute(dir),
         Command::SmtpBridge => smtp_bridge::execute(dir),
         Command::Spool(options) => spool::execute(dir, options),
@@ -139,15 +150,16 @@ fn init(dir: &Path, options: &Init) -> Result<()> {
     let key = key.with_context(|| options.operator.display().to_string())?;
     let operator: PublicIdentity =
         key.trim().parse().with_context(|| options.operator.display().to_string())?;
-    let interfaces: Vec<String> = options.interfaces.iter().map(|address| format!("\"{address}\"")).collect();
-    let text = |value: &str| toml::Value::String(value.to_owned());
     let custody = options.custody.config();
-    let config = SAMPLE_CONFIG
-        .replace("kind = \"file\"\n", &custody.lines())
-        .replace("name = \"node-1\"", &format!("name = {}", text(&options.name)))
-        .replace("tenant = \"default\"", &format!("tenant = {}", text(&options.tenant)))
-        .replace("domain = 0", &format!("domain = {}", options.domain))
-        .replace("interfaces = [\"127.0.0.1\"]", &format!("interfaces = [{}]", interfaces.join(", ")));
+    let starter = Starter {
+        name: &options.name,
+        tenant: &options.tenant,
+        domain: options.domain,
+        suite: Suite::default(),
+        interfaces: &options.interfaces,
+        custody: &custody,
+    };
+    let config = starter.config();
     let identity = Folder::init(dir, &config, &custody, &operator, &mut edge::entropy()?)?;
     eprintln!(
         "next: choose sources in {}; where the operator's key is, run `coordinator node approve` with:",

@@ -1,5 +1,6 @@
 //! The one loop that touches DDS, clock, disk and signals: bytes in, [`Output`]s carried out.
 
+pub mod join;
 mod tie;
 
 use std::path::PathBuf;
@@ -198,6 +199,11 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
     let Folder { dir, config, identity, operator, roster, marks, .. } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
     let (known, acted, random) = (marks.all().clone(), marks.models().clone(), entropy()?);
+    // No news of the network will say so of a roster that is known already.
+    let refusal = roster.as_ref().and_then(|roster| roster.membership(identity.node_id()).refusal());
+    if let Some(reason) = refusal {
+        tracing::warn!("{}", Note::NoMember(reason));
+    }
     let setup = Setup {
         identity,
         suite: config.suite,

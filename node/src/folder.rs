@@ -18,6 +18,8 @@
 //! model/               the model kept for scoring, with this node's scaling and calibration, sealed
 //! ```
 
+mod joining;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -36,6 +38,8 @@ use edge::file::{self, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::NodeConfig;
+
+pub use joining::Joining;
 
 /// The configuration file that `init` writes, with every key explained.
 pub const SAMPLE_CONFIG: &str = include_str!("../samples/node.toml");

@@ -8,13 +8,17 @@ use common::model::Task;
 use coordinator::store::About;
 use coordinator::store::models::write_plain;
 use coordinator::view::model::{ModelView, OriginView};
-use coordinator::view::{ComparedRuns, ExplainedRound, OrderedRun, ParticipationOutcome, RunStatus, RunView};
+use coordinator::view::{
+    ComparedRuns, ExplainedRound, IssuedToken, OrderedRun, ParticipationOutcome, RunStatus, RunView,
+    TokenStatus, TokenView,
+};
 use harness::others::Need::Python;
 use harness::others::{are_here, script, succeeds};
 use harness::programs::{complaint, run};
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
+use crate::join::listen;
 use crate::operator::Operator;
 
 /// What commands printed, each with its schema.
@@ -64,6 +68,7 @@ fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> T {
 #[test]
 fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     let Some(fleet) = Fleet::new(5, 1) else { return };
+    listen(&fleet, "");
     let (operator, mut printed) = (Operator(fleet), Printed::default());
     let coordinator = operator.0.serve(&[]);
     let config = operator.config("first", 3);
@@ -101,6 +106,7 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     assert!(explained.step.is_some_and(|step| step.norm > 0.0 && step.norm < step.model_norm));
     assert!(explained.loss_before.is_some() && explained.loss_after.is_some());
     print_models(&operator, &mut printed);
+    print_tokens(&operator, &mut printed);
     let compared: ComparedRuns = parsed(served[3].clone());
     assert_eq!(compared.config.iter().map(|key| &*key.key).collect::<Vec<_>>(), ["name", "rounds"]);
 
@@ -110,6 +116,18 @@ fn what_is_printed_is_what_the_schemas_say_with_a_coordinator_and_without() {
     }
     printed.take(&operator, &["tenant", "shred", "default", "--dry-run"], "json");
     printed.check(&operator);
+}
+
+/// Every command about tokens.
+fn print_tokens(operator: &Operator, printed: &mut Printed) {
+    let create = ["token", "create", "--label", "rack=A", "--names", "web-*"];
+    printed.take(operator, &[&create[..], &["--dry-run"]].concat(), "json");
+    let issued: IssuedToken = parsed(printed.take(operator, &create, "json"));
+    printed.take(operator, &["token", "list"], "json");
+    let id = issued.id.expect("it was made");
+    printed.take(operator, &["token", "revoke", &id[..6]], "json");
+    let last: TokenView = parsed(printed.take(operator, &["token", "list"], "jsonl"));
+    assert_eq!((last.id, last.status), (id, TokenStatus::Revoked));
 }
 
 /// Every command about models, and the look at the folder: with models from a seed, of rounds and from elsewhere.

@@ -6,6 +6,7 @@ mod contract;
 mod drain;
 mod fleet;
 mod flood;
+mod join;
 mod kill;
 mod operator;
 mod orders;

@@ -13,12 +13,14 @@ const STUBS: [&str; 2] = ["todo!", "unimplemented!"];
 const CLOCKS: [&str; 2] = ["common/edge/src/clock.rs", "common/edge/src/entropy.rs"];
 
 /// The files that wait.
-const DRIVERS: [&str; 6] = [
+const DRIVERS: [&str; 8] = [
     "coordinator/src/driver.rs",
+    "coordinator/src/driver/join/door.rs",
     "coordinator/src/driver/relay/door.rs",
     "node/forward/src/bridge.rs",
     "node/forward/src/receiver.rs",
     "node/src/driver.rs",
+    "node/src/driver/join.rs",
     "tests/interop/blob.rs",
 ];
 

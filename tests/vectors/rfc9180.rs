@@ -1,4 +1,4 @@
-//! HPKE in base mode with our suite, against the vectors of RFC 9180, appendix A.
+//! HPKE in base and PSK mode with our suite, against the vectors of RFC 9180, appendix A.
 //!
 //! The file is the RFC authors' `test-vectors.json`, looked for in `$STARLING_VECTORS`, else in
 //! `../shared/vectors` beside the workspace.
@@ -7,9 +7,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use common::crypto::keyschedule::{Aead, Kdf, X25519};
-use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, PskBundle, Serializable};
 use rand_core::{TryCryptoRng, TryRng};
 use serde::Deserialize;
+
+/// The modes in use (RFC 9180, section 5).
+const BASE: u8 = 0;
+const PSK: u8 = 1;
 
 const FILE: &str = "hpke-rfc9180.json";
 
@@ -33,6 +37,10 @@ struct Vector {
     #[serde(rename = "pkRm")]
     public: String,
     enc: String,
+    /// In PSK mode.
+    psk: Option<String>,
+    #[serde(rename = "psk_id")]
+    psk_id: Option<String>,
     encryptions: Vec<Encryption>,
     exports: Vec<Export>,
 }
@@ -91,12 +99,12 @@ fn vectors() -> Option<Vec<Vector>> {
 #[test]
 fn hpke_agrees_with_rfc_9180() {
     let Some(vectors) = vectors() else { return };
-    let mut ours = 0;
-    for vector in vectors.iter().filter(|v| (v.mode, v.kem, v.kdf, v.aead) == (0, 0x20, 1, 3)) {
-        check(vector);
-        ours += 1;
+    for mode in [BASE, PSK] {
+        let ours = |v: &&Vector| (v.mode, v.kem, v.kdf, v.aead) == (mode, 0x20, 1, 3);
+        let vectors: Vec<&Vector> = vectors.iter().filter(ours).collect();
+        assert!(!vectors.is_empty(), "the file holds our suite in mode {mode}");
+        vectors.into_iter().for_each(check);
     }
-    assert!(ours > 0, "the file holds our suite");
 }
 
 fn check(vector: &Vector) {
@@ -107,12 +115,17 @@ fn check(vector: &Vector) {
     assert_eq!(public.to_bytes()[..], bytes(&vector.public));
     let info = bytes(&vector.info);
     let mut rng = Given(bytes(&vector.ikm_e));
+    let [psk, psk_id] = [&vector.psk, &vector.psk_id].map(|hex| bytes(hex.as_deref().unwrap_or_default()));
+    let bundle = PskBundle::new(&psk, &psk_id).unwrap();
+    let (sends, receives) = match vector.mode {
+        PSK => (OpModeS::Psk(bundle), OpModeR::Psk(bundle)),
+        _ => (OpModeS::Base, OpModeR::Base),
+    };
     let (enc, mut sender) =
-        hpke::setup_sender_with_rng::<Aead, Kdf, X25519>(&OpModeS::Base, &public, &info, &mut rng).unwrap();
+        hpke::setup_sender_with_rng::<Aead, Kdf, X25519>(&sends, &public, &info, &mut rng).unwrap();
     assert_eq!(enc.to_bytes()[..], bytes(&vector.enc));
     let enc = <X25519 as Kem>::EncappedKey::from_bytes(&bytes(&vector.enc)).unwrap();
-    let mut receiver =
-        hpke::setup_receiver::<Aead, Kdf, X25519>(&OpModeR::Base, &secret, &enc, &info).unwrap();
+    let mut receiver = hpke::setup_receiver::<Aead, Kdf, X25519>(&receives, &secret, &enc, &info).unwrap();
     for Encryption { aad, ct, pt } in &vector.encryptions {
         assert_eq!(sender.seal(&bytes(pt), &bytes(aad)).unwrap(), bytes(ct));
         assert_eq!(receiver.open(&bytes(ct), &bytes(aad)).unwrap(), bytes(pt));

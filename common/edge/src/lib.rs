@@ -4,6 +4,7 @@
 
 mod clock;
 mod dump;
+mod duration;
 mod entropy;
 pub mod file;
 mod log;
@@ -13,6 +14,7 @@ mod usage;
 
 pub use clock::now;
 pub use dump::forbid_dumps;
+pub use duration::duration;
 pub use entropy::entropy;
 pub use log::{log_ignored, log_to_stderr};
 pub use print::{Format, Listing, print_lines, print_one};

@@ -43,11 +43,19 @@ pub enum Label {
     Vault,
     /// Derives the key of one value of a database from the key of the database.
     Value,
+    /// Derives what the holder of a token shares with the coordinator that issued it, and a token's id.
+    Token,
+    /// Separates the HPKE context by which somebody joins with a token.
+    Join,
+    /// Derives the key of the answer from that context.
+    Joined,
+    /// Signs a request to join, by the key that is to be let in.
+    Joiner,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -68,6 +76,10 @@ impl Label {
         Self::Passphrase,
         Self::Vault,
         Self::Value,
+        Self::Token,
+        Self::Join,
+        Self::Joined,
+        Self::Joiner,
     ];
 
     /// The text: ASCII without a zero byte, so that a zero byte after it ends it.
@@ -93,6 +105,10 @@ impl Label {
             Self::Passphrase => "starling v1 passphrase",
             Self::Vault => "starling v1 vault",
             Self::Value => "starling v1 value",
+            Self::Token => "starling v1 token",
+            Self::Join => "starling v1 join",
+            Self::Joined => "starling v1 joined",
+            Self::Joiner => "starling v1 joiner",
         }
     }
 }

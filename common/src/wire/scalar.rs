@@ -1,7 +1,7 @@
 //! Numbers, flags, byte arrays, ids and options.
 
 use super::{Fault, Input, Wire, WireError};
-use crate::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
+use crate::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId, TokenId};
 use crate::units::{ByteCount, Millis, Timestamp};
 
 macro_rules! number {
@@ -33,7 +33,7 @@ macro_rules! newtype {
 }
 
 number!(u8, u16, u32, u64, i64, f32, f64);
-newtype!(NodeId, RunId, TenantId, BlobId, ModelHash, RoundId, EpochId, Timestamp, Millis, ByteCount);
+newtype!(NodeId, RunId, TenantId, BlobId, ModelHash, TokenId, RoundId, EpochId, Timestamp, Millis, ByteCount);
 
 impl<const N: usize> Wire for [u8; N] {
     fn put(&self, out: &mut Vec<u8>) {

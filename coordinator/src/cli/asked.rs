@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::control::{Client, ModelAnswer, ModelOrder, Question, Reply, Request, Stored, socket_path};
+use crate::control::{
+    Client, JoinAnswer, JoinOrder, ModelAnswer, ModelOrder, Question, Reply, Request, Stored, socket_path,
+};
 use crate::driver;
-use crate::view::{RunView, View};
+use crate::view::{NodeView, RunView, View};
 
 /// What a coordinator of another version may do.
 pub(super) const OTHER_ANSWER: &str = "the coordinator answered something else; is it of another version?";
@@ -65,6 +67,25 @@ pub(super) async fn models(dir: &Path, order: ModelOrder) -> Result<ModelAnswer>
         None => driver::stored_models(dir, &order),
         Some(mut client) => match client.next().await?.ok_or(Absent::Ended)? {
             Reply::Model(answer) => Ok(answer),
+            _ => bail!(OTHER_ANSWER),
+        },
+    }
+}
+
+/// What is done with tokens, by the coordinator that serves this folder, which must be there.
+pub(super) async fn joining(dir: &Path, order: JoinOrder) -> Result<JoinAnswer> {
+    match ask(dir, &Request::Join(order)).await?.next().await?.ok_or(Absent::Ended)? {
+        Reply::Join(answer) => Ok(answer),
+        _ => bail!(OTHER_ANSWER),
+    }
+}
+
+/// Who waits for approval.
+pub(super) async fn applicants(dir: &Path) -> Result<Vec<NodeView>> {
+    match Client::ask(dir, &Request::Join(JoinOrder::Applicants)).await? {
+        None => driver::stored_applicants(dir),
+        Some(mut client) => match client.next().await?.ok_or(Absent::Ended)? {
+            Reply::Join(JoinAnswer::Applicants { nodes }) => Ok(nodes),
             _ => bail!(OTHER_ANSWER),
         },
     }

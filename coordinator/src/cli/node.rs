@@ -16,7 +16,7 @@ use crate::view::{NodeOrder, NodeView, WorkView};
 
 #[derive(Subcommand)]
 pub(super) enum NodeCommand {
-    /// List the nodes of the roster, and what they are doing.
+    /// List the nodes of the roster and what they are doing, and those that wait for approval.
     List {
         #[command(flatten)]
         printing: Printing,
@@ -25,11 +25,13 @@ pub(super) enum NodeCommand {
     Drain(Which),
     /// Select a drained node again.
     Undrain(Which),
-    /// Make a node, or several, members of the tenant: the operator signs the next roster.
+    /// Make a node, or several, members of the tenant: the operator signs the next roster. One that waits is named by its
+    /// name or the start of its id.
     Approve(roster::Approve),
     /// Give a node, or several, the next key: it ends its rounds with the one that it has.
     Rotate(roster::Rotate),
-    /// Take a node out for good: what it sends is refused from now on, and it is given no key any more.
+    /// Take a node out for good: what it sends is refused from now on, and it is given no key any more. One that waits for
+    /// approval is taken off the list.
     Revoke(roster::Revoke),
 }
 
@@ -55,7 +57,8 @@ pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCod
 
 async fn list(dir: &Path, printing: &Printing) -> Result<ExitCode> {
     let mut list = Listing::begin(printing.format);
-    for node in &asked::serving_view(dir).await?.nodes {
+    let members = asked::serving_view(dir).await?.nodes;
+    for node in members.iter().chain(&asked::applicants(dir).await?) {
         list.item(node, || lines(node))?;
     }
     list.end();

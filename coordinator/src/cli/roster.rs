@@ -11,24 +11,18 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use common::crypto::{Identity, PublicIdentity, Succession};
-use common::known::{self, Known};
+use common::known;
 use common::roster::{Membership, Roster};
-use edge::file::{self, write_new};
+use edge::file::write_new;
 use edge::{print_lines, print_one};
-use serde::Deserialize;
 
 use super::asked::{self, Absent};
 use super::exit::Exit;
 use super::printing::How;
-use crate::control::{Client, Question, Reply, Request};
-use crate::folder::{self, Enrolled};
-use crate::view::{self, InstalledRoster};
-
-/// Where `init` and `operator-init` put the operator's key.
-const OPERATOR: &str = "operator";
-
-/// Says where in it the key lives.
-const PLACE: &str = "custody.toml";
+use crate::control::{Client, JoinOrder, Question, Reply, Request};
+use crate::folder::{self, Enrolled, OPERATOR};
+use crate::join;
+use crate::view::{self, InstalledRoster, NodeView, WaitingView};
 
 #[derive(Subcommand)]
 pub(super) enum RosterCommand {
@@ -76,8 +70,9 @@ pub(super) struct Signing {
 /// Nodes that are to be members.
 #[derive(Args)]
 pub(super) struct Approve {
-    /// What `node init` printed: a name and a public key; and labels (rack=A), by which runs select nodes.
-    #[arg(required_unless_present = "list", num_args = 2.., value_name = "NAME KEY LABEL")]
+    /// What `node init` printed: a name and a public key; and labels (rack=A), by which runs select nodes. Without a key,
+    /// the one that waits under this name or id (`node list`) is meant.
+    #[arg(required_unless_present = "list", num_args = 1.., value_name = "NAME KEY LABEL")]
     node: Vec<String>,
     /// A file with such a line for each of several nodes; `-` is the standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "node")]
@@ -117,27 +112,11 @@ pub(super) struct Revoke {
     how: How,
 }
 
-/// Where the key of an operator's folder lives: `custody.toml` beside it.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Place {
-    custody: custody::Config,
-}
-
 /// Makes an operator's key in a folder, and pins its public half there.
 pub(super) fn make_operator(dir: &Path, config: &custody::Config) -> Result<Identity> {
-    let place = dir.join(OPERATOR);
-    let identity = custody::create(&place, config, &mut edge::entropy()?)?;
-    write_new(&place.join(PLACE), format!("[custody]\n{}", config.lines()).as_bytes(), 0o644)?;
+    let identity = folder::place_operator(&dir.join(OPERATOR), config, &mut edge::entropy()?)?;
     folder::pin_operator(dir, identity.public())?;
     Ok(identity)
-}
-
-/// The operator's key of a folder.
-fn open_operator(place: &Path) -> Result<Identity> {
-    let remedy = "--operator names the folder of the operator's key; where there is none, sign where it is";
-    let Place { custody } = file::parsed(&place.join(PLACE), remedy, |text| toml::from_str(text))?;
-    Ok(custody::open(place, &custody, remedy)?)
 }
 
 /// `operator-init`: a folder of the operator alone.
@@ -176,7 +155,7 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
         }
         RosterCommand::HandOver { to, signing, how } => {
             let mut next = following(Enrolled::open(dir)?.roster);
-            let (from, to) = (signing.open(dir)?, open_operator(to)?);
+            let (from, to) = (signing.open(dir)?, folder::open_operator(to)?);
             ensure!(from.public() != to.public(), "both are the same key");
             next.hand_over(&from, &to)?;
             install(dir, &next.sign(&to)?, *how).await
@@ -185,10 +164,19 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
 }
 
 pub(super) async fn approve(dir: &Path, options: &Approve) -> Result<ExitCode> {
-    let approved = known::parse(&lines(&options.node, options.list.as_deref())?)?;
+    let lines = match &options.node[..] {
+        [name, labels @ ..] if labels.iter().all(|word| word.contains('=')) => {
+            waiting_line(dir, name, labels).await?
+        }
+        words => lines(words, options.list.as_deref())?,
+    };
+    let approved = known::parse(&lines)?;
     ensure!(!approved.is_empty(), "no node is named");
-    let Enrolled { roster, .. } = Enrolled::open(dir)?;
-    let next = with(following(roster), approved)?;
+    // Whoever compares ids sees here whom he lets in.
+    for (node, peer) in &approved {
+        eprintln!("{} has the id {node}", peer.name);
+    }
+    let next = join::admitting(Enrolled::open(dir)?.roster, approved)?;
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
 }
 
@@ -201,20 +189,40 @@ fn lines(words: &[String], list: Option<&Path>) -> Result<String> {
     }
 }
 
-/// The roster with these members as well; who was a member already has another name or other labels.
-fn with(mut roster: Roster, approved: Known) -> Result<Roster> {
-    for (node, peer) in approved {
-        if let Membership::Revoked(_) = roster.membership(node) {
-            bail!("the key of `{}` was revoked, and stays so: `node init` makes another one", peer.name);
-        }
-        if let Some((_, other)) =
-            roster.nodes.iter().find(|(id, other)| **id != node && other.name == peer.name)
-        {
-            bail!("`{}` is the name of a node with another key: revoke that one first", other.name);
-        }
-        roster.admit(peer);
+/// The line of one who waits, with labels besides or in place of his own.
+async fn waiting_line(dir: &Path, wanted: &str, labels: &[String]) -> Result<String> {
+    let mut node = waiting(dir, wanted).await?.with_context(|| {
+        format!(
+            "nobody waits as `{wanted}` (`coordinator node list`); with a key behind the name, he need not"
+        )
+    })?;
+    let WaitingView { key, .. } = node.waiting.take().context("who waits has a key")?;
+    for word in labels {
+        let (name, value) =
+            known::label(word).with_context(|| format!("`{word}` is no label: name=value"))?;
+        node.labels.insert(name, value);
     }
-    Ok(roster)
+    let labels = node.labels.iter().map(|(name, value)| format!(" {name}={value}"));
+    Ok(format!("{} {key}{}", node.name, labels.collect::<String>()))
+}
+
+/// The one who waits under this name, or whose id begins so.
+async fn waiting(dir: &Path, wanted: &str) -> Result<Option<NodeView>> {
+    let mut found = asked::applicants(dir).await?;
+    found.retain(|node| node.name == wanted || node.node.starts_with(wanted));
+    ensure!(found.len() <= 1, "more than one waits as `{wanted}`; write more of the id");
+    Ok(found.pop())
+}
+
+/// Takes off the list who waits.
+async fn dismiss(dir: &Path, node: NodeView, how: How) -> Result<ExitCode> {
+    let order = JoinOrder::Dismiss { node: node.node.clone(), dry_run: how.dry_run };
+    asked::joining(dir, order).await?;
+    let roster = Enrolled::open(dir)?.roster;
+    let told =
+        InstalledRoster { revoked: vec![node.name], ..InstalledRoster::of(&roster, &roster, how.dry_run) };
+    print_one(how.printing.format, &told, || told.lines())?;
+    Ok(Exit::Done.into())
 }
 
 pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
@@ -238,7 +246,13 @@ pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
 pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
     let Enrolled { roster, .. } = Enrolled::open(dir)?;
     let mut next = following(roster);
-    let node = view::node(&next.nodes, &options.node)?;
+    let node = match view::node(&next.nodes, &options.node) {
+        Ok(node) => node,
+        Err(unknown) => match waiting(dir, &options.node).await? {
+            Some(waits) => return dismiss(dir, waits, options.how).await,
+            None => return Err(unknown.into()),
+        },
+    };
     next.revoke(node, &options.reason);
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
 }
@@ -256,7 +270,7 @@ impl Signing {
     /// The key of the operator of this folder.
     fn open(&self, dir: &Path) -> Result<Identity> {
         let place = self.operator.clone().unwrap_or_else(|| dir.join(OPERATOR));
-        let key = open_operator(&place)?;
+        let key = folder::open_operator(&place)?;
         let operator = match roster_of(dir)? {
             Some(enrolled) => enrolled.operator,
             None => folder::operator(dir)?,

@@ -66,7 +66,7 @@ pub(super) enum RunCommand {
         /// Id (or its start) or name of the run; not needed when only one goes on, or when none does: then the newest.
         run: Option<String>,
         /// Give up after this time: `90s`, `10m`, `2h`.
-        #[arg(long, value_name = "TIME", value_parser = follow::duration)]
+        #[arg(long, value_name = "TIME", value_parser = edge::duration)]
         timeout: Option<Duration>,
     },
     /// Show how a run stands now.
@@ -150,7 +150,7 @@ pub(super) async fn execute(dir: &Path, command: &RunCommand) -> Result<ExitCode
     }
 }
 
-fn label(word: &str) -> Result<(String, String), String> {
+pub(super) fn label(word: &str) -> Result<(String, String), String> {
     known::label(word).ok_or_else(|| "a label is written name=value".to_owned())
 }
 

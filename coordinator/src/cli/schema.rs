@@ -11,7 +11,8 @@ use crate::doctor::Finding;
 use crate::view::model::{AliasView, ExportedModel, ImportedModel, ListedModel, ModelView};
 use crate::view::tenant::ShreddedTenant;
 use crate::view::{
-    ComparedRuns, ExplainedRound, InstalledRoster, NodeView, OrderedNode, OrderedRun, RunView,
+    ComparedRuns, ExplainedRound, InstalledRoster, IssuedToken, NodeView, OrderedNode, OrderedRun, RunView,
+    TokenView,
 };
 
 /// A command, and what it prints as one document and as a line.
@@ -49,6 +50,9 @@ const ROWS: [Row; 27] = [
     one::<InstalledRoster>(&["node", "approve"]),
     one::<InstalledRoster>(&["node", "rotate"]),
     one::<InstalledRoster>(&["node", "revoke"]),
+    one::<IssuedToken>(&["token", "create"]),
+    list::<TokenView>(&["token", "list"]),
+    one::<TokenView>(&["token", "revoke"]),
     one::<InstalledRoster>(&["roster", "install"]),
     one::<InstalledRoster>(&["roster", "appoint"]),
     one::<InstalledRoster>(&["roster", "hand-over"]),

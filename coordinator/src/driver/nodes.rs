@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use anyhow::{Result, ensure};
+use common::known::Peer;
 use common::roster::Roster;
 use edge::now;
 
@@ -45,7 +46,7 @@ impl Driver {
         if !dry_run {
             next.store(&self.dir)?;
             self.drain_successors(&next.roster)?;
-            *self.names.write().unwrap_or_else(PoisonError::into_inner) = next.roster.named();
+            *self.members.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
             self.enrolled = next;
             self.tell_roster();
             if goes_on {
@@ -70,6 +71,12 @@ impl Driver {
     pub(super) fn tell_roster(&mut self) {
         let Enrolled { text, roster, .. } = &self.enrolled;
         self.link.tell_roster(roster.tenant_id(), text);
+    }
+
+    /// Somebody came with a token and waits.
+    pub(super) fn on_applicant(&mut self, applicant: &Peer) {
+        self.engine.on_applicant(applicant.key.node_id(), &applicant.name, now(), &mut self.fresh);
+        self.carry_out();
     }
 
     /// Nodes stay drained when the coordinator is started again.

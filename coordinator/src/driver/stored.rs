@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use common::id::NodeId;
 use common::known::{self, Known, Peer};
 
+use super::join;
 use crate::control::{ModelAnswer, ModelOrder, Reply, Stored};
 use crate::folder::{Enrolled, Folder};
 use crate::store::Store;
@@ -37,6 +38,16 @@ pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
     let store = existing(dir)?.with_context(|| format!("{} has no runs", dir.display()))?;
     let allowed = allowed(dir);
     archive::answer(&store, asked, |node| known::name(&allowed, node))
+}
+
+/// Who waits for approval in a folder that no coordinator is serving.
+///
+/// # Errors
+///
+/// When the folder's store or its roster cannot be read.
+pub fn stored_applicants(dir: &Path) -> Result<Vec<NodeView>> {
+    let Some(store) = Store::open_existing(dir)? else { return Ok(Vec::new()) };
+    Ok(join::waiting(&store.state().desk()?, &Enrolled::open(dir)?.roster))
 }
 
 /// What is asked of models, of a folder that no coordinator is serving; done if it is an order.
