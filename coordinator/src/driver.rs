@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
-use common::known::{self, Peer};
+use common::known::Peer;
 use common::message::presence::HEARTBEAT;
 use common::roster::Roster;
 use common::units::{Millis, Timestamp};

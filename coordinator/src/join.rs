@@ -214,7 +214,7 @@ impl Desk {
         }
         let spent = Change::Token(token, Some(Issued { used_by: Some(node), ..issued.clone() }));
         let mut changes: Vec<Change> = issued.used_by.is_none().then_some(spent).into_iter().collect();
-        if let Membership::Member(_) = setting.roster.membership(node) {
+        if setting.roster.peer(node).is_some() {
             return Ok(Decision { standing: Standing::Admitted, changes });
         }
         if !self.applicants.contains_key(&node) {
@@ -263,7 +263,7 @@ impl Desk {
                 Some(Refusal::OtherName { pattern })
             }
             Membership::Unknown if known.any(has_name) => Some(Refusal::NameTaken),
-            Membership::Member(_) | Membership::Unknown => None,
+            Membership::Member(_) | Membership::Former(_) | Membership::Unknown => None,
         }
     }
 

@@ -46,7 +46,7 @@ pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
 ///
 /// When the folder's store or its roster cannot be read.
 pub fn stored_applicants(dir: &Path) -> Result<Vec<NodeView>> {
-    let Some(store) = Store::open_existing(dir)? else { return Ok(Vec::new()) };
+    let Some(store) = existing(dir)? else { return Ok(Vec::new()) };
     Ok(join::waiting(&store.state().desk()?, &Enrolled::open(dir)?.roster))
 }
 

@@ -1,4 +1,5 @@
 use common::crypto::Identity;
+use common::crypto::bulk::InputKey;
 use common::known::label;
 use common::wire::{decode, encode};
 use proptest::prelude::*;

@@ -73,7 +73,7 @@ impl Joining {
             write_new(&pinned, format!("{operator}\n").as_bytes(), 0o644)?;
         }
         if roster(dir, operator)?.is_none_or(|known| known.version < came.version) {
-            keep_roster(dir, text)?;
+            keep_roster(dir, text, &came.operator(operator))?;
         }
         let path = dir.join("node.toml");
         if path.exists() { Ok(()) } else { write_new(&path, config().as_bytes(), 0o644) }
