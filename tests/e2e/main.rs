@@ -9,6 +9,7 @@ mod kill;
 mod operator;
 mod orders;
 mod registry;
+mod rest;
 mod roster;
 mod runs;
 mod simulated;
@@ -213,8 +214,8 @@ fn wrong_files_are_refused_with_one_line_that_names_them() {
         &["no coordinator answers"],
     );
     one_line(
-        complaint(&run("node", &["--dir", &folder("node-2"), "score", "nothing.csv"])),
-        &["detector.json is missing"],
+        complaint(&run("node", &["--dir", &folder("node-1"), "score", "nothing.csv"])),
+        &["run.json is missing"],
     );
     assert!(program("node").is_some());
 }

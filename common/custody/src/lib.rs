@@ -1,4 +1,5 @@
-//! Where long-term keys live: files, credentials of a service, PKCS#11 tokens, the TPM.
+//! Where long-term keys live: files, credentials of a service, PKCS#11 tokens, the TPM; and the key of a tenant's data,
+//! which one of them seals.
 //!
 //! | room | what it holds |
 //! |---|---|

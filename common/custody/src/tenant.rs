@@ -206,8 +206,8 @@ pub fn refuse_shredded(dir: &Path) -> Result<()> {
     }
 }
 
-/// Destroys the key of a folder: it is written over and removed, and a note says when. What is left half done by a crash
-/// is brought to its end by doing it again.
+/// Destroys the key of a folder: it is written over and removed, and a note says when. A crash in
+/// between leaves a key that opens nothing; then it is done again.
 ///
 /// # Errors
 ///

@@ -27,7 +27,7 @@ pub(super) async fn export(
     let view = shown(dir, model).await?;
     match kind {
         Kind::Safetensors => {
-            Models::of_folder(dir, Folder::vault(dir)?).export(view.model.parse()?, output)?
+            Models::of_folder(dir, Folder::vault(dir)?).export(view.model.parse()?, output)?;
         }
         Kind::Onnx => export_onnx(dir, &view, output)?,
     }
