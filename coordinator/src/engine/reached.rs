@@ -128,7 +128,7 @@ mod tests {
         assert!(!behind(&reached, 4, 100) && behind(&reached, 4, 101));
         reached.on_committed(RUN, RoundId(4));
         assert!(!behind(&reached, 5, 100) && behind(&reached, 6, 100));
-        assert!(!reached.behind(&model(&own, RunId([2; 16]), 9, 999), own.public()).is_some());
+        assert!(reached.behind(&model(&own, RunId([2; 16]), 9, 999), own.public()).is_none());
         let made_up = model(&member, RUN, 9, 999);
         assert_eq!(reached.behind(&made_up, own.public()), None, "a member cannot make it up");
     }
