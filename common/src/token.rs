@@ -22,7 +22,7 @@ use crate::id::TokenId;
 /// What a token begins with; the digit is the version of the rest.
 const PREFIX: &str = "starling1.";
 
-/// Where nodes join: below 7400, where the ports of DDS begin, and assigned to nobody by IANA.
+/// Where nodes join: below 7400, where the ports of DDS begin.
 pub const JOIN_PORT: u16 = 7385;
 
 const OPERATOR_BYTES: usize = 33;

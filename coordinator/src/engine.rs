@@ -164,7 +164,9 @@ impl Engine {
         let former: Vec<NodeId> = self.members.roster().former.keys().copied().collect();
         self.on_all(now, out, |active, context| {
             active.on_roster(context);
-            former.iter().for_each(|node| active.on_candidacy(*node, context));
+            for node in &former {
+                active.on_candidacy(*node, context);
+            }
         });
     }
 

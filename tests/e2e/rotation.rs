@@ -36,7 +36,8 @@ fn every_key_is_changed_while_a_run_goes_on_and_no_process_is_started_again() {
     let Some(fleet) = Fleet::new(TEST, 1) else { return };
     let operator = Operator(fleet);
     let _coordinator = operator.0.serve(&[]);
-    ["node-1", "node-2"].into_iter().for_each(|name| operator.0.until(|| operator.node(name).present));
+    let there = |name| operator.0.until(|| operator.node(name).present);
+    ["node-1", "node-2"].into_iter().for_each(there);
     let long = operator.start_small("long", 1_000_000, 5);
     operator.until(&long, |run| run.rounds_done >= 1);
     let goes_on = || {

@@ -72,8 +72,9 @@ pub fn create(dir: &Path, config: &Config, random: &mut impl CryptoRng) -> Resul
         // A key in a token cannot be taken back: first looked, then made.
         return Err(CustodyError(format!("cannot make {}: there is one", public.display())));
     }
-    if let Some(taken) = folder.taken(config)? {
-        return Err(taken);
+    #[cfg(feature = "pkcs11")]
+    if let Config::Pkcs11(token) = config {
+        pkcs11::require_vacant(dir, token)?;
     }
     folder.create(config, random)
 }
@@ -149,15 +150,6 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// Why no key can be made in a token: there is one already.
-    fn taken(self, config: &Config) -> Result<Option<CustodyError>, CustodyError> {
-        match config {
-            #[cfg(feature = "pkcs11")]
-            Config::Pkcs11(token) => pkcs11::taken(self.secrets, token),
-            _ => Ok(None),
-        }
-    }
-
     fn create(self, config: &Config, random: &mut impl CryptoRng) -> Result<Identity, CustodyError> {
         let failed = |error| CustodyError(format!("{}: {error}", self.keys.display()));
         fs::create_dir_all(self.keys).map_err(failed)?;

@@ -58,12 +58,13 @@ struct Open {
     seals: ObjectHandle,
 }
 
-/// Why no first key can be made in the token: there is one of this label.
-pub(crate) fn taken(dir: &Path, config: &Pkcs11) -> Result<Option<CustodyError>, CustodyError> {
+/// Looks that the token has no key of this label yet: nothing is overwritten.
+pub(crate) fn require_vacant(dir: &Path, config: &Pkcs11) -> Result<(), CustodyError> {
     let session = log_in(dir, config, Access::Read)?;
     let found = session.find_objects(&[Attribute::Label(label(config))]).map_err(told(config))?;
     let why = "is there already, and nothing is overwritten: choose another `--key`";
-    Ok((!found.is_empty()).then(|| CustodyError(format!("{} {why}", place(config)))))
+    let taken = || CustodyError(format!("{} {why}", place(config)));
+    if found.is_empty() { Ok(()) } else { Err(taken()) }
 }
 
 /// Makes a key in the token. Those that one folder has one after another have the same label, and different ids.

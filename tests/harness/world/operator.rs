@@ -1,5 +1,7 @@
 //! What an operator does while the world goes on: nodes that are taken out, and keys that others take the place of.
 
+use node::participant::Participant;
+
 use super::World;
 use super::network::NodeDatagram;
 
@@ -37,7 +39,7 @@ impl World {
     pub(super) fn succeed(&mut self, index: usize) {
         let Some(key) = self.nodes[index].successor() else { return };
         if self.keys.take_next(index, &key) {
-            self.node(index, |node, now, out| node.on_leave(now, out));
+            self.node(index, Participant::on_leave);
             self.restart(index);
         }
     }
