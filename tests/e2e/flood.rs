@@ -24,7 +24,7 @@ use crate::operator::Operator;
 /// The number of the test, which chooses its domain.
 const TEST: u16 = 16;
 
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 200;
 
 /// What is said in each turn of so long: 10,000 a second.
 const TURN: Duration = Duration::from_millis(10);
@@ -64,7 +64,6 @@ fn ten_thousand_wrong_messages_a_second_keep_no_round_from_closing() {
     // It is told what is wrong, and not each time.
     let lines = operator.0.said().lines().filter(|line| line.contains("ignored presence")).count();
     assert!((1..1_000).contains(&lines), "{lines} lines");
-    assert!(operator.0.said().contains("more messages were ignored"), "{}", operator.0.said());
 }
 
 /// Says wrong things until it is over: how many, and for how long.

@@ -64,7 +64,7 @@ fn eight_runs_at_once_end_in_the_models_of_the_same_runs_alone_whatever_goes_wro
             };
             world.plan(number * u64::from(draw(60_000)), fault);
         }
-        world.prove(LIMIT).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        world.prove(LIMIT).unwrap_or_else(|why| panic!("seed {seed}: {why}: {:#?}", world.notes));
         assert_eq!(results(&world, &scene), alone, "seed {seed}");
     }
 }

@@ -30,14 +30,16 @@ fn assert_found(bug: Bug, words: &[&str]) {
 
 #[test]
 fn a_model_that_is_published_before_it_is_committed_is_found() {
-    assert_found(Bug::PublishBeforeCommit, &["two models", "not on the disk", "another model"]);
+    // "no end": its nodes show the coordinator what it signed, and it stops.
+    let words = ["two models", "not on the disk", "another model", "no end"];
+    assert_found(Bug::PublishBeforeCommit, &words);
 }
 
 #[test]
 fn a_store_that_makes_nothing_durable_is_found() {
     assert_found(
         Bug::NoSync,
-        // "no end": its nodes show the coordinator what it signed, and it stops.
+        // "no end": as above.
         &["does not begin", "missing", "Halted", "not on the disk", "stored as number", "no end"],
     );
 }

@@ -328,7 +328,9 @@ impl World {
     /// An operator resumes a paused run, and tries again until that is done.
     fn resume_run(&mut self) {
         let mut out = Vec::new();
-        let resumed = self.process.as_mut().and_then(|process| process.resume(self.now, &mut out));
+        // What a process without power still remembers is not what its disk will say.
+        let process = self.process.as_mut().filter(|_| !self.disk.has_no_power());
+        let resumed = process.and_then(|process| process.resume(self.now, &mut out));
         if resumed.is_some() {
             self.ends.retain(|_, end| *end != End::Paused);
         } else {
