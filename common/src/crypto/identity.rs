@@ -5,7 +5,7 @@
 //! verification takes either: never use a signature as an id or to tell messages apart.
 //!
 //! What comes from outside is verified by `ring`: a coordinator verifies each presence and each update, and the assembly
-//! there takes a quarter of the time.
+//! there is faster than what is portable.
 
 use std::fmt;
 use std::str::FromStr;

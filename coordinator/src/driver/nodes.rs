@@ -58,7 +58,11 @@ impl Driver {
 
     /// Who is drained stays so under the next key.
     fn drain_successors(&mut self, next: &Roster) -> Result<()> {
-        let drained = next.former.iter().filter(|(node, _)| self.engine.members().is_drained(**node));
+        let members = self.engine.members();
+        let drained = next.former.iter().filter(|(node, _)| {
+            // Once, when it is given that: it may be taken back afterwards.
+            members.roster().nodes.contains_key(node) && members.is_drained(**node)
+        });
         let names: BTreeSet<&str> = drained.map(|(_, former)| former.name.as_str()).collect();
         for (node, _) in next.nodes.iter().filter(|(_, peer)| names.contains(peer.name.as_str())) {
             self.store.state().drain(*node, true)?;

@@ -115,7 +115,8 @@ impl World {
             rejoin: Millis(1_000),
         };
         let plan = Plan::flat(PARAMETERS as u32, ROUNDS, 1);
-        let size = CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal, staleness_max: 0 };
+        let size =
+            CohortSize { minimum: 1, goal: 2, over_selection: 1.0, close: Close::AtGoal, staleness_max: 0 };
         let rounds = RoundPlan::new(size, deadlines, ROUNDS, 2, 1).expect("a possible plan");
         let epochs = ReservedEpochs { next: EpochId(1), end: EpochId(1000) };
         let position = RunPosition { run: RUN, rounds_done: RoundId(0), checkpoint: model.into(), epochs };
@@ -222,12 +223,17 @@ impl World {
                     Done::Train(assignment) => {
                         let mut parameters = Arc::unwrap_or_clone(assignment.model);
                         parameters.values_mut().iter_mut().for_each(|value| *value += 1.0);
-                        let (run, epoch, samples, steps, loss) = (assignment.run, assignment.epoch, 1, 1, 0.5);
+                        let (run, epoch, samples, steps, loss) =
+                            (assignment.run, assignment.epoch, 1, 1, 0.5);
                         let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                         self.nodes[index].on_trained(&trained, self.now, &mut out);
                     }
                     Done::Unsigned(error) => panic!("{error}"),
-                    Done::Mark { .. } | Done::Roster(_) | Done::Cancel | Done::Keep(_) | Done::Note(_) => (),
+                    Done::Mark { .. }
+                    | Done::Roster { .. }
+                    | Done::Cancel
+                    | Done::Keep(_)
+                    | Done::Note(_) => (),
                 }
             }
         }

@@ -21,7 +21,8 @@ struct World {
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
-    let (operator, node, seed) = (Identity::generate(rng), Identity::generate(rng), PresharedSeed::generate(rng));
+    let (operator, node, seed) =
+        (Identity::generate(rng), Identity::generate(rng), PresharedSeed::generate(rng));
     World { token: Token { key: seed.shared(), operator: *operator.public() }, seed, node }
 });
 

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use common::crypto::{
-    AgreementKey, EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject,
-    Suite,
+    AgreementKey, EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject, Suite,
 };
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
@@ -95,7 +94,9 @@ impl World {
         let subject =
             Subject { kind: Kind::Model, tenant: TENANT, run, round, epoch, seq: 1, trace: [0; 16] };
         let sealer = Sealer { identity: &COORDINATOR, subject, next_package: None, buffer: Vec::new() };
-        let sealed = sealer.seal_to_group(&model::plaintext(&plan.into(), &values, &[]), &root, &mut self.random).ok()?;
+        let sealed = sealer
+            .seal_to_group(&model::plaintext(&plan.into(), &values, &[]), &root, &mut self.random)
+            .ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
         let offer = Offer { model: sealed.manifest().clone(), package: KEY.package().clone(), members };
@@ -103,7 +104,17 @@ impl World {
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         let deadline = Millis(600_000);
         let (taken_from, roster, issued) = (epoch, 1, self.now);
-        Some(Announcement { tenant: TENANT, run, round, epoch, taken_from, roster, issued, deadline, request })
+        Some(Announcement {
+            tenant: TENANT,
+            run,
+            round,
+            epoch,
+            taken_from,
+            roster,
+            issued,
+            deadline,
+            request,
+        })
     }
 
     fn hello(&mut self, answers: bool) -> CoordinatorPresence {
@@ -173,8 +184,8 @@ impl World {
             13 => {
                 let Some(assignment) = self.training.take() else { return };
                 let parameters: ParameterVector = Arc::unwrap_or_clone(assignment.model);
-                        let (run, epoch, samples, steps, loss) = (assignment.run, assignment.epoch, 1, 1, 0.5);
-                        let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
+                let (run, epoch, samples, steps, loss) = (assignment.run, assignment.epoch, 1, 1, 0.5);
+                let trained = Trained { run, epoch, parameters, samples, steps, loss, control: None };
                 self.participant.on_trained(&trained, now, out);
             }
             _ => self.participant.on_step(now, now, out),

@@ -42,8 +42,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let nodes: Vec<Identity> = (0..3).map(|_| Identity::generate(&mut random)).collect();
     let (tenant, run, round, id) = (TenantId([1; 16]), RunId([2; 16]), RoundId(3), EpochId(4));
     let life = Millis(1_000_000);
-    let packages: Vec<AgreementKey> =
-        nodes.iter().map(|node| AgreementKey::generate(SUITE, node.node_id(), NOW + life, &mut random)).collect();
+    let packages: Vec<AgreementKey> = nodes
+        .iter()
+        .map(|node| AgreementKey::generate(SUITE, node.node_id(), NOW + life, &mut random))
+        .collect();
     // The third is not in the cohort.
     let cohort = packages.iter().take(2).map(|key| (key.package().node, key.package().clone()));
     let about = (tenant, run, round, id);

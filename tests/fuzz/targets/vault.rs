@@ -17,8 +17,7 @@ const NAME: &str = "models";
 /// Lengths around those of a record and of a chunk.
 const LENGTHS: [usize; 6] = [0, 1, 16_384, CHUNK_PLAIN_BYTES - 1, CHUNK_PLAIN_BYTES, CHUNK_PLAIN_BYTES + 1];
 
-static KEY: LazyLock<TenantKey> =
-    LazyLock::new(|| TenantKey::new(TenantId::of_name("a"), InputKey([7; 32])));
+static KEY: LazyLock<TenantKey> = LazyLock::new(|| TenantKey::new(TenantId::of_name("a"), InputKey([7; 32])));
 
 static FILES: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
     let random = &mut ChaCha20Rng::seed_from_u64(1);
