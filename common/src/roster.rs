@@ -184,9 +184,16 @@ impl Roster {
         self.peer(node).map_or_else(|| format!("{node:?}"), |peer| peer.name.clone())
     }
 
-    /// What people call who may send: members, by the keys that they have and had.
-    pub fn named(&self) -> Known {
-        self.former.iter().chain(&self.nodes).map(|(node, peer)| (*node, peer.clone())).collect()
+    /// The member that has the place of this former key now.
+    pub fn successor(&self, former: NodeId) -> Option<&Peer> {
+        let name = &self.former.get(&former)?.name;
+        self.nodes.values().find(|peer| peer.name == *name)
+    }
+
+    /// What comes after it, before anything is changed: the same in the next version.
+    #[must_use]
+    pub fn following(self) -> Self {
+        Self { version: self.version + 1, ..self }
     }
 
     /// Lets a node in; one that is in already has another name or other labels.
@@ -266,23 +273,12 @@ impl Roster {
     ///
     /// As [`Self::open`]; and when it is of another tenant, or no newer.
     pub fn newer(&self, text: &str, operator: &PublicIdentity) -> Result<Self, RosterError> {
-        let next = Self::open(text, operator)?.of(&self.tenant)?;
+        let next = Self::open(text, operator)?;
+        if next.tenant != self.tenant {
+            return Err(RosterError::OtherTenant { found: next.tenant, wanted: self.tenant.clone() });
+        }
         let (found, known) = (next.version, self.version);
         if found > known { Ok(next) } else { Err(RosterError::Old { found, known }) }
-    }
-
-    /// The roster, when it is of this tenant.
-    ///
-    /// # Errors
-    ///
-    /// [`RosterError::OtherTenant`].
-    pub fn of(self, tenant: &str) -> Result<Self, RosterError> {
-        let wanted = tenant.to_owned();
-        if self.tenant == tenant {
-            Ok(self)
-        } else {
-            Err(RosterError::OtherTenant { found: self.tenant, wanted })
-        }
     }
 
     /// Reads a roster without a look at who signed it: for who trusts nothing that it says.

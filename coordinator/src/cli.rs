@@ -26,6 +26,7 @@ use common::roster::Roster;
 use edge::file::write_new;
 use edge::print_lines;
 
+use crate::control::Socket;
 use crate::driver::{self, Ended};
 use crate::folder::{self, Folder, SAMPLE_CONFIG};
 use exit::Exit;
@@ -167,13 +168,15 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
 fn serve(dir: &Path, halt_at: Option<u64>) -> Result<ExitCode> {
     edge::log_to_stderr();
     edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    Folder::config(dir)?;
+    let socket = Socket::open(dir)?;
     loop {
         if Folder::take_next(dir)? {
             tracing::info!("this coordinator goes on under the next key of its folder");
         }
         // A runtime of its own: what is still going on ends with it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        if runtime.block_on(driver::serve(dir, halt_at))? == Ended::Stopped {
+        if runtime.block_on(driver::serve(dir, &socket, halt_at))? == Ended::Stopped {
             return Ok(Exit::Done.into());
         }
     }
@@ -222,16 +225,19 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         let operator = roster::make_operator(dir, &custody::Config::default())?;
         let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
         write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
-        let next = if options.join.is_some() {
-            "next: `coordinator serve`; `coordinator token create`, and on a machine `node join` with what that prints;"
+        let keep = "`coordinator node approve`. Keep the folder `operator` elsewhere when all are there";
+        let (next, then) = if options.join.is_some() {
+            (
+                "`coordinator serve`; `coordinator token create`, and on a machine `node join` with what that prints;",
+                "",
+            )
         } else {
-            "next: `node init` on each machine, with operator.pub of this folder; `coordinator serve`; and with the line"
+            (
+                "`node init` on each machine, with operator.pub of this folder; `coordinator serve`; and with the line",
+                "that it prints ",
+            )
         };
-        let then = if options.join.is_some() { "" } else { "that it prints " };
-        let then = format!(
-            "{then}`coordinator node approve`. Keep the folder `operator` elsewhere when all are there"
-        );
-        [next.to_owned(), then]
+        [format!("next: {next}"), format!("{then}{keep}")]
     };
     let [next, then] = steps;
     print_lines(&[

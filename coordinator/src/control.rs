@@ -10,6 +10,8 @@ pub use join::{JoinAnswer, JoinDesk, JoinOrder};
 pub use model::{ModelAnswer, ModelDesk, ModelOrder};
 
 use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener as Listener, UnixStream as Stream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -188,29 +190,56 @@ pub fn socket_path(dir: &Path) -> PathBuf {
     dir.join("control.sock")
 }
 
-/// Opens the socket; one that a dead coordinator left behind is replaced.
-///
-/// # Errors
-///
-/// When another coordinator answers there, or the file cannot be made.
-pub async fn listen(dir: &Path) -> Result<UnixListener> {
-    let path = socket_path(dir);
-    if UnixStream::connect(&path).await.is_ok() {
-        bail!("{}: another coordinator is serving this folder", path.display());
-    }
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| path.display().to_string());
-        }
-        _ => (),
-    }
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, mode).with_context(|| path.display().to_string())?;
-    Ok(listener)
+/// The open socket of a coordinator folder, whose file goes with it. Who connects while nobody serves, since the
+/// coordinator is about to go on under another key, is answered then.
+pub struct Socket {
+    listener: Listener,
+    path: PathBuf,
 }
 
-/// Answers everyone who connects, until the driver ends.
+impl Socket {
+    /// Opens the socket; one that a dead coordinator left behind is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When another coordinator answers there, or the file cannot be made.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = socket_path(dir);
+        if Stream::connect(&path).is_ok() {
+            bail!("{}: another coordinator is serving this folder", path.display());
+        }
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            _ => (),
+        }
+        let listener = Listener::bind(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let socket = Self { listener, path };
+        let mode = PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&socket.path, mode).with_context(|| socket.path.display().to_string())?;
+        socket.listener.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Who connects, for the runtime of whoever serves now.
+    ///
+    /// # Errors
+    ///
+    /// When there are no more descriptors.
+    pub fn listen(&self) -> Result<UnixListener> {
+        let listener = self.listener.try_clone().and_then(UnixListener::from_std);
+        listener.with_context(|| self.path.display().to_string())
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Answers everyone who connects. Each conversation holds `questions` until it is over.
 pub async fn answer_all(
     listener: UnixListener,
     questions: mpsc::Sender<Asked>,
@@ -257,7 +286,9 @@ async fn answer(
         }
         Ok(Request::Ask(question)) => {
             let (answer, answered) = oneshot::channel();
-            let ended = Reply::Refused { reason: "the coordinator is ending".to_owned() };
+            let ended = Reply::Refused {
+                reason: "the coordinator is ending, or goes on under another key: ask again".to_owned(),
+            };
             let reply = match questions.send(Asked { question, answer }).await {
                 Ok(()) => answered.await.unwrap_or(ended),
                 Err(_) => ended,

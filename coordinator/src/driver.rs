@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::archive;
-use crate::control::{self, Asked, Desks, ModelDesk};
+use crate::control::{self, Asked, Desks, ModelDesk, Socket};
 use crate::engine::{Answer, End, Engine, Output, Setup};
 use crate::folder::{self, Enrolled, Folder};
 use crate::members;
@@ -49,14 +49,17 @@ use works::{Done, Works};
 /// Time is looked at at least this often, however much there is to read.
 const TICK: Millis = Millis(100);
 
+/// How long a coordinator that ends lets conversations end that it is in.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Who belongs to the tenant, for who answers beside the loop.
-type Members = Arc<RwLock<Enrolled>>;
+type Members = Arc<RwLock<Arc<Enrolled>>>;
 
 /// Everything the loop holds.
 struct Driver {
     dir: PathBuf,
     engine: Engine,
-    enrolled: Enrolled,
+    enrolled: Arc<Enrolled>,
     members: Members,
     link: Link,
     /// Shared with who answers what is asked of models, and with what is done beside the loop.
@@ -94,22 +97,21 @@ struct Joined {
     view: watch::Receiver<View>,
 }
 
-/// Serves nodes and the control socket until SIGTERM or Ctrl-C, or until the next key of its folder is appointed. For
+/// Serves nodes and the open control socket of a folder until SIGTERM or Ctrl-C, or until the next key of its folder is appointed. For
 /// tests it stands still at a fault point.
 ///
 /// # Errors
 ///
-/// When the folder, the socket, the store or DDS cannot be opened, nothing can be signed any more, or the folder is an
+/// When the folder, the store or DDS cannot be opened, nothing can be signed any more, or the folder is an
 /// older copy of itself.
-pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
+pub async fn serve(dir: &Path, socket: &Socket, halt_at: Option<u64>) -> Result<Ended> {
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
-    let listener = control::listen(dir).await?;
     let (asked, mut questions) = mpsc::channel(16);
     let Joined { mut driver, mut readers, desks, office, mut applicants, view } =
         Driver::join(dir, folder, halt_at, asked.clone())?;
     let door = join::at_door(office).await?;
-    let answering = tokio::spawn(control::answer_all(listener, asked, desks, view));
+    let answering = tokio::spawn(control::answer_all(socket.listen()?, asked, desks, view));
     driver.tell_roster();
     driver.recall_drained()?;
     driver.resume();
@@ -164,8 +166,11 @@ pub async fn serve(dir: &Path, halt_at: Option<u64>) -> Result<Ended> {
     tracing::info!(fault_points = driver.faults.passed(), "stopping");
     answering.abort();
     door.iter().for_each(JoinHandle::abort);
-    let _ = std::fs::remove_file(control::socket_path(dir));
-    driver.ended.unwrap_or(Ok(Ended::Stopped))
+    let ended = driver.ended.take().unwrap_or(Ok(Ended::Stopped));
+    // Whoever follows a run, or waits for an answer of the loop, sees that it ends.
+    drop(driver);
+    let _ = tokio::time::timeout(FAREWELL, async { while questions.recv().await.is_some() {} }).await;
+    ended
 }
 
 /// Answers what is asked of models, at any time, beside the loop.
@@ -217,7 +222,8 @@ impl Driver {
         check_size(&enrolled.roster, suite)?;
         let vault = folder::vault(dir, &config.tenant, &identity)?;
         let store = Arc::new(Store::open(dir, vault)?);
-        let members: Members = Arc::new(RwLock::new(enrolled.clone()));
+        let enrolled = Arc::new(enrolled);
+        let members: Members = Arc::new(RwLock::new(Arc::clone(&enrolled)));
         let (came, applicants) = mpsc::channel(16);
         let channels = Channels { questions, applicants: came };
         let office = Arc::new(Office::open(dir, &store, &config, &members, channels)?);

@@ -226,15 +226,19 @@ impl Engine {
     fn refuse(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Output>) {
         let Some(why) = self.members.refuse(node, now) else { return };
         out.push(Output::Note(format!("node {node} is not let in: {why}")));
-        let fact = Fact::NodeRefused { node, reason: reason(&why) };
-        out.push(self.setup.event(&Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact }));
+        self.tell_refused(node, &why, now, out);
     }
 
     /// Somebody came with a token and waits for approval; who watches is told so.
     pub fn on_applicant(&mut self, node: NodeId, name: &str, now: Timestamp, out: &mut Vec<Output>) {
         let why = format!("it waits for approval as `{name}`");
         out.push(Output::Note(format!("node {node} joins with a token: {why} (`coordinator node approve`)")));
-        let fact = Fact::NodeRefused { node, reason: reason(&why) };
+        self.tell_refused(node, &why, now, out);
+    }
+
+    /// Tells who watches, whichever run, that a node is not let in.
+    fn tell_refused(&self, node: NodeId, why: &str, now: Timestamp, out: &mut Vec<Output>) {
+        let fact = Fact::NodeRefused { node, reason: reason(why) };
         out.push(self.setup.event(&Event { run: RunId([0; 16]), round: RoundId(0), at: now, fact }));
     }
 

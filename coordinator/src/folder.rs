@@ -24,7 +24,7 @@ use anyhow::{Context, Result, ensure};
 use common::crypto::{Identity, PublicIdentity};
 use common::roster::Roster;
 use custody::Vault;
-use edge::file::{self, write_new, write_replacing};
+use edge::file::{self, write_changed, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::{CoordinatorConfig, RelayConfig};
@@ -113,12 +113,9 @@ impl Folder {
     ///
     /// [`CustodyError`](common::crypto::CustodyError), or names the file.
     pub fn make_next(dir: &Path) -> Result<Identity> {
-        let (config, random) = (Self::config(dir)?, &mut edge::entropy()?);
+        let config = Self::config(dir)?;
         let identity = custody::open(dir, &config.custody, REMEDY)?;
-        vault(dir, &config.tenant, &identity)?;
-        let next = custody::create_next(dir, &config.custody, random)?;
-        custody::reseal(dir, &config.tenant, &identity, &next, random)?;
-        Ok(next)
+        custody::make_next(dir, &config.custody, &identity, (&config.tenant, &SEALED))
     }
 
     /// Takes the next key of the folder, when it is the one that the operator appointed; whether it was.
@@ -186,10 +183,7 @@ impl Enrolled {
     /// Names the file.
     pub fn store(&self, dir: &Path) -> Result<()> {
         write_replacing(&dir.join("roster"), self.text.as_bytes())?;
-        if operator(dir)? != self.operator {
-            write_replacing(&dir.join("operator.pub"), format!("{}\n", self.operator).as_bytes())?;
-        }
-        Ok(())
+        write_changed(&dir.join("operator.pub"), format!("{}\n", self.operator).as_bytes())
     }
 
     /// A roster that may follow this one.

@@ -310,7 +310,7 @@ impl Desk {
 ///
 /// [`JoinError`] when a key stays out, or a name is another's.
 pub fn admitting(roster: Roster, approved: Known) -> Result<Roster, JoinError> {
-    let mut next = Roster { version: roster.version + 1, ..roster };
+    let mut next = roster.following();
     for (node, peer) in approved {
         if let Membership::Revoked(_) = next.membership(node) {
             return Err(JoinError::Revoked(peer.name));

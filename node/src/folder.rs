@@ -34,7 +34,7 @@ use common::known::{self, Known};
 use common::roster::Roster;
 use common::wire;
 use custody::Vault;
-use edge::file::{self, write_new, write_replacing};
+use edge::file::{self, write_changed, write_new, write_replacing};
 use rand_chacha::rand_core::CryptoRng;
 
 use crate::config::NodeConfig;
@@ -105,11 +105,9 @@ impl Folder {
     ///
     /// [`CustodyError`](common::crypto::CustodyError), or names the file.
     pub fn make_next(dir: &Path) -> Result<Succession> {
-        let (config, random) = (Self::config(dir)?, &mut edge::entropy()?);
+        let config = Self::config(dir)?;
         let identity = identity(dir, &config)?;
-        vault(dir, &config, &identity)?;
-        let next = custody::create_next(dir, &config.custody, random)?;
-        custody::reseal(dir, &config.tenant, &identity, &next, random)?;
+        let next = custody::make_next(dir, &config.custody, &identity, (&config.tenant, &SEALED))?;
         Ok(Succession::sign(TenantId::of_name(&config.tenant), &identity, &next)?)
     }
 
@@ -236,10 +234,7 @@ fn roster(dir: &Path, operator: &PublicIdentity) -> Result<Option<Roster>> {
 /// Names the file.
 pub fn keep_roster(dir: &Path, text: &str, operator: &PublicIdentity) -> Result<()> {
     write_replacing(&dir.join("roster"), text.as_bytes())?;
-    if *operator == self::operator(dir)? {
-        return Ok(());
-    }
-    write_replacing(&dir.join("operator.pub"), format!("{operator}\n").as_bytes())
+    write_changed(&dir.join("operator.pub"), format!("{operator}\n").as_bytes())
 }
 
 fn operator(dir: &Path) -> Result<PublicIdentity> {

@@ -11,11 +11,7 @@ use crate::operator::Operator;
 
 #[test]
 fn a_node_that_is_drained_finishes_its_round_is_left_out_of_the_next_and_comes_back() {
-    let Some(fleet) = Fleet::new(9, 1) else { return };
-    let operator = Operator(fleet);
-    let coordinator = operator.0.serve(&[]);
-    let there = |name| operator.0.until(|| operator.node(name).present);
-    ["node-1", "node-2"].into_iter().for_each(there);
+    let Some((operator, coordinator)) = Operator::of_two(9) else { return };
     let long = operator.start_small("long", 1_000_000, 20);
     operator.until(&long, |run| run.rounds_done >= 1);
 

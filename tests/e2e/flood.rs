@@ -18,7 +18,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::domain;
-use crate::fleet::Fleet;
 use crate::operator::Operator;
 
 /// The number of the test, which chooses its domain.
@@ -42,11 +41,7 @@ type Heard = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[test]
 fn ten_thousand_wrong_messages_a_second_keep_no_round_from_closing() {
-    let Some(fleet) = Fleet::new(TEST, 1) else { return };
-    let operator = Operator(fleet);
-    let _coordinator = operator.0.serve(&[]);
-    let there = |name| operator.0.until(|| operator.node(name).present);
-    ["node-1", "node-2"].into_iter().for_each(there);
+    let Some((operator, _coordinator)) = Operator::of_two(TEST) else { return };
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let flood = scope.spawn(|| flood(&over));

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use coordinator::view::{ExplainedRound, NodeView, ParticipationOutcome, RunView};
-use harness::programs::{complaint, edit, run};
+use harness::programs::{Daemon, complaint, edit, run};
 
 use crate::fleet::Fleet;
 
@@ -12,6 +12,16 @@ use crate::fleet::Fleet;
 pub(crate) struct Operator(pub(crate) Fleet);
 
 impl Operator {
+    /// Of a fleet of two nodes for a test, by its number, which are both there; `None` when the programs are not built.
+    pub(crate) fn of_two(test: u16) -> Option<(Self, Daemon)> {
+        let operator = Self(Fleet::new(test, 1)?);
+        let coordinator = operator.0.serve(&[]);
+        for name in ["node-1", "node-2"] {
+            operator.0.until(|| operator.node(name).present);
+        }
+        Some((operator, coordinator))
+    }
+
     /// A configuration of this name and so many rounds; returns its path.
     pub(crate) fn config(&self, name: &str, rounds: u32) -> String {
         let file = self.0.at(&format!("{name}.toml"));

@@ -6,7 +6,6 @@ use coordinator::view::InstalledRoster;
 use harness::programs::{Daemon, complaint, run};
 
 use crate::domain;
-use crate::fleet::Fleet;
 use crate::operator::Operator;
 
 /// The number of the test, which chooses its domain.
@@ -31,11 +30,7 @@ fn start(operator: &Operator, name: &str) -> Daemon {
 
 #[test]
 fn a_node_is_let_in_and_another_taken_out_while_a_run_goes_on_and_the_others_are_left_alone() {
-    let Some(fleet) = Fleet::new(TEST, 1) else { return };
-    let operator = Operator(fleet);
-    let coordinator = operator.0.serve(&[]);
-    let there = |name| operator.0.until(|| operator.node(name).present);
-    ["node-1", "node-2"].into_iter().for_each(there);
+    let Some((operator, coordinator)) = Operator::of_two(TEST) else { return };
     let long = operator.start_small("long", 1_000_000, 5);
     operator.until(&long, |run| run.rounds_done >= 1);
 

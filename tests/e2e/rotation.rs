@@ -3,9 +3,8 @@
 use std::fs;
 
 use coordinator::view::{InstalledRoster, RunStatus};
-use harness::programs::{complaint, run};
+use harness::programs::{Daemon, complaint, run};
 
-use crate::fleet::Fleet;
 use crate::operator::Operator;
 
 /// The number of the test, which chooses its domain.
@@ -33,11 +32,7 @@ fn print(program: &str, args: &[&str]) -> String {
 
 #[test]
 fn every_key_is_changed_while_a_run_goes_on_and_no_process_is_started_again() {
-    let Some(fleet) = Fleet::new(TEST, 1) else { return };
-    let operator = Operator(fleet);
-    let _coordinator = operator.0.serve(&[]);
-    let there = |name| operator.0.until(|| operator.node(name).present);
-    ["node-1", "node-2"].into_iter().for_each(there);
+    let Some((operator, _coordinator)) = Operator::of_two(TEST) else { return };
     let long = operator.start_small("long", 1_000_000, 5);
     operator.until(&long, |run| run.rounds_done >= 1);
     let goes_on = || {
@@ -70,12 +65,20 @@ fn every_key_is_changed_while_a_run_goes_on_and_no_process_is_started_again() {
     let again = complaint(&run("coordinator", &[&["--dir", &operator.0.folder()][..], &words].concat()));
     assert!(again.contains("is on the roster already"), "{again}");
 
-    // The coordinator's.
+    // The coordinator's. Who follows a run goes on doing so.
+    let watched = operator.0.at("watched.jsonl");
+    let watch = ["--dir", &operator.0.folder(), "run", "watch", &long, "--format", "jsonl"];
+    let mut watching = Daemon::start("coordinator", &watch, &watched);
+    let seen = || fs::read_to_string(&watched).expect("it is written").lines().count();
+    operator.0.until(|| seen() > 0);
     let appointed = print("coordinator", &["--dir", &operator.0.folder(), "rotate"]);
     operator.ask(&["roster", "appoint", &appointed]);
     operator.0.until(|| operator.text("coordinator/identity.pub") == appointed);
     operator.0.until(|| operator.node("node-2").present);
     goes_on();
+    let before = seen();
+    operator.0.until(|| seen() > before);
+    assert!(watching.is_running(), "{}", fs::read_to_string(&watched).expect("it is written"));
 
     // The operator's.
     let (elsewhere, to) = (operator.path("elsewhere"), operator.path("elsewhere/operator"));

@@ -28,7 +28,7 @@ mod tpm;
 pub use config::Config;
 pub use options::Options;
 pub use secret::Source;
-pub use tenant::{Shredded, Vault, refuse_shredded, reseal, shred};
+pub use tenant::{Shredded, Vault, make_next, refuse_shredded, shred};
 
 use std::fs;
 use std::path::Path;

@@ -16,7 +16,7 @@ use edge::file::{folder_of, sync_names, write_new, write_replacing};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
-use crate::NEXT;
+use crate::{Config, NEXT, create_next};
 
 const KEY: &str = "tenant.key";
 
@@ -163,12 +163,28 @@ fn no_key() -> CustodyError {
     CustodyError("it holds no key".to_owned())
 }
 
-/// Seals the key of a folder again, for the identity that is to take the place of the folder's own.
+/// The identity that is to take the place of a folder's own, made unless it was: the key of the folder's data, which is
+/// for a tenant and seals these names, is sealed for it too.
 ///
 /// # Errors
 ///
 /// [`Shredded`]; [`CustodyError`] when either identity cannot be used; or a file cannot be read or written.
-pub fn reseal(
+pub fn make_next(
+    dir: &Path,
+    config: &Config,
+    identity: &Identity,
+    (tenant, sealed): (&str, &[&str]),
+) -> Result<Identity> {
+    let mut random = edge::entropy()?;
+    // Data that is sealed later is so under this key as well.
+    Vault::open(dir, tenant, identity, sealed, edge::entropy()?)?;
+    let next = create_next(dir, config, &mut random)?;
+    reseal(dir, tenant, identity, &next, &mut random)?;
+    Ok(next)
+}
+
+/// Seals the key of a folder again, for another identity.
+fn reseal(
     dir: &Path,
     tenant: &str,
     identity: &Identity,

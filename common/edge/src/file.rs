@@ -61,6 +61,15 @@ pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
     write().with_context(|| path.display().to_string())
 }
 
+/// Writes a file as [`write_replacing`] does, unless it says that already.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn write_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|known| known == bytes) { Ok(()) } else { write_replacing(path, bytes) }
+}
+
 /// Makes the names in a folder durable (fsync(2), "NOTES").
 ///
 /// # Errors
@@ -77,6 +86,8 @@ pub fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
@@ -87,6 +98,12 @@ mod tests {
         assert!(write_new(&path, b"two", 0o600).unwrap_err().to_string().starts_with("cannot make "));
         write_replacing(&path, b"three").unwrap();
         assert_eq!(read(&path, "").unwrap(), "three");
+        let written = || fs::metadata(&path).unwrap().ino();
+        let before = written();
+        write_changed(&path, b"three").unwrap();
+        assert_eq!(written(), before, "it was left alone");
+        write_changed(&path, b"four").unwrap();
+        assert_eq!(read(&path, "").unwrap(), "four");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -179,6 +179,7 @@ fn a_member_with_a_new_key_has_its_name_and_labels_and_is_taken_out_under_both()
     };
     assert_eq!((&was.name, &was.labels, is.key), (&is.name, &is.labels, new));
     assert!(read.membership(old).refusal().is_none() && read.peer(old) == Some(was));
+    assert_eq!((read.successor(old), read.successor(new.node_id())), (Some(is), None));
 
     // Neither a key that is gone nor one that is somebody's takes a place.
     assert!(!roster.succeed(old, *identity(31).public()));

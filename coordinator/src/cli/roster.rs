@@ -145,7 +145,7 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
         RosterCommand::Appoint { coordinator, tenant, signing, how } => {
             let next = match (roster_of(dir)?, tenant) {
                 (Some(Enrolled { roster, .. }), None) => {
-                    Roster { coordinator: *coordinator, ..following(roster) }
+                    Roster { coordinator: *coordinator, ..roster.following() }
                 }
                 (None, Some(tenant)) => Roster::new(tenant, *coordinator),
                 (Some(_), Some(_)) => bail!("this folder has a roster; the name of its tenant stays"),
@@ -154,7 +154,7 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
             install(dir, &signed(dir, signing, &next)?, *how).await
         }
         RosterCommand::HandOver { to, signing, how } => {
-            let mut next = following(Enrolled::open(dir)?.roster);
+            let mut next = Enrolled::open(dir)?.roster.following();
             let (from, to) = (signing.open(dir)?, folder::open_operator(to)?);
             ensure!(from.public() != to.public(), "both are the same key");
             next.hand_over(&from, &to)?;
@@ -227,7 +227,7 @@ async fn dismiss(dir: &Path, node: NodeView, how: How) -> Result<ExitCode> {
 
 pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
     let lines = lines(&options.succession, options.list.as_deref())?;
-    let mut next = following(Enrolled::open(dir)?.roster);
+    let mut next = Enrolled::open(dir)?.roster.following();
     let tenant = next.tenant_id();
     for (line, number) in lines.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
         let Succession { from, to, .. } = line
@@ -245,7 +245,7 @@ pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
 
 pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
     let Enrolled { roster, .. } = Enrolled::open(dir)?;
-    let mut next = following(roster);
+    let mut next = roster.following();
     let node = match view::node(&next.nodes, &options.node) {
         Ok(node) => node,
         Err(unknown) => match waiting(dir, &options.node).await? {
@@ -255,10 +255,6 @@ pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
     };
     next.revoke(node, &options.reason);
     install(dir, &signed(dir, &options.signing, &next)?, options.how).await
-}
-
-fn following(roster: Roster) -> Roster {
-    Roster { version: roster.version + 1, ..roster }
 }
 
 /// The roster of a folder, if it has one.

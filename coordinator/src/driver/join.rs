@@ -112,8 +112,7 @@ impl Office {
 
     /// Forgets what time has made of no use.
     fn tidy(&self, now: Timestamp) -> Result<()> {
-        let roster = self.enrolled().roster;
-        self.change(&mut self.lock(), Vec::new(), &roster, now)
+        self.change(&mut self.lock(), Vec::new(), &self.enrolled().roster, now)
     }
 
     /// Answers what the operator orders.
@@ -126,8 +125,8 @@ impl Office {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enrolled(&self) -> Enrolled {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn enrolled(&self) -> Arc<Enrolled> {
+        Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Stores changes, with those that time has brought, and makes them count.
@@ -184,8 +183,9 @@ impl Office {
         request: Request,
         now: Timestamp,
     ) -> Result<Result<Standing, TurnedAway>> {
-        let (peer, roster) = (request.peer.clone(), self.enrolled().roster);
-        let setting = Setting { roster: &roster, is_open: self.signer.is_some() };
+        let (peer, enrolled) = (request.peer.clone(), self.enrolled());
+        let roster = &enrolled.roster;
+        let setting = Setting { roster, is_open: self.signer.is_some() };
         let mut desk = self.lock();
         let Decision { standing, changes } = match desk.decide(token, request, setting, now) {
             Ok(decision) => decision,
@@ -196,9 +196,9 @@ impl Office {
             _ => None,
         });
         if !changes.is_empty() {
-            self.change(&mut desk, changes, &roster, now)?;
+            self.change(&mut desk, changes, roster, now)?;
         }
-        let waits = desk.applicants(&roster).find(|applicant| applicant.peer.key == peer.key);
+        let waits = desk.applicants(roster).find(|applicant| applicant.peer.key == peer.key);
         let waits = waits.map(|applicant| applicant.peer.clone());
         drop(desk);
         if standing != Standing::Waiting {
@@ -220,7 +220,7 @@ impl Office {
     /// Signs the next roster with this member, and has the driver install it.
     fn admit(&self, signer: &Identity, peer: Peer) -> Result<()> {
         let _one_by_one = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
-        let roster = self.enrolled().roster;
+        let roster = self.enrolled().roster.clone();
         if let Membership::Member(_) = roster.membership(peer.key.node_id()) {
             return Ok(());
         }
@@ -235,8 +235,9 @@ impl Office {
     }
 
     fn said(&self, standing: Standing, now: Timestamp) -> Result<Answer> {
-        let Enrolled { text, roster, .. } = self.enrolled();
-        let text = if matches!(standing, Standing::Refused(_)) { "" } else { &text };
+        let enrolled = self.enrolled();
+        let Enrolled { text, roster, .. } = &*enrolled;
+        let text = if matches!(standing, Standing::Refused(_)) { "" } else { text };
         Ok(Answer {
             at: now,
             standing,
@@ -248,7 +249,8 @@ impl Office {
     }
 
     fn order(&self, order: JoinOrder, now: Timestamp) -> Result<JoinAnswer> {
-        let roster = self.enrolled().roster;
+        let enrolled = self.enrolled();
+        let roster = &enrolled.roster;
         Ok(match order {
             JoinOrder::Issue { tenant, life_s, labels, names, dry_run } => {
                 let other = tenant.filter(|tenant| *tenant != roster.tenant);
@@ -273,19 +275,19 @@ impl Office {
                 let mut desk = self.lock();
                 let (token, issued) = desk.revoke(&token)?;
                 if !dry_run {
-                    self.change(&mut desk, vec![Change::Token(token, Some(issued.clone()))], &roster, now)?;
+                    self.change(&mut desk, vec![Change::Token(token, Some(issued.clone()))], roster, now)?;
                 }
                 JoinAnswer::Revoked(token_view(token, &issued, dry_run, now))
             }
-            JoinOrder::Applicants => JoinAnswer::Applicants { nodes: waiting(&self.lock(), &roster) },
+            JoinOrder::Applicants => JoinAnswer::Applicants { nodes: waiting(&self.lock(), roster) },
             JoinOrder::Dismiss { node, dry_run } => {
                 let mut desk = self.lock();
                 if !dry_run {
                     let node: NodeId = node.parse()?;
                     let changes = desk.dismiss(node);
-                    self.change(&mut desk, changes, &roster, now)?;
+                    self.change(&mut desk, changes, roster, now)?;
                 }
-                JoinAnswer::Applicants { nodes: waiting(&desk, &roster) }
+                JoinAnswer::Applicants { nodes: waiting(&desk, roster) }
             }
         })
     }
@@ -305,7 +307,8 @@ impl Office {
             );
         };
         ensure!(life <= LIFE_MAX, "a token is good for {} days at most", LIFE_MAX.0 / 86_400_000);
-        let Enrolled { operator, roster, .. } = self.enrolled();
+        let enrolled = self.enrolled();
+        let (operator, roster) = (enrolled.operator, &enrolled.roster);
         let mut random = edge::entropy()?;
         let seed = PresharedSeed::generate(&mut random);
         let token = Token { key: seed.shared(), operator };
@@ -323,7 +326,7 @@ impl Office {
         let mut desk = self.lock();
         let changes = desk.issue(token.id(), issued, now)?;
         if !dry_run {
-            self.change(&mut desk, changes, &roster, now)?;
+            self.change(&mut desk, changes, roster, now)?;
         }
         Ok(IssuedToken {
             dry_run,

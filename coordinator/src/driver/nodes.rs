@@ -1,8 +1,7 @@
 //! What operators want of nodes: that they are in no new round, or are again; and who belongs to the tenant at all. The
 //! disk has it before they are told.
 
-use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use anyhow::{Result, ensure};
 use common::known::Peer;
@@ -46,8 +45,8 @@ impl Driver {
         if !dry_run {
             next.store(&self.dir)?;
             self.drain_successors(&next.roster)?;
-            *self.members.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-            self.enrolled = next;
+            self.enrolled = Arc::new(next);
+            *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.enrolled);
             self.tell_roster();
             if goes_on {
                 self.engine.on_roster(self.enrolled.roster.clone(), now(), &mut self.fresh);
@@ -58,22 +57,20 @@ impl Driver {
 
     /// Who is drained stays so under the next key.
     fn drain_successors(&mut self, next: &Roster) -> Result<()> {
-        let members = self.engine.members();
-        let drained = next.former.iter().filter(|(node, _)| {
+        for former in next.former.keys().copied() {
+            let members = self.engine.members();
             // Once, when it is given that: it may be taken back afterwards.
-            members.roster().nodes.contains_key(node) && members.is_drained(**node)
-        });
-        let names: BTreeSet<&str> = drained.map(|(_, former)| former.name.as_str()).collect();
-        for (node, _) in next.nodes.iter().filter(|(_, peer)| names.contains(peer.name.as_str())) {
-            self.store.state().drain(*node, true)?;
-            self.engine.drain(*node, true, now(), &mut self.fresh);
+            let is_drained = members.roster().nodes.contains_key(&former) && members.is_drained(former);
+            let Some(peer) = next.successor(former).filter(|_| is_drained) else { continue };
+            self.store.state().drain(peer.key.node_id(), true)?;
+            self.engine.drain(peer.key.node_id(), true, now(), &mut self.fresh);
         }
         Ok(())
     }
 
     /// Writes who belongs to the tenant.
     pub(super) fn tell_roster(&mut self) {
-        let Enrolled { text, roster, .. } = &self.enrolled;
+        let Enrolled { text, roster, .. } = &*self.enrolled;
         self.link.tell_roster(roster.tenant_id(), text);
     }
 

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use common::id::NodeId;
-use common::known::{self, Known, Peer};
+use common::known::Peer;
+use common::roster::Roster;
 
 use super::join;
 use crate::control::{ModelAnswer, ModelOrder, Reply, Stored};
@@ -19,14 +20,15 @@ use crate::{archive, registry};
 ///
 /// When the folder's store cannot be read.
 pub fn stored_view(dir: &Path) -> Result<View> {
-    let allowed = allowed(dir);
+    let roster = roster(dir);
     let view = match existing(dir)? {
-        Some(store) => archive::view(&store, |node| known::name(&allowed, node))?,
+        Some(store) => archive::view(&store, |node| name(roster.as_ref(), node))?,
         None => View::default(),
     };
     // Nobody hears what they do.
     let node = |(node, peer): (&NodeId, &Peer)| NodeView::of(*node, peer, false, "unknown");
-    Ok(View { nodes: allowed.iter().map(node).collect(), ..view })
+    let nodes = roster.iter().flat_map(|roster| &roster.nodes);
+    Ok(View { nodes: nodes.map(node).collect(), ..view })
 }
 
 /// What is stored of a run in a folder that no coordinator is serving.
@@ -36,8 +38,8 @@ pub fn stored_view(dir: &Path) -> Result<View> {
 /// When the folder has no such run, or its store cannot be read.
 pub fn stored_answer(dir: &Path, asked: &Stored) -> Result<Reply> {
     let store = existing(dir)?.with_context(|| format!("{} has no runs", dir.display()))?;
-    let allowed = allowed(dir);
-    archive::answer(&store, asked, |node| known::name(&allowed, node))
+    let roster = roster(dir);
+    archive::answer(&store, asked, |node| name(roster.as_ref(), node))
 }
 
 /// Who waits for approval in a folder that no coordinator is serving.
@@ -64,8 +66,8 @@ pub fn stored_models(dir: &Path, order: &ModelOrder) -> Result<ModelAnswer> {
             (None, _) => bail!("{} has no models yet; `coordinator run start` makes some", dir.display()),
         },
     };
-    let allowed = allowed(dir);
-    registry::answer(&store, order, |node| known::name(&allowed, node), edge::now())
+    let roster = roster(dir);
+    registry::answer(&store, order, |node| name(roster.as_ref(), node), edge::now())
 }
 
 /// The store of a folder, if it has one: without, no key is needed either.
@@ -77,7 +79,39 @@ fn existing(dir: &Path) -> Result<Option<Store>> {
     Ok(Some(Store::open_existing(dir, Folder::vault(dir)?)?))
 }
 
-/// The names of nodes. Without a roster that can be read they go by their ids; `coordinator serve` says what is wrong.
-fn allowed(dir: &Path) -> Known {
-    Enrolled::open(dir).map(|enrolled| enrolled.roster.named()).unwrap_or_default()
+/// The roster, if it can be read; `coordinator serve` says what is wrong with it.
+fn roster(dir: &Path) -> Option<Roster> {
+    Enrolled::open(dir).ok().map(|enrolled| enrolled.roster)
+}
+
+/// What people call a node; without a roster, the start of its id.
+fn name(roster: Option<&Roster>, node: NodeId) -> String {
+    roster.map_or_else(|| format!("{node:?}"), |roster| roster.name(node))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::crypto::Identity;
+    use edge::file::write_new;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_has_another_key_now_is_one_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let [operator, old, new] =
+            [1, 2, 3].map(|seed| Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed)));
+        let mut roster = Roster::new("default", *operator.public());
+        roster.admit(Peer { name: "web-1".to_owned(), key: *old.public(), labels: [].into() });
+        assert!(roster.succeed(old.node_id(), *new.public()));
+        write_new(&dir.path().join("operator.pub"), format!("{}\n", operator.public()).as_bytes(), 0o644)
+            .unwrap();
+        write_new(&dir.path().join("roster"), roster.sign(&operator).unwrap().as_bytes(), 0o644).unwrap();
+        let nodes = stored_view(dir.path()).unwrap().nodes;
+        let listed: Vec<_> = nodes.iter().map(|node| (&node.name[..], node.node.clone())).collect();
+        assert_eq!(listed, [("web-1", new.node_id().to_string())]);
+        assert_eq!(name(self::roster(dir.path()).as_ref(), old.node_id()), "web-1");
+    }
 }

@@ -12,22 +12,29 @@ use crate::control::{Client, Reply, Request};
 use crate::view::{NodeView, RunStatus, RunView};
 
 /// A run that is followed: the same one, whatever else is started.
-pub(super) struct Followed {
+pub(super) struct Followed<'a> {
+    dir: &'a Path,
     client: Client,
     /// As it was named, then its id.
     run: Option<String>,
 }
 
-impl Followed {
+impl<'a> Followed<'a> {
     /// Follows the run that is named, or the newest.
-    pub(super) async fn begin(dir: &Path, run: Option<&str>) -> Result<Self> {
+    pub(super) async fn begin(dir: &'a Path, run: Option<&str>) -> Result<Self> {
         let client = asked::ask(dir, &Request::Watch).await?;
-        Ok(Self { client, run: run.map(str::to_owned) })
+        Ok(Self { dir, client, run: run.map(str::to_owned) })
     }
 
     /// The run and all nodes, at once, and then each time something changed. May be given up at any time.
     pub(super) async fn next(&mut self) -> Result<(RunView, Vec<NodeView>)> {
-        let Some(Reply::View(view)) = self.client.next().await? else { bail!(Absent::Ended) };
+        let mut reply = self.client.next().await?;
+        if reply.is_none() {
+            // A coordinator that goes on under another key is there again.
+            self.client = Client::ask(self.dir, &Request::Watch).await?.ok_or(Absent::Ended)?;
+            reply = self.client.next().await?;
+        }
+        let Some(Reply::View(view)) = reply else { bail!(Absent::Ended) };
         let run = asked::pick(&view, self.run.as_deref())?.clone();
         self.run = Some(run.run.clone());
         Ok((run, view.nodes))

@@ -34,7 +34,7 @@ pub(super) async fn execute(dir: &Path, run: Option<&str>, format: Format) -> Re
 }
 
 /// An object each time something changed, or the last one.
-async fn objects(mut followed: Followed, format: Format) -> Result<Exit> {
+async fn objects(mut followed: Followed<'_>, format: Format) -> Result<Exit> {
     loop {
         let (run, _) = followed.next().await?;
         let end = ending(run.status);
@@ -48,7 +48,7 @@ async fn objects(mut followed: Followed, format: Format) -> Result<Exit> {
 }
 
 /// Each round as it is done, and how the run stands when it does not go on.
-async fn plain(mut followed: Followed) -> Result<Exit> {
+async fn plain(mut followed: Followed<'_>) -> Result<Exit> {
     let (mut rounds_shown, mut last) = (0, Vec::new());
     loop {
         let (run, _) = followed.next().await?;
@@ -67,7 +67,7 @@ async fn plain(mut followed: Followed) -> Result<Exit> {
 }
 
 /// What is known of the run, drawn in place until it ends. Ctrl-C ends the view, not the run.
-async fn live(mut followed: Followed) -> Result<Exit> {
+async fn live(mut followed: Followed<'_>) -> Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut redraw = tokio::time::interval(REDRAW);
     let (mut run, mut nodes) = followed.next().await?;

@@ -4,7 +4,6 @@ use std::str;
 
 use common::crypto::PublicIdentity;
 use common::id::NodeId;
-use common::known::Peer;
 use common::message::announce::{Announcement, Offer};
 use common::message::presence::Mailbox;
 use common::roster::{Membership, Roster};
@@ -79,8 +78,7 @@ impl Participant {
     /// The key that this node is to have from now on, once all is done that it began with the one that it has.
     pub fn successor(&self) -> Option<PublicIdentity> {
         let roster = self.setup.roster.as_ref().filter(|_| self.is_idle())?;
-        let Membership::Former(Peer { name, .. }) = roster.membership(self.node()) else { return None };
-        roster.nodes.values().find(|peer| peer.name == *name).map(|peer| peer.key)
+        roster.successor(self.node()).map(|peer| peer.key)
     }
 
     fn leave_all(&mut self, now: Timestamp, out: &mut Vec<Output>) {
