@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`custody`] | where a long-term key lives: it signs, seals and unseals there |
 //! | [`identity`] | ECDSA P-256 signatures, each for one purpose of the [`label`] table |
+//! | [`certificate`] | X.509 certificates of these keys, for other programs |
 //! | [`succession`] | a long-term key that takes the place of another |
 //! | [`keyschedule`] | one epoch's keys, brought to their holders by HPKE |
 //! | [`suite`] | which cryptography a fleet uses |
@@ -36,6 +37,7 @@
 //! The `RustCrypto` and `hpke` crates below have had no full audit.
 
 pub mod bulk;
+pub mod certificate;
 pub mod custody;
 pub mod envelope;
 pub mod frames;
@@ -54,6 +56,7 @@ pub mod vault;
 
 mod error;
 
+pub use certificate::{Certificate, CertificateError, Holder, IssueError, Rank};
 pub use custody::{Custody, CustodyError, SecretKey};
 pub use envelope::VerifiedManifest;
 pub use envelope::{Header, Kind, Manifest, Opener, Recipient, Sealed, Sealer, Statement, Subject};

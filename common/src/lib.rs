@@ -54,6 +54,10 @@ pub mod docs {
         #![doc = include_str!("../docs/protocol.md")]
     }
 
+    pub mod session {
+        #![doc = include_str!("../docs/session.md")]
+    }
+
     pub mod simulation {
         #![doc = include_str!("../docs/simulation.md")]
     }

@@ -9,6 +9,8 @@
 //! version 3
 //! coordinator 02ab…
 //! operator 02aa… 03bb… 77f0… 41c9…
+//! certificate MIIBkz…
+//! certificate MIIBlD…
 //! node web-1 03cd… rack=A
 //! former web-1 02dc… rack=A
 //! revoked 02ef… its disk was stolen
@@ -22,15 +24,23 @@
 //! second. Who holds the first one, or one before it, finds the way to the key that signs. A line `former` is the key that
 //! a member had before the one that it has: with it, it ends the rounds that it is in, and is in no new one.
 
+//!
+//! The lines `certificate` are X.509 certificates of the operator and of the coordinator, in base64: the way from a node's
+//! to the operator's, for programs that know nothing of rosters.
+
 mod text;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::crypto::{CustodyError, Identity, Label, PublicIdentity, Signature, Succession};
+use crate::crypto::{
+    Certificate, CustodyError, Holder, Identity, IssueError, Label, PublicIdentity, Rank, Signature,
+    Succession,
+};
 use crate::id::{NodeId, TenantId};
 use crate::known::{Known, KnownError, Peer};
 use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX};
+use crate::units::Timestamp;
 
 /// Bytes of a reason for which a node was revoked.
 pub const REASON_BYTES_MAX: usize = 256;
@@ -52,12 +62,38 @@ pub struct Roster {
     pub coordinator: PublicIdentity,
     /// The operator's keys, from the oldest that is still told of to the one that signs.
     pub operators: Vec<Succession>,
+    /// The certificates above those of nodes; made when it is signed.
+    pub authority: Option<Authority>,
     /// Who may take part in them.
     pub nodes: Known,
     /// Members by the keys that they had before, until they use the new ones.
     pub former: Known,
     /// Who was taken out, so that it is told why.
     pub revoked: BTreeMap<NodeId, Revoked>,
+}
+
+/// The certificates above those of nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The operator's, by himself.
+    pub operator: Certificate,
+    /// The coordinator's, by the operator.
+    pub coordinator: Certificate,
+}
+
+impl Authority {
+    fn issue(roster: &Roster, operator: &Identity, now: Timestamp) -> Result<Self, IssueError> {
+        let of = |rank, key: &PublicIdentity| {
+            Holder { tenant: &roster.tenant, rank, key: *key }.certify(operator, now, None)
+        };
+        let (root, coordinator) = (operator.public(), &roster.coordinator);
+        Ok(Self { operator: of(Rank::Operator, root)?, coordinator: of(Rank::Coordinator, coordinator)? })
+    }
+
+    /// Whether it leads from this operator to this coordinator.
+    fn is_of(&self, operator: &PublicIdentity, coordinator: &PublicIdentity) -> bool {
+        self.operator.key() == operator && self.coordinator.key() == coordinator
+    }
 }
 
 /// A node that was taken out.
@@ -139,6 +175,12 @@ pub enum RosterError {
     /// A member and revoked, or revoked twice.
     #[error("line {0}: this key has a line already")]
     SameKey(usize),
+    /// The certificates are of other keys than the operator's and the coordinator's.
+    #[error("its certificates are not of the operator who signs it and the coordinator that it names")]
+    Authority,
+    /// No certificate can be made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// The operator's key does not sign.
     #[error(transparent)]
     Custody(#[from] CustodyError),
@@ -150,8 +192,17 @@ pub enum RosterError {
 impl Roster {
     /// Of a new tenant: nobody is there but its coordinator.
     pub fn new(tenant: &str, coordinator: PublicIdentity) -> Self {
-        let (operators, nodes, former, revoked) = Default::default();
-        Self { tenant: tenant.to_owned(), version: 1, coordinator, operators, nodes, former, revoked }
+        let (operators, authority, nodes, former, revoked) = Default::default();
+        Self {
+            tenant: tenant.to_owned(),
+            version: 1,
+            coordinator,
+            operators,
+            authority,
+            nodes,
+            former,
+            revoked,
+        }
     }
 
     /// The id of the tenant.
@@ -240,12 +291,16 @@ impl Roster {
         Ok(())
     }
 
-    /// The text under the operator's signature.
+    /// The text under the operator's signature, with new certificates if operator or coordinator are others than before.
     ///
     /// # Errors
     ///
     /// [`RosterError`] when that could not be read back: a name with a space, or more than fits.
-    pub fn sign(&self, operator: &Identity) -> Result<String, RosterError> {
+    pub fn sign(&mut self, operator: &Identity, now: Timestamp) -> Result<String, RosterError> {
+        let is_of = |authority: &Authority| authority.is_of(operator.public(), &self.coordinator);
+        if !self.authority.as_ref().is_some_and(is_of) {
+            self.authority = Some(Authority::issue(self, operator, now)?);
+        }
         let mut text = text::write(self);
         let Signature(signature) = operator.sign(Label::Roster, text.as_bytes())?;
         let _ = writeln!(text, "signature {}", hex::encode(signature));
@@ -264,7 +319,12 @@ impl Roster {
         let signed = signer.verify(Label::Roster, unsigned.as_bytes(), &signature);
         signed.map_err(|_| RosterError::WrongSignature)?;
         let roster = text::read(unsigned)?;
-        if roster.operator(&signer) == signer { Ok(roster) } else { Err(RosterError::WrongSignature) }
+        let is_of = |authority: &Authority| authority.is_of(&signer, &roster.coordinator);
+        match &roster.authority {
+            _ if roster.operator(&signer) != signer => Err(RosterError::WrongSignature),
+            Some(authority) if is_of(authority) => Ok(roster),
+            _ => Err(RosterError::Authority),
+        }
     }
 
     /// Reads the roster that is to count after this one.

@@ -24,7 +24,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use common::crypto::PublicIdentity;
 use common::roster::Roster;
 use edge::file::write_new;
-use edge::print_lines;
+use edge::{now, print_lines};
 
 use crate::control::Socket;
 use crate::driver::{self, Ended};
@@ -223,7 +223,7 @@ fn init(dir: &Path, options: &Init) -> Result<ExitCode> {
         ]
     } else {
         let operator = roster::make_operator(dir, &custody::Config::default())?;
-        let text = Roster::new(&options.tenant, *identity.public()).sign(&operator)?;
+        let text = Roster::new(&options.tenant, *identity.public()).sign(&operator, now())?;
         write_new(&dir.join("roster"), text.as_bytes(), 0o644)?;
         let keep = "`coordinator node approve`. Keep the folder `operator` elsewhere when all are there";
         let (next, then) = if options.join.is_some() {

@@ -10,6 +10,8 @@ pub use relay::{Place, RelayConfig};
 pub use selection::{beginning, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 
+use std::ops::RangeInclusive;
+
 use common::crypto::Suite;
 use common::known::Labels;
 use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
@@ -18,9 +20,13 @@ use common::model::{Classifier, Forecaster, MetricName, Task};
 use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
+use crate::members::LIFETIME;
 use crate::quota::Quota;
 use crate::round::Close;
 use crate::strategy::Combine;
+
+/// How long certificates may be good, in seconds: nodes are heard each second, and have to be before theirs ends.
+const LIFETIMES_S: RangeInclusive<u64> = 5..=10 * 366 * 24 * 3600;
 
 /// `coordinator.toml`; see `coordinator/samples/coordinator.toml` for the meaning of each key.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +44,9 @@ pub struct CoordinatorConfig {
     /// How many runs go on at once.
     #[serde(default)]
     pub runs: Runs,
+    /// The certificates of its nodes.
+    #[serde(default)]
+    pub certificates: Certificates,
     /// Where nodes join with a token.
     #[serde(default)]
     pub join: Option<JoinConfig>,
@@ -76,6 +85,27 @@ impl Runs {
     /// The same, as it is kept.
     pub fn quota(&self) -> Quota {
         Quota { at_once: self.at_once, memory: ByteCount(self.memory_mb.saturating_mul(1_000_000)) }
+    }
+}
+
+/// The certificates of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificates {
+    /// How long one is good, in seconds.
+    pub lifetime_s: u64,
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self { lifetime_s: LIFETIME.0 / 1000 }
+    }
+}
+
+impl Certificates {
+    /// How long one is good.
+    pub fn lifetime(&self) -> Millis {
+        Millis(self.lifetime_s.saturating_mul(1000))
     }
 }
 
@@ -241,6 +271,11 @@ impl CoordinatorConfig {
         )?;
         require((1..=64).contains(&config.runs.at_once), "runs.at_once", "is not within 1 to 64")?;
         require(config.runs.memory_mb >= 1, "runs.memory_mb", "is 0")?;
+        require(
+            LIFETIMES_S.contains(&config.certificates.lifetime_s),
+            "certificates.lifetime_s",
+            "is not within 5 s and ten years",
+        )?;
         Ok(config)
     }
 }

@@ -35,7 +35,7 @@ use crate::archive;
 use crate::control::{self, Asked, Desks, ModelDesk, Socket};
 use crate::engine::{Answer, End, Engine, Output, Setup};
 use crate::folder::{self, Enrolled, Folder};
-use crate::members;
+use crate::members::{self, Leases};
 use crate::quota::Quota;
 use crate::registry;
 use crate::store::Store;
@@ -242,7 +242,9 @@ impl Driver {
         let tenant = TenantId::of_name(&config.tenant);
         let mailbox = readers.mailbox();
         let setup = Setup { identity, suite, tenant, mailbox, transfer, random: entropy()? };
-        let engine = Engine::new(setup, members::Members::new(enrolled.roster.clone(), suite, now()));
+        let leases = Leases::new(config.certificates.lifetime(), store.state().leases()?);
+        let members_now = members::Members::new(enrolled.roster.clone(), suite, now()).leasing(leases);
+        let engine = Engine::new(setup, members_now);
         let (shown, view) = Shown::new(archive::view(&store, |node| engine.members().name(node))?);
         let faults = Arc::new(FaultPoints::new(halt_at));
         let driver = Self {
@@ -343,6 +345,12 @@ impl Driver {
             Output::Outdated(error) => self.ended = Some(Err((*error).into())),
             Output::Note(note) => tracing::info!("{note}"),
             Output::Ignored(what) => log_ignored(what),
+            Output::Certificate { node, until, .. } => {
+                if let Err(error) = self.store.state().lease(node, until) {
+                    tracing::error!("that a node was issued a certificate is not stored: {error}");
+                }
+                self.link.send(output);
+            }
             Output::Announce { .. } => {
                 self.faults.pass("before an announcement");
                 self.link.send(output);

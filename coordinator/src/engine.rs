@@ -17,7 +17,7 @@ pub use reached::Outdated;
 
 use std::collections::BTreeMap;
 
-use common::crypto::{Identity, Label, Suite};
+use common::crypto::{Holder, Identity, IssueError, Label, Rank, Suite};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::message::event::{Event, Fact, reason};
@@ -209,9 +209,32 @@ impl Engine {
                 self.members.name(node)
             )));
         }
+        self.certify(node, now, out);
         self.on_all(now, out, |active, context| active.on_presence(node, told, context));
         self.greet(now, out);
         Some(mailbox)
+    }
+
+    /// An operator wants that a node has another certificate, even if its last one ended.
+    pub fn renew(&mut self, node: NodeId) {
+        self.members.renew(node);
+    }
+
+    /// Issues the next certificate of a node that is there, if it needs one.
+    fn certify(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Output>) {
+        let identity = &self.setup.identity;
+        let is_issuer = |key| key == identity.public();
+        if !self.members.roster().authority.as_ref().is_some_and(|above| is_issuer(above.coordinator.key())) {
+            return;
+        }
+        let Some(until) = self.members.grant(node, now) else { return };
+        let (roster, Some(peer)) = (self.members.roster(), self.members.peer(node)) else { return };
+        let holder = Holder { tenant: &roster.tenant, rank: Rank::Node(&peer.name), key: peer.key };
+        out.push(match holder.certify(identity, now, Some(until)) {
+            Ok(certificate) => Output::Certificate { node, until, der: certificate.der().to_vec() },
+            Err(IssueError::Custody(error)) => Output::Unsigned(error),
+            Err(error) => Output::Note(format!("node {}: {error}", peer.name)),
+        });
     }
 
     /// The tether ended of a process of this host that had given this presence.

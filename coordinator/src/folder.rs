@@ -285,7 +285,7 @@ mod tests {
     fn made(dir: &Path, tenant: &str) -> Identity {
         let (own, operator) = (init(dir).unwrap(), identity(2));
         pin_operator(dir, operator.public()).unwrap();
-        let text = Roster::new(tenant, *own.public()).sign(&operator).unwrap();
+        let text = Roster::new(tenant, *own.public()).sign(&operator, edge::now()).unwrap();
         fs::write(dir.join("roster"), text).unwrap();
         own
     }
@@ -296,8 +296,8 @@ mod tests {
         made(dir.path(), "default");
         let enrolled = Enrolled::open(dir.path()).unwrap();
         let next = |version, tenant: &str, operator| {
-            let roster = Roster { version, ..Roster::new(tenant, *identity(1).public()) };
-            roster.sign(&identity(operator)).unwrap()
+            let mut roster = Roster { version, ..Roster::new(tenant, *identity(1).public()) };
+            roster.sign(&identity(operator), edge::now()).unwrap()
         };
         let refusal = |text: &str| format!("{:#}", enrolled.newer(text).unwrap_err());
         assert!(refusal(&next(2, "default", 3)).contains("not the operator's"));
@@ -314,7 +314,7 @@ mod tests {
         made(dir.path(), "other");
         let refusal = || format!("{:#}", Folder::open(dir.path()).unwrap_err());
         assert!(refusal().contains("roster: it is of the tenant `other`"), "{}", refusal());
-        let text = Roster::new("default", *identity(3).public()).sign(&identity(2)).unwrap();
+        let text = Roster::new("default", *identity(3).public()).sign(&identity(2), edge::now()).unwrap();
         fs::write(dir.path().join("roster"), text).unwrap();
         assert!(refusal().contains("roster: its coordinator has another key"), "{}", refusal());
     }

@@ -1,5 +1,9 @@
 //! Which nodes of the roster are there, and what they say of themselves.
 
+mod lease;
+
+pub use lease::{LIFETIME, Leases};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::crypto::{
@@ -39,6 +43,7 @@ pub struct Members {
     /// The process that each node last was, and when it last spoke: one that fell silent and is heard again
     /// is the same, and what it said before is a replay.
     sessions: BTreeMap<NodeId, (u64, u64)>,
+    leases: Leases,
     /// Who was told lately that it is not let in.
     refused: BTreeMap<NodeId, Timestamp>,
     /// When this process began: what nodes said before is not news.
@@ -59,6 +64,8 @@ pub struct Member {
     pub roster: u64,
     /// The newest model that it acted on, as it shows it.
     pub acted: Option<Manifest>,
+    /// Until when the certificate is good that it shows.
+    pub certified: Timestamp,
     /// Under which key the next epoch's root is wrapped for it.
     pub package: KeyPackage,
     /// Where it reads.
@@ -132,7 +139,7 @@ impl Member {
 impl Members {
     /// Nobody is there yet.
     pub fn new(roster: Roster, suite: Suite, now: Timestamp) -> Self {
-        let (present, drained, sessions, refused, elsewhere) = Default::default();
+        let (present, drained, sessions, leases, refused, elsewhere) = Default::default();
         let (hello_last, silent_at) = (Timestamp::default(), now + SILENCE);
         Self {
             roster,
@@ -141,6 +148,7 @@ impl Members {
             present,
             drained,
             sessions,
+            leases,
             refused,
             began: now,
             hello_at: now,
@@ -148,6 +156,34 @@ impl Members {
             silent_at,
             ticked: now,
         }
+    }
+
+    /// The same with these certificates.
+    #[must_use]
+    pub fn leasing(self, leases: Leases) -> Self {
+        Self { leases, ..self }
+    }
+
+    /// Their certificates.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// Until when the next certificate is good of a node that is there, if it needs one; then it counts as issued.
+    pub fn grant(&mut self, node: NodeId, now: Timestamp) -> Option<Timestamp> {
+        let shown = self.present.get(&node)?.certified;
+        self.roster.nodes.contains_key(&node).then(|| self.leases.grant(node, shown, now)).flatten()
+    }
+
+    /// Whether a node's certificate ended, by the last time that was looked at.
+    pub fn has_lapsed(&self, node: NodeId) -> bool {
+        self.leases.expired(node, self.ticked).is_some()
+    }
+
+    /// An operator wants that a node has another certificate, even if its last one ended.
+    pub fn renew(&mut self, node: NodeId) {
+        self.leases.renew(node);
+        self.refused.remove(&node);
     }
 
     /// Who belongs to the tenant.
@@ -171,7 +207,12 @@ impl Members {
     /// Why somebody is not let in who says that he is there, when that is to be told: once in a while, and of so many
     /// only. Who is told of proves nothing, so this must cost nothing.
     pub fn refuse(&mut self, node: NodeId, now: Timestamp) -> Option<String> {
-        let reason = self.roster.membership(node).refusal()?;
+        let lapsed = || {
+            let until = self.leases.expired(node, now)?;
+            let name = self.name(node);
+            Some(format!("its certificate ended {until}: `coordinator node renew {name}`"))
+        };
+        let reason = self.roster.membership(node).refusal().or_else(lapsed)?;
         self.refused.retain(|_, told| now < *told + REFUSED_AGAIN);
         if self.refused.contains_key(&node) || self.refused.len() == REFUSED_MAX {
             return None;
@@ -243,7 +284,7 @@ impl Members {
     ///
     /// [`PresenceError`] names the node where it is known.
     pub fn on_presence(&mut self, bytes: &[u8], now: Timestamp) -> Result<Told, PresenceError> {
-        if !self.claims_news(bytes)? {
+        if !self.claims_news(bytes, now)? {
             return Ok(Told::Stale);
         }
         let Signed { signer: node, body } =
@@ -254,8 +295,19 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence { session, seq, answers, roster, acted, package, mailbox, standing, works, .. } =
-            body;
+        let NodePresence {
+            session,
+            seq,
+            answers,
+            roster,
+            acted,
+            certified,
+            package,
+            mailbox,
+            standing,
+            works,
+            ..
+        } = body;
         let known = self.sessions.get(&node).copied();
         if answers < self.began.0 && standing != Standing::Leaving {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
@@ -283,7 +335,8 @@ impl Members {
         let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
         let before = before.unwrap_or_default();
         let heard = now;
-        let member = Member { session, roster, acted, package, mailbox, standing, works, before, heard };
+        let member =
+            Member { session, roster, acted, certified, package, mailbox, standing, works, before, heard };
         self.present.insert(node, member);
         if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
@@ -293,9 +346,9 @@ impl Members {
 
     /// Whether a presence claims to be newer than what is known, and of our suite: a look that costs no signature. Of a
     /// node with another suite it is told once.
-    fn claims_news(&mut self, bytes: &[u8]) -> Result<bool, PresenceError> {
+    fn claims_news(&mut self, bytes: &[u8], now: Timestamp) -> Result<bool, PresenceError> {
         let Signed { signer: node, body } = Signed::<NodePresence>::claimed(bytes)?;
-        if self.key(node).is_none() {
+        if self.key(node).is_none() || self.leases.expired(node, now).is_some() {
             return Err(SignedError::UnknownSender(node).into());
         }
         if self.sessions.get(&node).is_some_and(|(_, spoken)| body.seq <= *spoken) {

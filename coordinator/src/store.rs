@@ -21,6 +21,7 @@ pub mod disk;
 mod drained;
 mod entry;
 mod joins;
+mod leases;
 pub mod models;
 pub mod registry;
 mod state;

@@ -163,10 +163,13 @@ pub struct NodeView {
     pub node: String,
     /// Whether it was heard lately.
     pub present: bool,
-    /// What it says it is doing; `draining` and `drained` when it is to be in no new round, `away` when it is not there.
+    /// What it says it is doing; `draining` and `drained` when it is to be in no new round, `away` when it is not there, `expired` when its
+    /// certificate ended meanwhile.
     pub activity: String,
     /// Whether an operator took it out of selection.
     pub drained: bool,
+    /// Until when the newest certificate is good that it was issued (RFC 3339).
+    pub certified_until: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// What it says it is doing for each run.
@@ -199,6 +202,7 @@ impl NodeView {
             labels,
             works: Vec::new(),
             drained: false,
+            certified_until: None,
             waiting: None,
         }
     }

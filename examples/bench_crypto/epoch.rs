@@ -86,6 +86,7 @@ impl Cast {
                 answers: 3,
                 roster: 4,
                 acted: None,
+                certified: Timestamp::default(),
                 package: package.clone(),
                 mailbox: Mailbox::default(),
                 standing: Standing::Ready,

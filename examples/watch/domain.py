@@ -28,7 +28,7 @@ IDL = Path(__file__).resolve().parents[2] / "common" / "dds" / "idl"
 # What is true now: reliable, and the last samples are kept for whoever joins late.
 STATE = ("announce", "hello", "presence", "intake", "bridge", "relay")
 # What happened: reliable, for those who are there.
-MESSAGE = ("event",)
+MESSAGE = ("event", "certificate")
 # Everything else is bulk: best effort, repaired by receipts.
 
 # Fields as the IDL files have them, and as Python does.

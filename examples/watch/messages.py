@@ -105,7 +105,7 @@ def work(given):
 
 def presence(given):
     told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "roster": given.u64(),
-            "acted": given.option(manifest), "package": package(given), "chunks": given.hex(16), "receipts": given.hex(16), "standing": given.one_of(STANDINGS),
+            "acted": given.option(manifest), "certified_us": given.u64(), "package": package(given), "chunks": given.hex(16), "receipts": given.hex(16), "standing": given.one_of(STANDINGS),
             "works": given.list(work), "version": given.u16()}
     return told
 

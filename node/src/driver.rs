@@ -17,7 +17,7 @@ use edge::{entropy, log_ignored, now};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{NodeConfig, Shutdown};
-use crate::folder::{Folder, Marks, keep_roster};
+use crate::folder::{Folder, Marks, certificate, keep_roster};
 use crate::participant::{Note, Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
 use tie::Tie;
@@ -37,6 +37,7 @@ struct Link {
     announcements: Reader,
     hellos: Reader,
     rosters: Reader,
+    certificates: Reader,
     models: Reader,
     receipts: Reader,
     presence: Writer,
@@ -55,6 +56,7 @@ impl Link {
             announcements: domain.reader(&topics::ANNOUNCE)?,
             hellos: domain.reader(&topics::HELLO)?,
             rosters: domain.reader(&topics::ROSTER)?,
+            certificates: domain.reader(&topics::CERTIFICATE)?,
             models: domain.reader(&topics::MODEL_CHUNK)?,
             receipts: domain.reader(&topics::UPDATE_RECEIPT)?,
             presence: domain.writer(&topics::PRESENCE)?,
@@ -107,6 +109,7 @@ enum Event {
     Announcement(Sample),
     Hello(Sample),
     Roster(Sample),
+    Certificate(Sample),
     ModelChunk(Sample),
     Receipt(Sample),
     Report(Report),
@@ -161,6 +164,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
             sample = link.announcements.next() => believe(sample).map_or(Event::Tick, Event::Announcement),
             sample = link.hellos.next() => believe(sample).map_or(Event::Tick, Event::Hello),
             sample = link.rosters.next() => believe(sample).map_or(Event::Tick, Event::Roster),
+            sample = link.certificates.next() => believe(sample).map_or(Event::Tick, Event::Certificate),
             sample = link.receipts.next() => believe(sample).map_or(Event::Tick, Event::Receipt),
             sample = link.models.next() => believe(sample).map_or(Event::Tick, Event::ModelChunk),
             Some(report) = reports.recv() => Event::Report(report),
@@ -196,7 +200,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
 
 /// What a folder holds begins to take part, reading there.
 fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, Kept)> {
-    let Folder { dir, config, identity, operator, roster, marks, .. } = folder;
+    let Folder { dir, config, identity, operator, roster, marks, certified, .. } = folder;
     let (tenant, window) = (TenantId::of_name(&config.tenant), config.transfer.window_chunks);
     let (known, acted, random) = (marks.all().clone(), marks.models().clone(), entropy()?);
     // No news of the network will say so of a roster that is known already.
@@ -213,6 +217,7 @@ fn begin(folder: Folder, mailbox: Mailbox) -> Result<(Participant, NodeConfig, K
         mailbox,
         marks: known,
         acted,
+        certified,
         window,
         random,
     };
@@ -243,6 +248,10 @@ fn take(event: Event, participant: &mut Participant, link: &mut Link, out: &mut 
     match event {
         Event::Announcement(sample) => participant.on_announcement(&sample.body, now, out),
         Event::Roster(sample) => participant.on_roster(&sample.body, now, out),
+        // Most are of others.
+        Event::Certificate(sample) if *sample.key == participant.node().0 => {
+            participant.on_certificate(&sample.body, now, out);
+        }
         Event::Hello(Sample { body, writer, .. }) => {
             if let Some(mailbox) = participant.on_coordinator(&body, now, out) {
                 link.on_hello(mailbox, writer);
@@ -264,7 +273,7 @@ fn take(event: Event, participant: &mut Participant, link: &mut Link, out: &mut 
         Event::Report(Report::Kept(what)) => tracing::info!("{what}"),
         Event::Report(Report::NotKept(reason)) => tracing::error!("the model was not kept: {reason}"),
         Event::Severed => participant.on_severed(now, out),
-        Event::Tick | Event::Stop => (),
+        Event::Certificate(_) | Event::Tick | Event::Stop => (),
     }
 }
 
@@ -303,6 +312,10 @@ fn carry_out(
             }
             Output::Roster { text, operator } => {
                 keep_roster(&kept.dir, &text, &operator)?;
+                Ok(())
+            }
+            Output::Certificate { certificate, authority } => {
+                certificate::keep(&kept.dir, &certificate, &authority)?;
                 Ok(())
             }
             Output::Train(assignment) => {

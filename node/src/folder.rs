@@ -7,6 +7,8 @@
 //! next/                the key that is to take its place, and what both keys sign of that: see `node rotate`
 //! operator.pub         public key of the operator, whose roster says which coordinator this node trusts
 //! roster               the newest roster that came; made when the first one comes
+//! certificate.pem      X.509 certificates of this node and of its coordinator; renewed while the node runs
+//! authority.pem        that of the operator, which signed the coordinator's
 //! marks                newest epoch of each run that was acted on, and what the coordinator signed of it
 //! allowed-bridges      bridges that may forward telemetry to this node: a name and a public key a line
 //! forward-nodes        nodes that this bridge may forward to, in the same form
@@ -18,6 +20,7 @@
 //! model/               the model kept for scoring, with this node's scaling and calibration, sealed
 //! ```
 
+pub mod certificate;
 mod joining;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ use common::crypto::{Identity, Manifest, PublicIdentity, Succession};
 use common::id::{EpochId, RunId, TenantId};
 use common::known::{self, Known};
 use common::roster::Roster;
+use common::units::Timestamp;
 use common::wire;
 use custody::Vault;
 use edge::file::{self, write_changed, write_new, write_replacing};
@@ -68,6 +72,8 @@ pub struct Folder {
     pub roster: Option<Roster>,
     /// `marks`.
     pub marks: Marks,
+    /// Until when `certificate.pem` is good, 0 when there is none.
+    pub certified: Timestamp,
     /// `tenant.key`.
     pub vault: Arc<Vault>,
 }
@@ -85,8 +91,9 @@ impl Folder {
         let roster = roster(dir, &pinned)?;
         let operator = roster.as_ref().map_or(pinned, |roster| roster.operator(&pinned));
         let marks = Marks::open(&dir.join("marks"))?;
+        let certified = certificate::kept_until(dir, identity.public(), roster.as_ref());
         let vault = vault(dir, &config, &identity)?;
-        Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks, vault })
+        Ok(Self { dir: dir.to_owned(), config, identity, operator, roster, marks, certified, vault })
     }
 
     /// Opens the key of the folder's data, for who has only that to do there.

@@ -15,11 +15,13 @@ pub use state::{Participant, Setup};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::crypto::{CustodyError, Manifest, OtherSuite, PublicIdentity};
+use common::crypto::{Certificate, CustodyError, Manifest, OtherSuite, PublicIdentity};
 use common::id::{BlobId, EpochId, RoundId, RunId};
 use common::message::model::Plan;
 use common::message::presence::Address;
 use common::model::ParameterVector;
+use common::roster::Authority;
+use common::units::Timestamp;
 
 /// What the driver does, in this order.
 #[derive(Debug)]
@@ -59,6 +61,13 @@ pub enum Output {
         text: String,
         /// Who signed it.
         operator: PublicIdentity,
+    },
+    /// Keep this certificate, with those above it.
+    Certificate {
+        /// The node's.
+        certificate: Box<Certificate>,
+        /// The coordinator's and the operator's.
+        authority: Box<Authority>,
     },
     /// Start training; answer with [`Participant::on_trained`]. The next one comes when that was answered or
     /// cancelled.
@@ -126,6 +135,20 @@ pub enum Note {
     Former {
         /// Since which version.
         version: u64,
+    },
+    /// The coordinator issued a certificate to this node.
+    #[error("this node has a certificate until {until}")]
+    Certified {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// It was not heard before that ended, or its coordinator was not.
+    #[error(
+        "the certificate of this node ended {until}; unless another one comes, `coordinator node renew` lets it in again"
+    )]
+    Expired {
+        /// When it ended.
+        until: Timestamp,
     },
     /// This node is in no round.
     #[error("this node is in no round: {0}")]

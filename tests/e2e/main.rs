@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
+mod certificates;
 mod contract;
 mod drain;
 mod fleet;
@@ -15,6 +16,7 @@ mod rest;
 mod roster;
 mod rotation;
 mod runs;
+mod session;
 mod simulated;
 mod suite;
 
@@ -47,10 +49,10 @@ fn capture(file: &Path) -> Option<Child> {
     first.contains("listening").then_some(dump)
 }
 
-/// A domain that no other test of this run joins, by the test's number, which is below 15: those up to 100, whose ports
+/// A domain that no other test of this run joins, by the test's number, which is below 25: those up to 100, whose ports
 /// Linux gives to nobody who asks for any.
 fn domain(test: u16) -> u16 {
-    26 + test * 5 + (std::process::id() % 5) as u16
+    26 + test * 3 + (std::process::id() % 3) as u16
 }
 
 fn holds(haystack: &[u8], needle: &[u8]) -> bool {

@@ -98,7 +98,7 @@ fn a_run_is_extended_while_it_goes_on_while_it_is_paused_and_when_it_is_finished
 
 #[test]
 fn a_run_that_the_memory_of_all_has_no_room_for_is_refused_with_the_numbers() {
-    let Some(fleet) = Fleet::new(3, 1) else { return };
+    let Some(fleet) = Fleet::new(20, 1) else { return };
     edit(&fleet.at("coordinator/coordinator.toml"), |text| {
         text.replace("memory_mb = 8_000", "memory_mb = 2")
     });

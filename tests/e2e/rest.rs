@@ -41,7 +41,7 @@ fn check_sealed(fleet: &Fleet, model: &[u8]) {
 
 #[test]
 fn what_was_learned_lies_sealed_an_altered_model_is_named_and_a_shredded_tenant_says_so() {
-    let Some(fleet) = Fleet::new(14, 2) else { return };
+    let Some(fleet) = Fleet::new(18, 2) else { return };
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
     let id = operator.order(&["start", "--config", &operator.0.config.display().to_string()]);
@@ -87,7 +87,7 @@ fn what_was_learned_lies_sealed_an_altered_model_is_named_and_a_shredded_tenant_
 
 #[test]
 fn a_coordinator_whose_older_state_was_put_back_hears_so_from_a_node_and_stops() {
-    let Some(fleet) = Fleet::new(14, 1) else { return };
+    let Some(fleet) = Fleet::new(19, 1) else { return };
     let operator = Operator(fleet);
     let coordinator = operator.0.serve(&[]);
     let id = operator.start("long", 1_000_000);

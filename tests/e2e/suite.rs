@@ -14,7 +14,7 @@ fn a_run_with_x_wing_ends_on_its_nodes_and_a_node_of_another_suite_is_told_which
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let folder = |name: &str| at(name).display().to_string();
-    fleet_of(&["node-1", "node-2", "node-3"], dir.path(), domain(14), &METRICS, value);
+    fleet_of(&["node-1", "node-2", "node-3"], dir.path(), domain(17), &METRICS, value);
     for config in ["coordinator/coordinator.toml", "node-1/node.toml", "node-2/node.toml"] {
         edit(&at(config), |text| text.replace("suite = \"x25519\"", "suite = \"x-wing\""));
     }

@@ -342,7 +342,7 @@ impl World {
                     self.rosters[index] = Roster::read(&text).expect("the node has looked at it");
                 }
                 Done::Unsigned(error) => unreachable!("a key in memory signs: {error}"),
-                Done::Cancel | Done::Note(_) => (),
+                Done::Cancel | Done::Certificate { .. } | Done::Note(_) => (),
             }
         }
         self.succeed(index);
@@ -406,6 +406,12 @@ impl World {
             Said::Announce { run, bytes } => {
                 self.troubles.announced.insert(run, bytes.clone());
                 self.send_all(&NodeDatagram::Announcement(bytes));
+            }
+            // It comes at once: nothing waits for it.
+            Said::Certificate { node, der, .. } => {
+                if let Some(index) = self.nodes.iter().position(|other| other.node() == node) {
+                    self.node(index, |node, now, out| node.on_certificate(&der, now, out));
+                }
             }
             Said::ModelChunk { to, blob, index, bytes } => {
                 let chunk = NodeDatagram::Chunk(blob, index, bytes.to_vec());

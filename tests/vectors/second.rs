@@ -259,6 +259,7 @@ fn another_implementation_verifies_what_is_signed_here() {
         answers: 9,
         roster: 1,
         acted: None,
+        certified: Timestamp::default(),
         package: us.key.package().clone(),
         mailbox,
         standing: Standing::Ready,

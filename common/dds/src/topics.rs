@@ -35,6 +35,10 @@ pub const HELLO: Topic = Topic::new("hello", "starling::Hello", 32, MESSAGE, Qos
 /// Who belongs to a tenant, by tenant: a text that its operator signed (`common::roster`).
 pub const ROSTER: Topic = Topic::new("roster", "starling::Roster", 16, MESSAGE, Qos::State { keys: 1 });
 
+/// Certificates of nodes, by node: X.509, signed by the coordinator. Each node takes its own.
+pub const CERTIFICATE: Topic =
+    Topic::new("certificate", "starling::Certificate", 32, SMALL, Qos::Message { samples: 256 });
+
 /// Nodes' hellos and what they are doing, by node. Only the coordinator reads it.
 pub const PRESENCE: Topic =
     Topic::new("presence", "starling::Presence", 32, PRESENCE_BYTES, Qos::State { keys: 1 });
@@ -103,10 +107,11 @@ pub const RECORD_RECEIPT: Topic = Topic::new(
 pub const RELAY: Topic = Topic::new("relay", "starling::Relay", 32, STATUS, Qos::State { keys: 1 });
 
 /// All of them.
-pub const ALL: [Topic; 14] = [
+pub const ALL: [Topic; 15] = [
     ANNOUNCE,
     HELLO,
     ROSTER,
+    CERTIFICATE,
     PRESENCE,
     MODEL_CHUNK,
     UPDATE_CHUNK,

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use p256::ecdsa::VerifyingKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use p256::pkcs8::EncodePublicKey;
+use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rand_core::CryptoRng;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use super::bulk::InputKey;
@@ -32,6 +32,9 @@ const SEC1_UNCOMPRESSED: u8 = 4;
 
 /// What TLS 1.3 signs begins with this many spaces (RFC 8446, section 4.4.3), and no label begins with one.
 const HANDSHAKE_SPACES: [u8; 64] = [b' '; 64];
+
+/// The body of a certificate begins with this tag (X.690, section 8.9), and no label does: it is the digit 0.
+const DER_SEQUENCE: u8 = 0x30;
 
 /// The long-term secret key of a node or the coordinator, wherever it lives. Clones share it.
 #[derive(Clone)]
@@ -105,6 +108,24 @@ impl Identity {
             message.starts_with(&HANDSHAKE_SPACES),
             "only handshakes of TLS 1.3 are signed without a label"
         );
+        self.sign_der(message)
+    }
+
+    /// Signs the body of an X.509 certificate (RFC 5280, section 4.1.1.3); the signature is DER.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    ///
+    /// # Panics
+    ///
+    /// When it is anything else than that: it could be a message under a label.
+    pub fn sign_certificate(&self, body: &[u8]) -> Result<Vec<u8>, CustodyError> {
+        assert!(body.first() == Some(&DER_SEQUENCE), "only certificates are signed without a label");
+        self.sign_der(body)
+    }
+
+    fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, CustodyError> {
         let Signature(signature) = self.0.sign(&Sha256::digest(message).into())?;
         let signature = p256::ecdsa::Signature::from_slice(&signature)
             .map_err(|_| CustodyError(format!("the key of {} gave no signature", self.node_id())))?;
@@ -163,6 +184,20 @@ impl PublicIdentity {
         self.key.to_public_key_der().expect("a P-256 key has an encoding").into_vec()
     }
 
+    /// From what [`Self::to_spki_der`] makes.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Public`] when that is not of a point of the curve.
+    pub fn from_spki_der(der: &[u8]) -> Result<Self, IdentityError> {
+        VerifyingKey::from_public_key_der(der).map(Self::from).map_err(|_| IdentityError::Public)
+    }
+
+    /// The key, for a library that asks for it.
+    pub(super) fn verifying_key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
     /// From a compressed public key.
     ///
     /// # Errors
@@ -192,6 +227,17 @@ impl PublicIdentity {
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.as_bytes());
         let signed = [label.as_str().as_bytes(), &[0], message].concat();
         key.verify(&signed, &signature.0).map_err(|_| BadSignature)
+    }
+
+    /// Checks that `signature`, in DER, is this identity's over the body of a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`BadSignature`] in every other case.
+    pub fn verify_certificate(&self, body: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let point = self.key.to_sec1_point(false);
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point.as_bytes());
+        key.verify(body, signature).map_err(|_| BadSignature)
     }
 
     /// Checks that `signature` is this identity's over a SHA-256 digest, as a token is asked for one.

@@ -6,7 +6,7 @@
 use crate::crypto::{KeyPackage, Manifest, Suite};
 use crate::id::{EpochId, NodeId, RunId};
 use crate::limits::{COHORT_MAX, WORKS_MAX};
-use crate::units::Millis;
+use crate::units::{Millis, Timestamp};
 use crate::wire::List;
 
 /// Presence is told at least this often.
@@ -48,6 +48,9 @@ pub struct NodePresence {
     /// The newest model of a coordinator that it acted on: what that signed, so that nobody can make it up. It shows a
     /// coordinator whose folder was put back from a copy that it was further before.
     pub acted: Option<Manifest>,
+    /// Until when the certificate is good that it holds from this coordinator, 0 when none: one that ends soon is
+    /// followed by another.
+    pub certified: Timestamp,
     /// Under which key the next epoch's root can be wrapped for it.
     pub package: KeyPackage,
     /// Where it reads receipts and repairs.
@@ -135,6 +138,7 @@ crate::wire_fields!(NodePresence {
     answers,
     roster,
     acted,
+    certified,
     package,
     mailbox,
     standing,
@@ -176,6 +180,7 @@ mod tests {
             answers: 9,
             roster: 10,
             acted: Some(model.manifest().clone()),
+            certified: Timestamp(11),
             package: key.package().clone(),
             mailbox: Mailbox::default(),
             standing: Standing::Ready,

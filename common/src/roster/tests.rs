@@ -3,6 +3,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
+use crate::units::Millis;
 
 fn identity(seed: u64) -> Identity {
     Identity::generate(&mut ChaCha20Rng::seed_from_u64(seed))
@@ -13,6 +14,8 @@ fn peer(name: &str, seed: u64, labels: &[(&str, &str)]) -> (NodeId, Peer) {
     let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     (key.node_id(), Peer { name: name.to_owned(), key, labels })
 }
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
 /// Two members and one who was one, signed by number 1.
 fn roster() -> Roster {
@@ -30,8 +33,8 @@ fn roster() -> Roster {
 
 #[test]
 fn what_an_operator_signed_is_read_back_and_tells_what_each_node_is() {
-    let (operator, roster) = (identity(1), roster());
-    let text = roster.sign(&operator).unwrap();
+    let (operator, mut roster) = (identity(1), roster());
+    let text = roster.sign(&operator, NOW).unwrap();
     let read = Roster::open(&text, operator.public()).unwrap();
     assert_eq!(read, roster);
     assert_eq!(Roster::claimed_version(&text), Some(7));
@@ -46,7 +49,7 @@ fn what_an_operator_signed_is_read_back_and_tells_what_each_node_is() {
 
 #[test]
 fn a_roster_of_somebody_else_or_with_any_byte_changed_is_refused() {
-    let (operator, text) = (identity(1), roster().sign(&identity(1)).unwrap());
+    let (operator, text) = (identity(1), roster().sign(&identity(1), NOW).unwrap());
     assert_eq!(Roster::open(&text, identity(2).public()), Err(RosterError::WrongSignature));
     for at in 0..text.len() {
         let mut bytes = text.clone().into_bytes();
@@ -63,7 +66,9 @@ fn a_roster_of_somebody_else_or_with_any_byte_changed_is_refused() {
 
 #[test]
 fn a_wrong_line_is_named_though_the_signature_is_right() {
-    let (operator, good) = (identity(1), text::write(&roster()));
+    let (operator, mut roster) = (identity(1), roster());
+    roster.sign(&operator, NOW).unwrap();
+    let good = text::write(&roster);
     let fault = |text: String| {
         let Signature(signature) = operator.sign(Label::Roster, text.as_bytes()).unwrap();
         let text = format!("{text}signature {}\n", hex::encode(signature));
@@ -73,15 +78,19 @@ fn a_wrong_line_is_named_though_the_signature_is_right() {
     assert_eq!(fault(good.replace("tenant default", "tenant ")), "line 2: expected `tenant NAME`");
     assert_eq!(fault(good.replace("version 7", "version 0")), "line 3: expected `version N`");
     assert_eq!(fault(good.replace("coordinator 0", "coordinator 9")), "line 4: expected `coordinator KEY`");
-    assert_eq!(fault(good.replace("node web-2", "nude web-2")), "line 6: expected `node NAME KEY`");
-    assert_eq!(fault(good.replace("node web-2", "node web-1")), "line 6: the name `web-1` is there twice");
+    assert_eq!(fault(good.replace("node web-2", "nude web-2")), "line 8: expected `node NAME KEY`");
+    assert_eq!(fault(good.replace("node web-2", "node web-1")), "line 8: the name `web-1` is there twice");
+    assert_eq!(
+        fault(good.replacen("certificate M", "certificate N", 1)),
+        "line 5: expected `certificate BASE64`"
+    );
     let node = identity(5);
     let both = format!("{good}node db-1 {}\n", node.public());
-    assert_eq!(fault(both), "line 8: this key has a line already");
+    assert_eq!(fault(both), "line 10: this key has a line already");
     let former = format!("{good}former web-3 {}\n", identity(3).public());
-    assert_eq!(fault(former), "line 8: this key has a line already");
+    assert_eq!(fault(former), "line 10: this key has a line already");
     let twice = format!("{good}revoked {} again\n", node.public());
-    assert_eq!(fault(twice), "line 8: this key has a line already");
+    assert_eq!(fault(twice), "line 10: this key has a line already");
 }
 
 #[test]
@@ -89,7 +98,7 @@ fn what_could_not_be_read_back_is_not_signed() {
     let mut wrong = roster();
     let (node, peer) = peer("two words", 8, &[]);
     wrong.nodes.insert(node, peer);
-    assert!(matches!(wrong.sign(&identity(1)), Err(RosterError::Node(KnownError::Key { .. }))));
+    assert!(matches!(wrong.sign(&identity(1), NOW), Err(RosterError::Node(KnownError::Key { .. }))));
 }
 
 /// A tenant that was handed over from number 1 to 11 and to 12, and what each of them signs.
@@ -104,7 +113,10 @@ fn handed_over() -> [(Identity, Roster); 3] {
     let second = next(&first, &keys[0], &keys[1]);
     let third = next(&second, &keys[1], &keys[2]);
     let [one, two, three] = keys;
-    [(one, first), (two, second), (three, third)]
+    [(one, first), (two, second), (three, third)].map(|(operator, mut roster)| {
+        roster.sign(&operator, NOW).unwrap();
+        (operator, roster)
+    })
 }
 
 #[test]
@@ -112,7 +124,7 @@ fn who_knew_an_operator_before_finds_the_one_that_signs_and_takes_nothing_of_the
     let handed_over = handed_over();
     for (known, (operator, _)) in handed_over.iter().enumerate() {
         for (signed, (signer, roster)) in handed_over.iter().enumerate() {
-            let read = Roster::open(&roster.sign(signer).unwrap(), operator.public());
+            let read = Roster::open(&roster.clone().sign(signer, NOW).unwrap(), operator.public());
             if signed < known {
                 assert_eq!(read, Err(RosterError::WrongSignature), "{signed} by {known}");
                 continue;
@@ -124,29 +136,29 @@ fn who_knew_an_operator_before_finds_the_one_that_signs_and_takes_nothing_of_the
     // Who was succeeded signs no more, whatever he tells of successors.
     let [(first, _), (second, _), (_, newest)] = &handed_over;
     let mut other = Roster { version: 99, operators: Vec::new(), ..newest.clone() };
-    let text = other.sign(first).unwrap();
+    let text = other.sign(first, NOW).unwrap();
     assert_eq!(newest.newer(&text, &newest.operator(first.public())), Err(RosterError::WrongSignature));
     other.hand_over(first, &identity(13)).unwrap();
-    let text = other.sign(&identity(13)).unwrap();
+    let text = other.sign(&identity(13), NOW).unwrap();
     assert_eq!(newest.newer(&text, &newest.operator(first.public())), Err(RosterError::WrongSignature));
-    assert_eq!(newest.sign(second), Err(RosterError::WrongSignature));
+    assert_eq!(newest.clone().sign(second, NOW), Err(RosterError::WrongSignature));
 }
 
 #[test]
 fn a_way_from_one_operator_to_another_has_no_gap_and_an_end() {
     let [_, _, (operator, mut newest)] = handed_over();
     newest.operators.swap(0, 1);
-    assert_eq!(newest.sign(&operator), Err(RosterError::NotSuccessor(6)));
+    assert_eq!(newest.sign(&operator, NOW), Err(RosterError::NotSuccessor(6)));
     newest.operators.swap(0, 1);
     newest.operators.remove(0);
-    let text = newest.sign(&operator).unwrap();
+    let text = newest.sign(&operator, NOW).unwrap();
     assert_eq!(Roster::open(&text, identity(1).public()), Err(RosterError::WrongSignature));
     let before: Vec<Identity> = (20..=40).map(identity).collect();
     let mut roster = roster();
     for pair in before.windows(2) {
         roster.hand_over(&pair[0], &pair[1]).unwrap();
     }
-    let text = roster.sign(&before[20]).unwrap();
+    let text = roster.sign(&before[20], NOW).unwrap();
     assert_eq!(roster.operators.len(), SUCCESSIONS_MAX);
     assert!(Roster::open(&text, before[4].public()).is_ok());
     assert_eq!(Roster::open(&text, before[3].public()), Err(RosterError::WrongSignature));
@@ -156,8 +168,8 @@ fn a_way_from_one_operator_to_another_has_no_gap_and_an_end() {
 fn what_follows_a_roster_is_newer_and_of_its_tenant() {
     let (operator, roster) = (identity(1), roster());
     let next = |tenant: &str, version| {
-        let next = Roster { tenant: tenant.to_owned(), version, ..roster.clone() };
-        roster.newer(&next.sign(&operator).unwrap(), operator.public())
+        let mut next = Roster { tenant: tenant.to_owned(), version, ..roster.clone() };
+        roster.newer(&next.sign(&operator, NOW).unwrap(), operator.public())
     };
     assert_eq!(next("default", 9).unwrap().version, 9);
     assert_eq!(next("default", 7), Err(RosterError::Old { found: 7, known: 7 }));
@@ -170,7 +182,7 @@ fn a_member_with_a_new_key_has_its_name_and_labels_and_is_taken_out_under_both()
     let mut roster = roster();
     let (old, new) = (identity(3).node_id(), *identity(30).public());
     assert!(roster.succeed(old, new));
-    let read = Roster::open(&roster.sign(&identity(1)).unwrap(), identity(1).public()).unwrap();
+    let read = Roster::open(&roster.sign(&identity(1), NOW).unwrap(), identity(1).public()).unwrap();
     assert_eq!(read, roster);
     let [Membership::Former(was), Membership::Member(is)] =
         [old, new.node_id()].map(|key| read.membership(key))
@@ -193,6 +205,35 @@ fn a_member_with_a_new_key_has_its_name_and_labels_and_is_taken_out_under_both()
         let gone = roster.membership(identity(key).node_id());
         assert!(matches!(gone, Membership::Revoked(who) if who.reason == "stolen"), "{key}");
     }
+}
+
+#[test]
+fn certificates_lead_from_the_coordinator_to_the_operator_and_are_made_again_when_a_key_is_another_one() {
+    let (operator, mut roster) = (identity(1), roster());
+    let mut signed = |change: &dyn Fn(&mut Roster), operator: &Identity| {
+        change(&mut roster);
+        let text = roster.sign(operator, NOW + Millis(1000 * roster.version)).unwrap();
+        let Authority { operator: root, coordinator } = Roster::read(&text).unwrap().authority.unwrap();
+        assert_eq!((root.key(), coordinator.key()), (operator.public(), &roster.coordinator));
+        assert_eq!(root.verify(operator.public()).and(coordinator.verify(operator.public())), Ok(()));
+        (root, coordinator)
+    };
+    let first = signed(&|_| (), &operator);
+    let same = signed(&|roster| roster.version += 1, &operator);
+    assert_eq!(first, same);
+    let appointed = signed(&|roster| roster.coordinator = *identity(20).public(), &operator);
+    assert_ne!(appointed.1, first.1);
+
+    // Those of other keys are not taken from an operator either.
+    let mut other = Roster::new("default", *identity(2).public());
+    let text = other.sign(&operator, NOW).unwrap().replace(
+        &format!("coordinator {}", identity(2).public()),
+        &format!("coordinator {}", identity(21).public()),
+    );
+    let (unsigned, _) = text::split(&text).unwrap();
+    let Signature(signature) = operator.sign(Label::Roster, unsigned.as_bytes()).unwrap();
+    let text = format!("{unsigned}signature {}\n", hex::encode(signature));
+    assert_eq!(Roster::open(&text, operator.public()), Err(RosterError::Authority));
 }
 
 proptest! {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{REASON_BYTES_MAX, Revoked, Roster, RosterError, SUCCESSIONS_MAX, TITLE};
-use crate::crypto::{PublicIdentity, Signature, Succession};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Authority, REASON_BYTES_MAX, Revoked, Roster, RosterError, SUCCESSIONS_MAX, TITLE};
+use crate::crypto::{Certificate, PublicIdentity, Signature, Succession};
 use crate::id::{NodeId, TenantId};
 use crate::known::{self, Peer};
 use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -12,12 +15,18 @@ use crate::limits::{COHORT_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 /// Title, tenant, version, coordinator: each has a line of its own.
 const HEAD_LINES: usize = 4;
 
+/// The certificates of operator and coordinator.
+const AUTHORITY_LINES: usize = 2;
+
 /// What is signed.
 pub(super) fn write(roster: &Roster) -> String {
-    let Roster { tenant, version, coordinator, operators, nodes, former, revoked } = roster;
+    let Roster { tenant, version, coordinator, operators, authority, nodes, former, revoked } = roster;
     let mut text = format!("{TITLE}\ntenant {tenant}\nversion {version}\ncoordinator {coordinator}\n");
     for succession in operators {
         let _ = writeln!(text, "operator {succession}");
+    }
+    for certificate in authority.iter().flat_map(|above| [&above.operator, &above.coordinator]) {
+        let _ = writeln!(text, "certificate {}", STANDARD.encode(certificate.der()));
     }
     for (what, peers) in [("node", nodes), ("former", former)] {
         let mut peers: Vec<&Peer> = peers.values().collect();
@@ -73,11 +82,13 @@ fn operator_lines(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn read(text: &str) -> Result<Roster, RosterError> {
     let roster = read_head(text)?;
     let operators = read_operators(text)?;
+    let members = HEAD_LINES + operators.len() + AUTHORITY_LINES;
+    let authority = read_authority(text, members - AUTHORITY_LINES)?;
     let (mut nodes, mut former, mut revoked) = (String::new(), String::new(), BTreeMap::new());
     for (index, text) in text.lines().enumerate() {
         let line = index + 1;
         match text.split_once(' ') {
-            _ if index < HEAD_LINES + operators.len() => (),
+            _ if index < members => (),
             // What is left of it has the same number among lines that are empty.
             Some(("node", peer)) => nodes.push_str(peer),
             Some(("former", peer)) => former.push_str(peer),
@@ -97,7 +108,7 @@ pub(super) fn read(text: &str) -> Result<Roster, RosterError> {
         return Err(RosterError::TooManyRevoked(revoked.len()));
     }
     let (nodes, former) = (known::parse(&nodes)?, known::parse(&former)?);
-    let roster = Roster { operators, nodes, former, revoked, ..roster };
+    let roster = Roster { operators, authority: Some(authority), nodes, former, revoked, ..roster };
     match twice(&roster) {
         Some(key) => Err(RosterError::SameKey(last_line_with(text, &key))),
         None => Ok(roster),
@@ -135,6 +146,17 @@ fn read_operators(text: &str) -> Result<Vec<Succession>, RosterError> {
         operators.push(succession);
     }
     Ok(operators)
+}
+
+fn read_authority(text: &str, before: usize) -> Result<Authority, RosterError> {
+    let mut lines = (before + 1..).zip(text.lines().skip(before));
+    let mut certificate = || {
+        let (line, text) = lines.next().unwrap_or((before + 1, ""));
+        let der = text.strip_prefix("certificate ").and_then(|text| STANDARD.decode(text).ok());
+        let certificate = der.and_then(|der| Certificate::parse(&der).ok());
+        certificate.ok_or(RosterError::Line { line, expected: "certificate BASE64" })
+    };
+    Ok(Authority { operator: certificate()?, coordinator: certificate()? })
 }
 
 fn read_revoked(rest: &str) -> Option<(NodeId, Revoked)> {

@@ -1,4 +1,4 @@
-//! `coordinator node list | drain | undrain | approve | rotate | revoke`.
+//! `coordinator node list | drain | undrain | renew | approve | rotate | revoke`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +25,8 @@ pub(super) enum NodeCommand {
     Drain(Which),
     /// Select a drained node again.
     Undrain(Which),
+    /// Give a node another certificate: one that was away until its last one ended is let in again.
+    Renew(Which),
     /// Make a node, or several, members of the tenant: the operator signs the next roster. One that waits is named by its
     /// name or the start of its id.
     Approve(roster::Approve),
@@ -49,6 +51,7 @@ pub(super) async fn execute(dir: &Path, command: &NodeCommand) -> Result<ExitCod
         NodeCommand::List { printing } => list(dir, printing).await,
         NodeCommand::Drain(which) => order(dir, which, NodeOrder::Drain).await,
         NodeCommand::Undrain(which) => order(dir, which, NodeOrder::Undrain).await,
+        NodeCommand::Renew(which) => order(dir, which, NodeOrder::Renew).await,
         NodeCommand::Approve(options) => roster::approve(dir, options).await,
         NodeCommand::Rotate(options) => roster::rotate(dir, options).await,
         NodeCommand::Revoke(options) => roster::revoke(dir, options).await,

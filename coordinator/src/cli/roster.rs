@@ -14,7 +14,7 @@ use common::crypto::{Identity, PublicIdentity, Succession};
 use common::known;
 use common::roster::{Membership, Roster};
 use edge::file::write_new;
-use edge::{print_lines, print_one};
+use edge::{now, print_lines, print_one};
 
 use super::asked::{self, Absent};
 use super::exit::Exit;
@@ -151,14 +151,14 @@ pub(super) async fn execute(dir: &Path, command: &RosterCommand) -> Result<ExitC
                 (Some(_), Some(_)) => bail!("this folder has a roster; the name of its tenant stays"),
                 (None, None) => bail!("there is no roster yet: name the new tenant with --tenant"),
             };
-            install(dir, &signed(dir, signing, &next)?, *how).await
+            install(dir, &signed(dir, signing, next)?, *how).await
         }
         RosterCommand::HandOver { to, signing, how } => {
             let mut next = Enrolled::open(dir)?.roster.following();
             let (from, to) = (signing.open(dir)?, folder::open_operator(to)?);
             ensure!(from.public() != to.public(), "both are the same key");
             next.hand_over(&from, &to)?;
-            install(dir, &next.sign(&to)?, *how).await
+            install(dir, &next.sign(&to, now())?, *how).await
         }
     }
 }
@@ -177,7 +177,7 @@ pub(super) async fn approve(dir: &Path, options: &Approve) -> Result<ExitCode> {
         eprintln!("{} has the id {node}", peer.name);
     }
     let next = join::admitting(Enrolled::open(dir)?.roster, approved)?;
-    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+    install(dir, &signed(dir, &options.signing, next)?, options.how).await
 }
 
 /// The words of one, or a list of several.
@@ -240,7 +240,7 @@ pub(super) async fn rotate(dir: &Path, options: &Rotate) -> Result<ExitCode> {
         ensure!(!taken, "line {number}: the key {to} is on the roster already");
         ensure!(next.succeed(from.node_id(), to), "line {number}: no node has the key {from}");
     }
-    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+    install(dir, &signed(dir, &options.signing, next)?, options.how).await
 }
 
 pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
@@ -254,7 +254,7 @@ pub(super) async fn revoke(dir: &Path, options: &Revoke) -> Result<ExitCode> {
         },
     };
     next.revoke(node, &options.reason);
-    install(dir, &signed(dir, &options.signing, &next)?, options.how).await
+    install(dir, &signed(dir, &options.signing, next)?, options.how).await
 }
 
 /// The roster of a folder, if it has one.
@@ -281,8 +281,8 @@ impl Signing {
 }
 
 /// The text that the operator of this folder signs.
-fn signed(dir: &Path, signing: &Signing, next: &Roster) -> Result<String> {
-    Ok(next.sign(&signing.open(dir)?)?)
+fn signed(dir: &Path, signing: &Signing, mut next: Roster) -> Result<String> {
+    Ok(next.sign(&signing.open(dir)?, now())?)
 }
 
 /// Puts a roster in force: by the coordinator that serves the folder, or in the folder itself when none does.

@@ -224,8 +224,8 @@ impl Office {
         if let Membership::Member(_) = roster.membership(peer.key.node_id()) {
             return Ok(());
         }
-        let next = join::admitting(roster, [(peer.key.node_id(), peer)].into())?;
-        let question = Question::Roster { text: next.sign(signer)?, dry_run: false };
+        let mut next = join::admitting(roster, [(peer.key.node_id(), peer)].into())?;
+        let question = Question::Roster { text: next.sign(signer, now())?, dry_run: false };
         let (answer, answered) = oneshot::channel();
         self.questions.blocking_send(Asked { question, answer }).ok().context("the coordinator is ending")?;
         match answered.blocking_recv().context("the coordinator is ending")? {

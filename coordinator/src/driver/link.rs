@@ -21,6 +21,7 @@ pub(super) struct Link {
     hellos: Writer,
     events: Writer,
     rosters: Writer,
+    certificates: Writer,
     models: Writer,
     receipts: Writer,
     /// Announcements that could not be written yet, the newest of each run.
@@ -72,6 +73,7 @@ impl Link {
             hellos: domain.writer(&topics::HELLO)?,
             events: domain.writer(&topics::EVENT)?,
             rosters: domain.writer(&topics::ROSTER)?,
+            certificates: domain.writer(&topics::CERTIFICATE)?,
             models: domain.writer(&topics::MODEL_CHUNK)?,
             receipts: domain.writer(&topics::UPDATE_RECEIPT)?,
             unsent: BTreeMap::new(),
@@ -144,6 +146,7 @@ impl Link {
                 self.unsent.remove(&run);
                 self.announcements.write(&run.0, &bytes).inspect_err(|_| drop(self.unsent.insert(run, bytes)))
             }
+            Output::Certificate { node, der, .. } => self.certificates.write(&node.0, &der),
             Output::Event(bytes) => self.events.write(&self.coordinator.0, &bytes),
             Output::ModelChunk { to, blob, index, bytes } => {
                 let key = [&blob.0[..], &index.to_le_bytes()].concat();

@@ -13,7 +13,7 @@ use crate::folder::Enrolled;
 use crate::view::{self, InstalledRoster, NodeOrder, OrderedNode};
 
 impl Driver {
-    /// Drains a node, or takes it back; a dry run is the look whether that can be done.
+    /// Drains a node, or takes it back, or renews its certificate; a dry run is the look whether that can be done.
     pub(super) fn order_node(
         &mut self,
         wanted: &str,
@@ -21,8 +21,15 @@ impl Driver {
         dry_run: bool,
     ) -> Result<OrderedNode> {
         let node = view::node(&self.engine.members().roster().nodes, wanted)?;
-        let drained = order == NodeOrder::Drain;
-        if !dry_run {
+        let drained = match order {
+            NodeOrder::Drain => true,
+            NodeOrder::Undrain => false,
+            NodeOrder::Renew => self.engine.members().is_drained(node),
+        };
+        if !dry_run && order == NodeOrder::Renew {
+            self.store.state().forget_lease(node)?;
+            self.engine.renew(node);
+        } else if !dry_run {
             self.store.state().drain(node, drained)?;
             self.engine.drain(node, drained, now(), &mut self.fresh);
         }

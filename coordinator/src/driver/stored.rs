@@ -108,7 +108,8 @@ mod tests {
         assert!(roster.succeed(old.node_id(), *new.public()));
         write_new(&dir.path().join("operator.pub"), format!("{}\n", operator.public()).as_bytes(), 0o644)
             .unwrap();
-        write_new(&dir.path().join("roster"), roster.sign(&operator).unwrap().as_bytes(), 0o644).unwrap();
+        write_new(&dir.path().join("roster"), roster.sign(&operator, edge::now()).unwrap().as_bytes(), 0o644)
+            .unwrap();
         let nodes = stored_view(dir.path()).unwrap().nodes;
         let listed: Vec<_> = nodes.iter().map(|node| (&node.name[..], node.node.clone())).collect();
         assert_eq!(listed, [("web-1", new.node_id().to_string())]);

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use common::crypto::CustodyError;
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId};
 use common::message::presence::Address;
+use common::units::Timestamp;
 
 use super::End;
 use super::reached::Outdated;
@@ -24,6 +25,15 @@ pub enum Output {
     },
     /// Write a fact.
     Event(Vec<u8>),
+    /// Write a node's certificate, and remember until when it is good.
+    Certificate {
+        /// Whose.
+        node: NodeId,
+        /// When it ends.
+        until: Timestamp,
+        /// X.509, as DER.
+        der: Vec<u8>,
+    },
     /// Write a chunk of a model, to one node's reader or to all.
     ModelChunk {
         /// Where; everywhere when none.

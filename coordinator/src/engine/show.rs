@@ -43,7 +43,13 @@ impl Engine {
             let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
             let drained = self.members().is_drained(node);
             let activity = self.activity(node, drained);
-            NodeView { drained, works, ..NodeView::of(node, peer, member.is_some(), &activity) }
+            let certified_until = self.members().leases().until(node).map(|until| until.to_string());
+            NodeView {
+                drained,
+                certified_until,
+                works,
+                ..NodeView::of(node, peer, member.is_some(), &activity)
+            }
         };
         self.members().allowed().map(view).collect()
     }
@@ -52,7 +58,15 @@ impl Engine {
     /// drained is `draining` until no round waits for it any more.
     pub fn activity(&self, node: NodeId, drained: bool) -> String {
         let Some(member) = self.members().present(node) else {
-            return if drained { "away, drained" } else { "away" }.to_owned();
+            let lapsed = self.members().has_lapsed(node);
+            return if lapsed {
+                "expired"
+            } else if drained {
+                "away, drained"
+            } else {
+                "away"
+            }
+            .to_owned();
         };
         let is_busy = !member.works().is_empty() || self.is_awaited(node);
         match (member.standing, drained, is_busy) {

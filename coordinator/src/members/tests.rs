@@ -36,6 +36,7 @@ fn presence(seq: u64, works: &[Activity], expires: u64) -> NodePresence {
         answers: BEGAN.0,
         roster: 1,
         acted: None,
+        certified: Timestamp::default(),
         package: KeyPackage {
             node,
             public: KemPublic::X25519([0; 32]),

@@ -22,7 +22,7 @@ const ALIVE: u8 = 1;
 const SAMPLE: u8 = 2;
 
 /// How many topics are carried.
-pub(super) const COUNT: usize = 13;
+pub(super) const COUNT: usize = 14;
 
 /// What is carried: a topic's place is its number on the stream, so new ones are added at the end.
 pub static CARRIED: [Topic; COUNT] = [
@@ -39,6 +39,7 @@ pub static CARRIED: [Topic; COUNT] = [
     topics::RECORD_CHUNK,
     topics::RECORD_RECEIPT,
     topics::ROSTER,
+    topics::CERTIFICATE,
 ];
 
 /// The number of a topic in [`CARRIED`].

@@ -27,7 +27,7 @@ impl State {
         Ok(Desk::new(tokens, applicants))
     }
 
-    fn rows<const N: usize, K: Ord + std::fmt::Display, V: Wire>(
+    pub(super) fn rows<const N: usize, K: Ord + std::fmt::Display, V: Wire>(
         &self,
         table: TableDefinition<'_, [u8; N], &[u8]>,
         key: impl Fn([u8; N]) -> K,

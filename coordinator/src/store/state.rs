@@ -360,9 +360,25 @@ impl State {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
+        self.write_with(Durability::Immediate, change)
+    }
+
+    /// The same, durable with the next one that is: for what may be lost until then.
+    pub(super) fn write_soon<T>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.write_with(Durability::None, change)
+    }
+
+    fn write_with<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
+    ) -> Result<T, StoreError> {
         let wrong = |error: redb::Error| self.error(error);
         let mut transaction = self.database.begin_write().map_err(|error| wrong(error.into()))?;
-        transaction.set_durability(Durability::Immediate).map_err(|error| wrong(error.into()))?;
+        transaction.set_durability(durability).map_err(|error| wrong(error.into()))?;
         let value = change(&transaction).map_err(wrong)??;
         transaction.commit().map_err(|error| wrong(error.into()))?;
         Ok(value)

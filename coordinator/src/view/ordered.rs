@@ -98,6 +98,8 @@ pub enum NodeOrder {
     Drain,
     /// It is in new rounds again.
     Undrain,
+    /// It has another certificate.
+    Renew,
 }
 
 impl OrderedNode {
@@ -107,6 +109,7 @@ impl OrderedNode {
         let word = match order {
             NodeOrder::Drain => "drain",
             NodeOrder::Undrain => "undrain",
+            NodeOrder::Renew => "renew the certificate of",
         };
         if *dry_run {
             let first = format!("would {word} {name}; it would be {activity}");

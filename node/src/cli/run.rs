@@ -55,7 +55,7 @@ fn run(dir: &Path) -> Result<Ended> {
             telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool, pins)?;
         }
         let looking = tokio::spawn(look_every(Arc::clone(&telemetry), every));
-        let ended = driver::run(folder, trainer).await;
+        let ended = Box::pin(driver::run(folder, trainer)).await;
         looking.abort();
         if let Some(intake) = intake {
             intake.stop().await;

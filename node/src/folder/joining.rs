@@ -105,7 +105,7 @@ mod tests {
         let first = begin(dir.path(), &operator).unwrap().identity.node_id();
         let again = begin(dir.path(), &operator).unwrap();
         assert_eq!((again.identity.node_id(), again.config.is_none()), (first, true));
-        let text = Roster::new("default", *key(2).public()).sign(&operator).unwrap();
+        let text = Roster::new("default", *key(2).public()).sign(&operator, edge::now()).unwrap();
         again.complete("default", &text, || SAMPLE_CONFIG.to_owned()).unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!((folder.identity.node_id(), folder.operator), (first, *operator.public()));
@@ -116,8 +116,9 @@ mod tests {
     fn a_folder_of_another_operator_or_tenant_is_left_alone() {
         let (dir, operator) = (tempfile::tempdir().unwrap(), key(1));
         let joining = begin(dir.path(), &operator).unwrap();
-        let text =
-            |tenant: &str, operator: &Identity| Roster::new(tenant, *key(2).public()).sign(operator).unwrap();
+        let text = |tenant: &str, operator: &Identity| {
+            Roster::new(tenant, *key(2).public()).sign(operator, edge::now()).unwrap()
+        };
         let complete = |joining: &Joining, tenant: &str, text: &str| {
             joining.complete(tenant, text, || SAMPLE_CONFIG.to_owned()).map_err(|error| format!("{error:#}"))
         };

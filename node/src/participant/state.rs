@@ -1,5 +1,6 @@
 //! The state machine itself: what each input does in each stage.
 
+mod certificate;
 mod offer;
 mod roster;
 mod turn;
@@ -55,6 +56,8 @@ pub struct Setup {
     pub marks: BTreeMap<RunId, EpochId>,
     /// The models of these, as far as the store has them.
     pub acted: BTreeMap<RunId, Manifest>,
+    /// Until when the certificate is good that the store has from this coordinator, 0 when it has none.
+    pub certified: Timestamp,
     /// Chunks that may be on their way to this node without a receipt.
     pub window: u32,
     /// Every random choice: keys, nonces, the session.
@@ -338,6 +341,7 @@ impl Participant {
             self.link.hello_after = HELLO;
             out.push(Output::Note(Note::Lost));
         }
+        self.on_expiry(now, out);
         self.keyring.refresh(now, &mut self.setup.random);
         if now >= self.hello_due() {
             self.tell(now, out);
@@ -416,6 +420,7 @@ impl Participant {
             answers: self.link.seq,
             roster: self.roster_version(),
             acted: self.announced.shown().cloned(),
+            certified: self.setup.certified,
             package: self.keyring.package(),
             mailbox: self.setup.mailbox,
             standing,

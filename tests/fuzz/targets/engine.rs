@@ -81,6 +81,7 @@ fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
         mailbox: Mailbox { chunks: [index as u8; 16], receipts: [index as u8; 16] },
         marks: BTreeMap::new(),
         acted: BTreeMap::new(),
+        certified: Timestamp::default(),
         window: 4,
         random: random(100 + start),
     };
@@ -173,7 +174,7 @@ impl World {
                 Said::Ended { .. } => self.ended = true,
                 Said::Unsigned(error) => panic!("{error}"),
                 Said::Outdated(error) => panic!("{error}"),
-                Said::Event(_) | Said::Note(_) | Said::Ignored(_) => (),
+                Said::Certificate { .. } | Said::Event(_) | Said::Note(_) | Said::Ignored(_) => (),
             }
             said.extend(out);
         }
@@ -285,6 +286,7 @@ impl World {
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     roster: u64::from(progress),
                     acted: None,
+        certified: Timestamp::default(),
                     package,
                     mailbox: Mailbox::default(),
                     standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],

@@ -71,6 +71,7 @@ impl World {
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
             acted: BTreeMap::new(),
+        certified: Timestamp::default(),
             window: 8,
             random: ChaCha20Rng::seed_from_u64(4),
         };
@@ -216,7 +217,7 @@ impl World {
                     assert!(self.training.replace(assignment).is_none(), "one training at a time");
                 }
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
-                Output::Roster { .. } => panic!("no roster is told"),
+                Output::Roster { .. } | Output::Certificate { .. } => panic!("none is told"),
                 Output::Unsigned(error) => panic!("{error}"),
                 Output::Receipt { .. } | Output::Mark { .. } | Output::Keep(_) | Output::Note(_) => (),
             }

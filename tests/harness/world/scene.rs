@@ -128,6 +128,9 @@ const TENANT: &str = "test";
 /// Chunks that may be on their way to one reader.
 const WINDOW: u32 = 8;
 
+/// When rosters are signed, as far as their certificates tell.
+const WHEN_SIGNED: Timestamp = Timestamp(1_700_000_000_000_000);
+
 /// Who is who, for as long as the world lasts.
 pub(super) struct Keys {
     suite: Suite,
@@ -165,7 +168,7 @@ impl Keys {
     }
 
     fn sign(&mut self) {
-        self.text = self.roster.sign(&self.operator).expect("a roster can be signed");
+        self.text = self.roster.sign(&self.operator, WHEN_SIGNED).expect("a roster can be signed");
     }
 
     /// What all are told of the roster.
@@ -242,10 +245,21 @@ impl Keys {
         let mailbox = Mailbox { chunks: address(index), receipts: address(index) };
         let (identity, operator) = (self.nodes[index].clone(), roster.operator(&self.first_operator));
         let (tenant, marks, random) = (TenantId::of_name(TENANT), marks.clone(), fork(random));
-        let acted = BTreeMap::new();
+        let (acted, certified) = (BTreeMap::new(), Timestamp::default());
         let (suite, window, roster) = (suite.unwrap_or(self.suite), WINDOW, Some(roster.clone()));
-        let setup =
-            NodeSetup { identity, suite, operator, roster, tenant, mailbox, marks, acted, window, random };
+        let setup = NodeSetup {
+            identity,
+            suite,
+            operator,
+            roster,
+            tenant,
+            mailbox,
+            marks,
+            acted,
+            certified,
+            window,
+            random,
+        };
         Participant::new(setup, now)
     }
 }

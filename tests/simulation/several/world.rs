@@ -225,7 +225,7 @@ impl World {
                 Output::Cancel => assert!(self.training.take().is_some(), "nothing to cancel"),
                 Output::Keep(_) => panic!("nothing was to be kept"),
                 Output::Unsigned(error) => panic!("{error}"),
-                Output::Note(_) | Output::Roster { .. } => (),
+                Output::Note(_) | Output::Roster { .. } | Output::Certificate { .. } => (),
             }
         }
     }
@@ -488,6 +488,7 @@ fn participant(
         mailbox: Mailbox::default(),
         marks: marks.clone(),
         acted: BTreeMap::new(),
+        certified: Timestamp::default(),
         window: WINDOW,
         random: ChaCha20Rng::seed_from_u64(seed),
     };

@@ -57,6 +57,7 @@ impl Hall {
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
             acted: BTreeMap::new(),
+            certified: Timestamp::default(),
             window: 8,
             random: ChaCha20Rng::seed_from_u64(17),
         };

@@ -58,6 +58,7 @@ fn presence(world: &World) -> NodePresence {
         answers: 9,
         roster: 1,
         acted: None,
+        certified: Timestamp::default(),
         package: world.node_key.package().clone(),
         mailbox: Mailbox::default(),
         standing: Standing::Ready,

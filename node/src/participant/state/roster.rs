@@ -6,7 +6,7 @@ use common::crypto::PublicIdentity;
 use common::id::NodeId;
 use common::message::announce::{Announcement, Offer};
 use common::message::presence::Mailbox;
-use common::roster::{Membership, Roster};
+use common::roster::{Authority, Membership, Roster};
 use common::units::Timestamp;
 
 use super::{HELLO, Participant, ignored};
@@ -24,6 +24,10 @@ impl Participant {
     /// The coordinator, while it answers.
     pub fn answering(&self) -> Option<NodeId> {
         self.coordinator().filter(|_| self.link.answered).map(PublicIdentity::node_id)
+    }
+
+    fn authority(&self) -> Option<&Authority> {
+        self.setup.roster.as_ref()?.authority.as_ref()
     }
 
     pub(super) fn roster_version(&self) -> u64 {
@@ -45,6 +49,10 @@ impl Participant {
         self.setup.operator = roster.operator(&self.setup.operator);
         out.push(Output::Roster { text: text.to_owned(), operator: self.setup.operator });
         let was = self.setup.roster.replace(roster);
+        if self.authority() != was.as_ref().and_then(|was| was.authority.as_ref()) {
+            // What was issued below another one is no proof any more.
+            self.setup.certified = Timestamp::default();
+        }
         self.on_membership(was.as_ref(), now, out);
         if self.coordinator() != was.as_ref().map(|was| &was.coordinator) {
             self.follow_another(now, out);
