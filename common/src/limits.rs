@@ -74,6 +74,9 @@ pub const TOKENS_MAX: usize = 256;
 /// Nodes that wait for their operator's approval: as many as tokens, one for each.
 pub const APPLICANTS_MAX: usize = TOKENS_MAX;
 
+/// How long the certificate of a node is good unless its coordinator is told otherwise, in seconds: seven days.
+pub const CERTIFICATE_LIFETIME_S: u64 = 7 * 24 * 3600;
+
 /// Bytes of a pattern of names: twice those of a metric's name.
 pub const GLOB_BYTES_MAX: usize = 256;
 

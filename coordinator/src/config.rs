@@ -14,13 +14,12 @@ use std::ops::RangeInclusive;
 
 use common::crypto::Suite;
 use common::known::Labels;
-use common::limits::{COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
+use common::limits::{CERTIFICATE_LIFETIME_S, COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
 use common::model::{Classifier, Forecaster, MetricName, Task};
 use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
-use crate::members::LIFETIME;
 use crate::quota::Quota;
 use crate::round::Close;
 use crate::strategy::Combine;
@@ -98,7 +97,7 @@ pub struct Certificates {
 
 impl Default for Certificates {
     fn default() -> Self {
-        Self { lifetime_s: LIFETIME.0 / 1000 }
+        Self { lifetime_s: CERTIFICATE_LIFETIME_S }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod lease;
 
-pub use lease::{LIFETIME, Leases};
+pub use lease::Leases;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -46,7 +46,7 @@ const ROOMS: &[Row] = &[
     pure(COMMON, "blob", &["crypto", "id", "limits", "units", "wire"]),
     pure(COMMON, "message", &["blob", "crypto", "id", "limits", "model", "units", "wire"]),
     pure(COMMON, "known", &["crypto", "id", "limits"]),
-    pure(COMMON, "roster", &["crypto", "id", "known", "limits"]),
+    pure(COMMON, "roster", &["crypto", "id", "known", "limits", "units"]),
     pure(COMMON, "token", &["crypto", "id", "limits"]),
     pure(COMMON, "join", &["crypto", "id", "known", "limits", "token", "units", "wire"]),
     pure(COMMON, "upload", &["blob", "crypto", "id", "limits", "message", "units", "wire"]),

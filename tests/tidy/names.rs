@@ -3,6 +3,9 @@
 use super::Fault;
 use super::source::{Source, Word};
 
+/// Functions of traits of others, who named them.
+const OF_OTHERS: [&str; 2] = ["get_issuer", "get_subject"];
+
 /// Words that tell that a thing has no subject of its own.
 const EMPTY: [&str; 8] = ["helper", "helpers", "manager", "misc", "util", "utilities", "utility", "utils"];
 
@@ -45,7 +48,7 @@ fn item_fault(kind: &str, name: &str) -> Option<String> {
         (None, Some(word)) if is_type && words.len() > 1 => {
             Some(format!("{kind} `{name}`: `{word}` says nothing"))
         }
-        _ if kind == "fn" && name.starts_with("get_") => {
+        _ if kind == "fn" && name.starts_with("get_") && !OF_OTHERS.contains(&name) => {
             Some(format!("fn `{name}`: name it after what it returns"))
         }
         _ => None,

@@ -330,7 +330,9 @@ fn is_host(name: &str) -> bool {
 
 /// To the second, as certificates have it.
 fn time(at: Timestamp) -> x509_cert::der::Result<Time> {
-    let at = DateTime::from_unix_duration(std::time::Duration::from_secs(at.0 / 1_000_000))?;
+    let crate::units::DateTime { year, month, day, hour, minute, second } = at.utc();
+    let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(|part| part as u8);
+    let at = DateTime::new(year.min(9999) as u16, month, day, hour, minute, second)?;
     Ok(Time::GeneralTime(GeneralizedTime::from_date_time(at)))
 }
 

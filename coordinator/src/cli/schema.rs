@@ -47,6 +47,7 @@ const ROWS: [Row; 30] = [
     list::<NodeView>(&["node", "list"]),
     one::<OrderedNode>(&["node", "drain"]),
     one::<OrderedNode>(&["node", "undrain"]),
+    one::<OrderedNode>(&["node", "renew"]),
     one::<InstalledRoster>(&["node", "approve"]),
     one::<InstalledRoster>(&["node", "rotate"]),
     one::<InstalledRoster>(&["node", "revoke"]),

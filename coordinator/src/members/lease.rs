@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::NodeId;
+use common::limits::CERTIFICATE_LIFETIME_S;
 use common::units::{Millis, Timestamp};
-
-/// How long a certificate lasts unless something else is configured: seven days.
-pub const LIFETIME: Millis = Millis(7 * 24 * 3_600_000);
 
 /// Certificates are issued at least this far apart: the key may be in a token, and the loop waits for it.
 const APART: Millis = Millis(50);
@@ -70,7 +68,7 @@ impl Leases {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self::new(LIFETIME, BTreeMap::new())
+        Self::new(Millis(CERTIFICATE_LIFETIME_S * 1000), BTreeMap::new())
     }
 }
 
@@ -78,6 +76,7 @@ impl Default for Leases {
 mod tests {
     use super::*;
 
+    const LIFETIME: Millis = Millis(CERTIFICATE_LIFETIME_S * 1000);
     const NODE: NodeId = NodeId([1; 32]);
     const OTHER: NodeId = NodeId([2; 32]);
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);

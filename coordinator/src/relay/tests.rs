@@ -78,7 +78,7 @@ fn what_is_over_a_limit_is_refused_by_its_header_alone() {
         ([2, event, 1, 0, 40, 0, 0, 0], FrameError::Unused),
         ([1, 1, 0, 0, 0, 0, 0, 0], FrameError::Unused),
         ([1, 0, 0, 0, 1, 0, 0, 0], FrameError::Unused),
-        ([1, 0, 0, 0x20, 0, 0, 0, 0], FrameError::Set(0x2000)),
+        ([1, 0, 0, 0x40, 0, 0, 0, 0], FrameError::Set(0x4000)),
         ([3, 0, 0, 0, 0, 0, 0, 0], FrameError::Kind(3)),
     ];
     for (header, error) in cases {
