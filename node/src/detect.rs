@@ -6,7 +6,7 @@ pub mod metrics;
 pub mod score;
 pub mod threshold;
 
-pub use detector::{Detector, DetectorError, History, Preparation, Profile, Scored};
+pub use detector::{Detector, DetectorError, Explained, History, Preparation, Profile, Scored};
 pub use evaluate::{Evaluation, Labelled, Plan, Quality, evaluate};
 pub use score::{Calibrate, Calibration};
 pub use threshold::Threshold;

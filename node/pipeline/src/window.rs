@@ -98,6 +98,17 @@ impl Windows {
         &self.runs
     }
 
+    /// The first row of a range without a gap that a window can foresee, if one can.
+    pub fn first_target(&self, run: &Range<usize>) -> Option<usize> {
+        Some(run.start.saturating_add(self.past_steps)).filter(|first| *first < run.end)
+    }
+
+    /// The window that foresees this row.
+    pub fn of_target(&self, row: usize) -> Option<usize> {
+        // Runs are in the order of rows, and so are windows.
+        self.targets.binary_search(&row).ok()
+    }
+
     /// The row that this window foresees.
     ///
     /// # Panics
@@ -153,6 +164,8 @@ mod tests {
             [2, 6, 10, 14, 18]
         );
         assert_eq!(windows.every().count(), 18);
+        assert_eq!((windows.of_target(6), windows.of_target(7)), (Some(1), None));
+        assert_eq!((windows.first_target(&(5..20)), windows.first_target(&(5..7))), (Some(7), None));
     }
 
     #[test]

@@ -135,6 +135,15 @@ pub struct Scored {
     pub alarm: bool,
 }
 
+/// The verdict on one record, and of an alarm its reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// The verdict.
+    pub verdict: Scored,
+    /// How much of the score each metric has, in the model's order: they add up to it. Empty when it is no alarm.
+    pub contributions: Vec<f64>,
+}
+
 impl Detector {
     /// Calibrates a model on the node's own history: errors on the training part, the threshold on the
     /// part kept for validation, which the model has not seen (on both parts where that one is too short).
@@ -183,15 +192,60 @@ impl Detector {
     ///
     /// [`DetectorError::Clean`] names the source and the metric it lacks.
     pub fn score(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Scored>>, DetectorError> {
+        let judged = self.judge(records, |_, _| ())?;
+        Ok(judged.into_iter().map(|verdict| verdict.map(|(verdict, ())| verdict)).collect())
+    }
+
+    /// The same, and for each alarm how much of its score each metric has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::score`].
+    pub fn explain(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Explained>>, DetectorError> {
+        let alarms = |verdict: Scored, contributions: &dyn Fn() -> Vec<f64>| {
+            if verdict.alarm { contributions() } else { Vec::new() }
+        };
+        let judged = self.judge(records, alarms)?.into_iter();
+        let explained = |(verdict, contributions)| Explained { verdict, contributions };
+        Ok(judged.map(|verdict| verdict.map(explained)).collect())
+    }
+
+    /// How much of each record's score each metric has, alarm or not: as many values for each record as there are metrics.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::score`].
+    pub fn contributions(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Vec<f64>>>, DetectorError> {
+        let judged = self.judge(records, |_, contributions| contributions())?.into_iter();
+        Ok(judged.map(|verdict| verdict.map(|(_, contributions)| contributions)).collect())
+    }
+
+    /// The verdict on each record, and what `why` makes of it; it may ask how much of the score each metric has.
+    fn judge<W: Clone>(
+        &self,
+        records: &[TelemetryRecord],
+        why: impl Fn(Scored, &dyn Fn() -> Vec<f64>) -> W,
+    ) -> Result<Vec<Option<(Scored, W)>>, DetectorError> {
         let table = clean(records, &self.task.metrics, &self.clean)?.table;
         let params = Window { past_steps: self.task.past_steps, stride: 1, gap_steps: self.gap_steps };
         let windows = window(self.scaler.scale(table)?, &params);
         let forecasts = predict(&self.task, &self.parameters, &windows)?;
         let mut verdicts = vec![None; records.len()];
-        for (row, score) in windows.table().rows.iter().zip(self.calibration.scores(&windows, &forecasts)) {
-            verdicts[row.record] = score.map(|score| Scored { score, alarm: self.threshold.alarms(score) });
+        let scores = self.calibration.scores(&windows, &forecasts);
+        for (at, (row, score)) in windows.table().rows.iter().zip(scores).enumerate() {
+            let contributions =
+                || self.calibration.contributions(&windows, &forecasts, at).unwrap_or_default();
+            verdicts[row.record] = score.map(|score| {
+                let verdict = Scored { score, alarm: self.threshold.alarms(score) };
+                (verdict, why(verdict, &contributions))
+            });
         }
         Ok(verdicts)
+    }
+
+    /// The metrics, in the order of the model.
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricName> {
+        self.task.metrics.iter()
     }
 
     /// Records before a stretch that its scores depend on: the past steps and the smoothing.

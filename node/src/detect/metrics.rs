@@ -1,9 +1,12 @@
-//! How good scores are against labels: AUC-ROC, AUC-PR, and their volumes under the surface.
+//! How good scores are against labels: AUC-ROC, AUC-PR, and their volumes under the surface; and explanations against
+//! known causes.
 
 mod area;
+mod hit_rate;
 mod volume;
 
 pub use area::{auc_pr, auc_roc};
+pub use hit_rate::hit_rate;
 pub use volume::{Volume, vus};
 
 /// Labels and scores on which a measure has no meaning.

@@ -52,11 +52,12 @@ fn each_window(
 ) {
     assert_eq!(forecasts.len(), windows.count() * windows.columns(), "one forecast a window and metric");
     for (index, forecast) in forecasts.chunks_exact(windows.columns().max(1)).enumerate() {
-        let actual = windows.next(index);
-        let mut errors =
-            forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2));
-        take(&mut errors, windows.target(index));
+        take(&mut squared_errors(forecast, windows.next(index)), windows.target(index));
     }
+}
+
+fn squared_errors<'v>(forecast: &'v [f32], actual: &'v [f32]) -> impl Iterator<Item = f64> + 'v {
+    forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2))
 }
 
 impl Calibration {
@@ -106,13 +107,39 @@ impl Calibration {
         raw
     }
 
+    /// How much of a row's score each metric has, in the order of metrics: they add up to the score. None of a row
+    /// without one; windows of stride 1.
+    ///
+    /// # Panics
+    ///
+    /// When the forecasts are not those of the windows.
+    pub fn contributions(&self, windows: &Windows, forecasts: &[f32], row: usize) -> Option<Vec<f64>> {
+        let columns = windows.columns();
+        assert_eq!(forecasts.len(), windows.count() * columns, "one forecast a window and metric");
+        let run = windows.runs().iter().find(|run| run.contains(&row))?;
+        // As in `scores`: rows before the first that is foreseen have its score, and smoothing begins there.
+        let first = windows.first_target(run)?;
+        let last = row.max(first);
+        let smoothed = (last + 1).saturating_sub(self.smooth_rows.max(1) as usize).max(first)..=last;
+        let rows = smoothed.clone().count();
+        let mut sums = vec![0.0; columns];
+        for index in smoothed.filter_map(|row| windows.of_target(row)) {
+            let forecast = &forecasts[index * columns..][..columns];
+            let mut errors = squared_errors(forecast, windows.next(index));
+            sums.iter_mut().zip(self.excesses(&mut errors)).for_each(|(sum, excess)| *sum += excess);
+        }
+        Some(sums.into_iter().map(|sum| sum / (rows * columns) as f64).collect())
+    }
+
     /// Mean over the metrics of how far each error is above its usual size.
     fn surprise(&self, errors: &mut dyn Iterator<Item = f64>) -> f64 {
-        let sum: f64 = errors
-            .zip(self.means.iter().zip(&self.divisors))
-            .map(|(error, (mean, divisor))| ((error - mean) / divisor).max(0.0))
-            .sum();
-        sum / self.means.len().max(1) as f64
+        self.excesses(errors).sum::<f64>() / self.means.len().max(1) as f64
+    }
+
+    /// How far each metric's error is above its usual size, in spreads.
+    fn excesses(&self, errors: &mut dyn Iterator<Item = f64>) -> impl Iterator<Item = f64> {
+        let usual = self.means.iter().zip(&self.divisors);
+        errors.zip(usual).map(|(error, (mean, divisor))| ((error - mean) / divisor).max(0.0))
     }
 }
 
@@ -149,6 +176,25 @@ mod tests {
         for (score, expected) in scores.into_iter().zip(expected) {
             assert!((score.unwrap() - expected).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn contributions_add_up_to_the_score_and_are_of_the_metrics_that_were_not_foreseen() {
+        let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 0.3, 0.5, 0.0]), &WINDOW);
+        let calibration = calibration(2);
+        let scores = calibration.scores(&windows, &[0.0; 4]);
+        let of = |row| calibration.contributions(&windows, &[0.0; 4], row).unwrap();
+        for (row, score) in scores.iter().enumerate() {
+            assert!((of(row).iter().sum::<f64>() - score.unwrap()).abs() < 1e-12, "row {row}");
+        }
+        // Row 2 alone: 3 / 2 of the first and 0.6 / 2 of the second; row 3 has half of that, and the rows before all.
+        for (row, share) in [(0, 1.0), (2, 1.0), (3, 0.5)] {
+            let [first, second] = of(row)[..] else { panic!("two metrics") };
+            assert!((first - 1.5 * share).abs() < 1e-6 && (second - 0.3 * share).abs() < 1e-6, "row {row}");
+        }
+        let short = window(table(2, &[0.0; 4]), &WINDOW);
+        assert_eq!(calibration.contributions(&short, &[], 1), None);
+        assert_eq!(calibration.contributions(&short, &[], 9), None);
     }
 
     #[test]

@@ -67,6 +67,27 @@ fn a_metric_that_stands_still_alarms_and_healthy_telemetry_does_not() {
 }
 
 #[test]
+fn an_alarm_is_explained_by_the_metric_that_stood_still_and_what_is_none_by_nothing() {
+    let (detector, records) = (detector(), records(600, 400, true));
+    let metrics: Vec<&str> = detector.metrics().map(|name| &**name).collect();
+    let verdicts = detector.score(&records).unwrap();
+    let explained = detector.explain(&records).unwrap();
+    for (row, (verdict, explained)) in verdicts.iter().zip(&explained).enumerate() {
+        let (verdict, Explained { verdict: same, contributions }) =
+            (verdict.unwrap(), explained.as_ref().unwrap());
+        assert_eq!((verdict, verdict.alarm), (*same, !contributions.is_empty()), "row {row}");
+        let sum: f64 = contributions.iter().sum();
+        assert!(!verdict.alarm || (sum - verdict.score).abs() < 1e-9 * sum, "row {row}: {sum} of {verdict:?}");
+    }
+    let alarms = explained[FAULT].iter().flatten().filter(|explained| explained.verdict.alarm);
+    let by_y = alarms.clone().filter(|Explained { contributions, .. }| {
+        let most = contributions.iter().enumerate().max_by(|one, other| one.1.total_cmp(other.1)).unwrap();
+        metrics[most.0] == "y"
+    });
+    assert!(by_y.count() * 10 >= alarms.count() * 9);
+}
+
+#[test]
 fn the_threshold_of_a_short_history_is_set_by_all_of_it() {
     let records = records(0, 100, false);
     let history = History::prepare(&task(), &records, &Preparation::default()).unwrap();

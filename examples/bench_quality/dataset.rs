@@ -1,0 +1,158 @@
+//! The machines of a data set: a folder each, or those of the built-in fleet.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use common::id::TenantId;
+use common::model::MetricName;
+use common::units::Timestamp;
+use examples::fleet::{self, INTERVAL_S, METRICS};
+use flate2::read::GzDecoder;
+use ingest::record::{Origin, TelemetryRecord};
+
+/// A machine: what it has to train on, and later telemetry that is labelled.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) training: Vec<TelemetryRecord>,
+    pub(crate) test: Vec<TelemetryRecord>,
+    /// Whether each record of the test is part of a fault.
+    pub(crate) labels: Vec<bool>,
+    /// Rows of the test in which some metrics were disturbed, by their places; empty where nobody knows.
+    pub(crate) causes: Vec<(Range<usize>, BTreeSet<usize>)>,
+}
+
+/// Machines with the same metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Dataset {
+    pub(crate) name: String,
+    pub(crate) metrics: Arc<[MetricName]>,
+    pub(crate) machines: Vec<Machine>,
+}
+
+impl Dataset {
+    /// A fleet out of a seed, without its newcomer.
+    ///
+    /// # Errors
+    ///
+    /// Never for the metrics that the fleet has.
+    pub(crate) fn made(seed: u64, count: usize) -> Result<Self> {
+        let metrics = names(&METRICS.map(str::to_owned))?;
+        // One more: the last has but a day of history.
+        let machines = fleet::generate(seed, count + 1).into_iter().take(count).map(|made| {
+            let rows = |rows: &[fleet::Row]| -> Vec<Vec<f32>> {
+                rows.iter().map(|row| row.iter().map(|value| *value as f32).collect()).collect()
+            };
+            let labels = made.labels();
+            let (training, test) = (rows(&made.training), rows(&made.test));
+            machine(made.name, &metrics, (training, test), labels, Vec::new())
+        });
+        Ok(Self { name: "fleet".to_owned(), machines: machines.collect(), metrics })
+    }
+
+    /// A folder with one for each machine: `train.csv.gz`, `test.csv.gz`, `test_label.csv.gz`, and `interpretation.csv`
+    /// where somebody knows which metrics a fault disturbed.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that is missing or cannot be used.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let place = || dir.display().to_string();
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(dir).with_context(place)? {
+            let path = entry.with_context(place)?.path();
+            if path.join("train.csv.gz").is_file() {
+                folders.push(path);
+            }
+        }
+        folders.sort();
+        ensure!(!folders.is_empty(), "{}: no folder with train.csv.gz", place());
+        let mut known: Option<Vec<String>> = None;
+        let mut machines = Vec::new();
+        for folder in &folders {
+            let (header, training) = table(&folder.join("train.csv.gz"))?;
+            let (same, test) = table(&folder.join("test.csv.gz"))?;
+            let before = known.get_or_insert_with(|| header.clone());
+            ensure!(header == *before && same == *before, "{}: other metrics than before", folder.display());
+            let labels = unpacked(&folder.join("test_label.csv.gz"))?;
+            let labels: Vec<bool> = labels.lines().map(|line| line.trim() == "1" || line.trim() == "1.0").collect();
+            // The first line may be a header.
+            let labels = labels[labels.len().saturating_sub(test.len())..].to_vec();
+            ensure!(labels.len() == test.len(), "{}: {} labels for {} records", folder.display(), labels.len(), test.len());
+            let causes = causes(&folder.join("interpretation.csv"), test.len(), before.len())?;
+            let metrics = names(before)?;
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            machines.push(machine(name, &metrics, (training, test), labels, causes));
+        }
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, metrics: names(&known.unwrap_or_default())?, machines })
+    }
+}
+
+fn names(names: &[String]) -> Result<Arc<[MetricName]>> {
+    let named: Result<Vec<MetricName>, _> = names.iter().map(|name| name.as_str().try_into()).collect();
+    Ok(named.ok().context("the name of a metric is too long")?.into())
+}
+
+fn machine(
+    name: String,
+    metrics: &Arc<[MetricName]>,
+    (training, test): (Vec<Vec<f32>>, Vec<Vec<f32>>),
+    labels: Vec<bool>,
+    causes: Vec<(Range<usize>, BTreeSet<usize>)>,
+) -> Machine {
+    let origin = Origin::new(TenantId::default(), &*name);
+    let records = |rows: Vec<Vec<f32>>, first: usize| -> Vec<TelemetryRecord> {
+        let at = |row: usize| Timestamp::from_millis((first + row) as u64 * u64::from(INTERVAL_S) * 1000);
+        let record = |(row, values)| {
+            TelemetryRecord { origin: origin.clone(), at: at(row), metrics: Arc::clone(metrics), values }
+        };
+        rows.into_iter().enumerate().map(record).collect()
+    };
+    let first = training.len();
+    Machine { training: records(training, 0), test: records(test, first), name, labels, causes }
+}
+
+/// The header of a CSV file, and its rows.
+fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
+    let text = unpacked(path)?;
+    let mut lines = text.lines();
+    let header: Vec<String> =
+        lines.next().unwrap_or_default().split(',').map(|name| name.trim().to_owned()).collect();
+    let row = |(index, line): (usize, &str)| {
+        let values: Result<Vec<f32>, _> = line.split(',').map(|cell| cell.trim().parse()).collect();
+        let values = values.ok().filter(|values: &Vec<f32>| values.len() == header.len());
+        values.with_context(|| format!("{} line {}: not a number for each metric", path.display(), index + 2))
+    };
+    let rows = lines.enumerate().filter(|(_, line)| !line.is_empty()).map(row).collect::<Result<_>>()?;
+    Ok((header, rows))
+}
+
+fn unpacked(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| GzDecoder::new(file).read_to_string(&mut text));
+    read.with_context(|| path.display().to_string())?;
+    Ok(text)
+}
+
+/// Lines `start,end_inclusive,metrics` after a header, the metrics counted from 0; none where there is no such file.
+fn causes(path: &Path, rows: usize, metrics: usize) -> Result<Vec<(Range<usize>, BTreeSet<usize>)>> {
+    let Ok(text) = fs::read_to_string(path) else { return Ok(Vec::new()) };
+    let line = |(index, line): (usize, &str)| {
+        let read = || {
+            let mut cells = line.split(',');
+            let (start, last): (usize, usize) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+            let named: Option<BTreeSet<usize>> =
+                cells.next()?.split_whitespace().map(|metric| metric.parse().ok()).collect();
+            let named = named.filter(|named| named.iter().all(|metric| *metric < metrics))?;
+            (start <= last && last < rows).then_some((start..last + 1, named))
+        };
+        read().with_context(|| format!("{} line {}: not START,END,METRICS", path.display(), index + 2))
+    };
+    text.lines().skip(1).enumerate().filter(|(_, text)| !text.is_empty()).map(line).collect()
+}

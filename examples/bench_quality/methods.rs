@@ -1,0 +1,123 @@
+//! How a machine may get a model: alone, with the others, or from all telemetry in one place; and what needs none.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context, Result};
+use common::id::NodeId;
+use common::model::{Forecaster, ParameterVector};
+use coordinator::config::RunConfig;
+use coordinator_simulate::crew::Crew;
+use coordinator_simulate::federation::Federation;
+use coordinator_simulate::population::Population;
+use node::detect::evaluate::{Plan, train_alone, tune};
+use node::detect::{History, Preparation};
+use node::learn::{Progress, Training, train};
+use pipeline::{Row, Table, Window, window};
+
+use super::dataset::Dataset;
+
+/// The recipe: what a forecaster that is trained on such data starts from.
+pub(crate) const PAST_STEPS: u32 = 19;
+const HIDDEN: [u32; 3] = [64, 16, 64];
+const STRIDE: u32 = 4;
+const BATCH: u32 = 64;
+const LEARNING_RATE: f64 = 1e-3;
+const TUNE_EPOCHS: u32 = 5;
+
+/// A data set that is ready to be trained on, with one seed.
+pub(crate) struct Bench<'d> {
+    dataset: &'d Dataset,
+    pub(crate) plan: Plan,
+    pub(crate) histories: Vec<History>,
+    seed: u64,
+}
+
+impl<'d> Bench<'d> {
+    /// Prepares each machine's own telemetry.
+    pub(crate) fn new(dataset: &'d Dataset, rounds: u32, seed: u64, width: usize) -> Result<Self> {
+        let metrics = dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
+        let hidden = HIDDEN.to_vec().try_into().ok().context("three layers")?;
+        let task = Forecaster { metrics, past_steps: PAST_STEPS, hidden };
+        let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
+        let prepare = |machine: &super::dataset::Machine| {
+            History::prepare(&task, &machine.training, &preparation).with_context(|| machine.name.clone())
+        };
+        let histories = dataset.machines.iter().map(prepare).collect::<Result<Vec<_>>>()?;
+        let training =
+            Training { epochs: 1, batch: BATCH, learning_rate: LEARNING_RATE, seed, ..Training::default() };
+        let usual = dataset.machines.iter().map(|machine| machine.training.len() as u64).max().unwrap_or(0);
+        let plan = Plan {
+            task,
+            rounds,
+            training,
+            initial_seed: seed,
+            preparation,
+            tune_epochs: TUNE_EPOCHS,
+            usual_records: usual,
+            tune_share_min: 0.05,
+            width,
+        };
+        Ok(Self { dataset, plan, histories, seed })
+    }
+
+    /// Trained by all machines together, as a coordinator and its nodes do it.
+    pub(crate) fn federated(&self) -> Result<ParameterVector> {
+        let names: Vec<String> = self.dataset.machines.iter().map(|machine| machine.name.clone()).collect();
+        let training = self.histories.iter().map(|history| history.training.clone()).collect();
+        let ids = names.iter().map(|name| NodeId(*blake3::hash(name.as_bytes()).as_bytes())).collect();
+        let nodes = names.len();
+        let population = Population::with_telemetry(names, self.plan.task.clone(), training, Vec::new());
+        let mut federation = Federation::new(&self.config(), ids, nodes, 0.0)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let go_on = &mut |_: &_, _: &_| Ok(ControlFlow::Continue(()));
+        Crew::new(threads).run(&mut federation, &population, &|_, _| (), go_on)?;
+        Ok((**federation.model()).clone())
+    }
+
+    fn config(&self) -> RunConfig {
+        let (seed, nodes, rounds) = (self.seed, self.dataset.machines.len(), self.plan.rounds);
+        let metrics: Vec<&str> = self.dataset.metrics.iter().map(|name| &**name).collect();
+        let text = format!(
+            "name = \"quality\"\nseed = {seed}\nrounds = {rounds}\n\
+             [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
+             [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
+             [training]\nepochs = 1\nbatch = {BATCH}\nlearning_rate = {LEARNING_RATE}\nstride = {STRIDE}\n\
+             [task]\nkind = \"forecaster\"\nmetrics = {metrics:?}\npast_steps = {PAST_STEPS}\nhidden = {HIDDEN:?}\n"
+        );
+        RunConfig::parse(&text).expect("a configuration that was written here")
+    }
+
+    /// Trained by one machine alone, with as many passes.
+    pub(crate) fn local(&self, machine: usize) -> Result<ParameterVector> {
+        Ok(train_alone(&self.plan, &self.histories[machine], &mut go_on)?)
+    }
+
+    /// The federated model, trained on by one machine.
+    pub(crate) fn tuned(&self, machine: usize, federated: &ParameterVector) -> Result<ParameterVector> {
+        Ok(tune(&self.plan, &self.histories[machine], federated, &mut go_on)?)
+    }
+
+    /// Trained on the telemetry of all machines in one place, each scaled by itself, with as many passes.
+    pub(crate) fn centralised(&self) -> Result<ParameterVector> {
+        let mut pooled = Table { columns: self.dataset.metrics.len(), ..Table::default() };
+        for (source, history) in self.histories.iter().enumerate() {
+            let table = history.training.table();
+            for (index, row) in table.rows.iter().enumerate() {
+                pooled.push(Row { source: source as u32, ..*row }, table.row(index));
+            }
+        }
+        let params = Window { past_steps: PAST_STEPS, stride: STRIDE, gap_steps: self.plan.preparation.gap_steps };
+        let windows = window(pooled, &params);
+        let task = common::model::Task::Forecaster(self.plan.task.clone());
+        let mut parameters = task.initial(self.plan.initial_seed)?;
+        for round in 1..=self.plan.rounds {
+            let settings = Training { round, ..self.plan.training };
+            parameters = train(&self.plan.task, &parameters, &windows, &settings, &mut go_on)?.parameters;
+        }
+        Ok(parameters)
+    }
+}
+
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
