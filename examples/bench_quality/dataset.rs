@@ -80,10 +80,17 @@ impl Dataset {
             let before = known.get_or_insert_with(|| header.clone());
             ensure!(header == *before && same == *before, "{}: other metrics than before", folder.display());
             let labels = unpacked(&folder.join("test_label.csv.gz"))?;
-            let labels: Vec<bool> = labels.lines().map(|line| line.trim() == "1" || line.trim() == "1.0").collect();
+            let labels: Vec<bool> =
+                labels.lines().map(|line| line.trim() == "1" || line.trim() == "1.0").collect();
             // The first line may be a header.
             let labels = labels[labels.len().saturating_sub(test.len())..].to_vec();
-            ensure!(labels.len() == test.len(), "{}: {} labels for {} records", folder.display(), labels.len(), test.len());
+            ensure!(
+                labels.len() == test.len(),
+                "{}: {} labels for {} records",
+                folder.display(),
+                labels.len(),
+                test.len()
+            );
             let causes = causes(&folder.join("interpretation.csv"), test.len(), before.len())?;
             let metrics = names(before)?;
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -106,11 +113,14 @@ fn machine(
     labels: Vec<bool>,
     causes: Vec<(Range<usize>, BTreeSet<usize>)>,
 ) -> Machine {
-    let origin = Origin::new(TenantId::default(), &*name);
+    let origin = Origin::new(TenantId::default(), &name);
     let records = |rows: Vec<Vec<f32>>, first: usize| -> Vec<TelemetryRecord> {
         let at = |row: usize| Timestamp::from_millis((first + row) as u64 * u64::from(INTERVAL_S) * 1000);
-        let record = |(row, values)| {
-            TelemetryRecord { origin: origin.clone(), at: at(row), metrics: Arc::clone(metrics), values }
+        let record = |(row, values)| TelemetryRecord {
+            origin: origin.clone(),
+            at: at(row),
+            metrics: Arc::clone(metrics),
+            values,
         };
         rows.into_iter().enumerate().map(record).collect()
     };

@@ -69,7 +69,8 @@ pub(crate) fn z_score(bench: &Bench<'_>, machine: &Machine, history: &History) -
     let mut far = vec![None; machine.test.len()];
     for (index, row) in table.rows.iter().enumerate() {
         let values = table.row(index);
-        let sum: f64 = values.iter().filter(|value| value.is_finite()).map(|value| f64::from(value.abs())).sum();
+        let sum: f64 =
+            values.iter().filter(|value| value.is_finite()).map(|value| f64::from(value.abs())).sum();
         far[row.record] = Some(sum / values.len().max(1) as f64);
     }
     let smoothed = (0..far.len()).map(|end| {

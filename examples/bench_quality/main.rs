@@ -27,7 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "bench-quality")]
 struct Options {
-    /// A folder with one for each machine: train.csv.gz, test.csv.gz, test_label.csv.gz, perhaps interpretation.csv.
+    /// A folder with one for each machine: `train.csv.gz`, `test.csv.gz`, `test_label.csv.gz`, and perhaps
+    /// `interpretation.csv`.
     /// Without it, a fleet out of each seed.
     #[arg(long)]
     data: Option<PathBuf>,

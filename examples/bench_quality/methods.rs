@@ -20,7 +20,7 @@ use super::dataset::Dataset;
 pub(crate) const PAST_STEPS: u32 = 19;
 const HIDDEN: [u32; 3] = [64, 16, 64];
 const STRIDE: u32 = 4;
-const BATCH: u32 = 64;
+const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
 const TUNE_EPOCHS: u32 = 5;
 
@@ -35,7 +35,8 @@ pub(crate) struct Bench<'d> {
 impl<'d> Bench<'d> {
     /// Prepares each machine's own telemetry.
     pub(crate) fn new(dataset: &'d Dataset, rounds: u32, seed: u64, width: usize) -> Result<Self> {
-        let metrics = dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
+        let metrics =
+            dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
         let hidden = HIDDEN.to_vec().try_into().ok().context("three layers")?;
         let task = Forecaster { metrics, past_steps: PAST_STEPS, hidden };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
@@ -106,7 +107,8 @@ impl<'d> Bench<'d> {
                 pooled.push(Row { source: source as u32, ..*row }, table.row(index));
             }
         }
-        let params = Window { past_steps: PAST_STEPS, stride: STRIDE, gap_steps: self.plan.preparation.gap_steps };
+        let params =
+            Window { past_steps: PAST_STEPS, stride: STRIDE, gap_steps: self.plan.preparation.gap_steps };
         let windows = window(pooled, &params);
         let task = common::model::Task::Forecaster(self.plan.task.clone());
         let mut parameters = task.initial(self.plan.initial_seed)?;

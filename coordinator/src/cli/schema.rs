@@ -33,7 +33,7 @@ const fn list<T: JsonSchema>(command: &'static [&'static str]) -> Row {
 }
 
 /// Every command that prints for programs.
-const ROWS: [Row; 30] = [
+const ROWS: [Row; 31] = [
     one::<OrderedRun>(&["run", "start"]),
     one::<OrderedRun>(&["run", "pause"]),
     one::<OrderedRun>(&["run", "resume"]),

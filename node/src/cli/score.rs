@@ -64,8 +64,10 @@ impl<'d> Explaining<'d> {
     /// The metrics with the largest contributions, the largest first; none that has nothing.
     fn because(&self, contributions: &[f64]) -> Vec<Because<'d>> {
         let each = self.metrics.iter().zip(contributions);
-        let mut each: Vec<Because<'d>> =
-            each.map(|(metric, score)| Because { metric, score: *score }).filter(|part| part.score > 0.0).collect();
+        let mut each: Vec<Because<'d>> = each
+            .map(|(metric, score)| Because { metric, score: *score })
+            .filter(|part| part.score > 0.0)
+            .collect();
         each.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.metric.cmp(other.metric)));
         each.truncate(self.most);
         each
@@ -96,7 +98,11 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
                 .try_for_each(|(record, verdict)| show(record, verdict.as_ref(), &explaining, &mut list))?;
             list.flush();
             scored += verdicts[from - before..].iter().flatten().count();
-            alarms += verdicts[from - before..].iter().flatten().filter(|explained| explained.verdict.alarm).count();
+            alarms += verdicts[from - before..]
+                .iter()
+                .flatten()
+                .filter(|explained| explained.verdict.alarm)
+                .count();
             bar.inc((to - from) as u64);
             from = to;
         }
@@ -130,7 +136,12 @@ fn show(
                 let percent = (100.0 * part.score / score).round();
                 format!(", {} {percent} %", part.metric)
             });
-            vec![format!("{} at {} ms: score {score:.3}{}", line.source, line.at_ms, because.collect::<String>())]
+            vec![format!(
+                "{} at {} ms: score {score:.3}{}",
+                line.source,
+                line.at_ms,
+                because.collect::<String>()
+            )]
         }
         _ => Vec::new(),
     })

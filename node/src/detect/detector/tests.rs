@@ -77,7 +77,10 @@ fn an_alarm_is_explained_by_the_metric_that_stood_still_and_what_is_none_by_noth
             (verdict.unwrap(), explained.as_ref().unwrap());
         assert_eq!((verdict, verdict.alarm), (*same, !contributions.is_empty()), "row {row}");
         let sum: f64 = contributions.iter().sum();
-        assert!(!verdict.alarm || (sum - verdict.score).abs() < 1e-9 * sum, "row {row}: {sum} of {verdict:?}");
+        assert!(
+            !verdict.alarm || (sum - verdict.score).abs() < 1e-9 * sum,
+            "row {row}: {sum} of {verdict:?}"
+        );
     }
     let alarms = explained[FAULT].iter().flatten().filter(|explained| explained.verdict.alarm);
     let by_y = alarms.clone().filter(|Explained { contributions, .. }| {
