@@ -42,6 +42,10 @@ pub mod docs {
         #![doc = include_str!("../docs/architecture.md")]
     }
 
+    pub mod detection {
+        #![doc = include_str!("../docs/detection.md")]
+    }
+
     pub mod ingest {
         #![doc = include_str!("../docs/ingest.md")]
     }
