@@ -20,7 +20,7 @@ fn openssl(dir: &Path, words: &str) -> String {
 #[test]
 fn openssl_verifies_a_certificate_it_is_renewed_by_itself_and_who_let_it_end_is_let_in_by_an_operator() {
     let Some(mut fleet) = Fleet::new(TEST, 1) else { return };
-    edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("604_800", "9"));
+    edit(&fleet.at("coordinator/coordinator.toml"), |text| text.replace("604_800", "12"));
     let second = fleet.change_node(|text| format!("{text}\n"));
     let operator = Operator(fleet);
     let _coordinator = operator.0.serve(&[]);
