@@ -232,6 +232,7 @@ impl World {
                     Done::Unsigned(error) => panic!("{error}"),
                     Done::Mark { .. }
                     | Done::Roster { .. }
+                    | Done::Certificate { .. }
                     | Done::Cancel
                     | Done::Keep(_)
                     | Done::Note(_) => (),
