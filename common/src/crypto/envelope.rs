@@ -1,4 +1,4 @@
-//! Sealing a value, to the group or to one recipient, and opening it again chunk by chunk.
+//! Sealing a value, to the group, to its coordinator or to one key, and opening it again chunk by chunk.
 //!
 //! The encoded header is the context of the bulk encryption, so a chunk opens under the very header it
 //! was sealed with or not at all. The AEAD alone does not tell who sealed: every member of the group
@@ -34,7 +34,7 @@ pub struct Sealed {
     bytes: Bytes,
 }
 
-/// What the two ways of sealing have in common.
+/// What the ways of sealing have in common.
 pub struct Sealer<'a> {
     /// Who signs.
     pub identity: &'a Identity,
