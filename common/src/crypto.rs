@@ -64,7 +64,9 @@ pub use error::{OpenError, SealError};
 pub use frames::{CorruptFrame, FrameKey};
 pub use identity::{BadSignature, Identity, IdentityError, PublicIdentity, Signature};
 pub use keyring::Keyring;
-pub use keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, ReceiptTag, Scope, WrappedRoot};
+pub use keyschedule::{
+    AgreementKey, EpochRoot, KeyPackage, MemberKeys, PairKey, ReceiptTag, Scope, WrappedRoot,
+};
 pub use label::Label;
 pub use layout::{ChunkLayout, TooLarge};
 pub use plain::Plain;

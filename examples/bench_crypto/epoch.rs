@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result};
 use common::crypto::{
-    AgreementKey, EpochRoot, Identity, KeyPackage, Kind, Label, Manifest, Opener, Scope, Sealer, Subject,
-    Suite,
+    AgreementKey, EpochRoot, Identity, KeyPackage, Kind, Label, Manifest, MemberKeys, Opener, Scope, Sealer,
+    Subject, Suite,
 };
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::message::Signed;
@@ -53,7 +53,8 @@ struct Cast {
     nodes: Vec<(Identity, KeyPackage)>,
     scope: Scope,
     root: EpochRoot,
-    key: AgreementKey,
+    /// What the coordinator shares with each of them.
+    keys: Vec<MemberKeys>,
 }
 
 impl Cast {
@@ -65,12 +66,11 @@ impl Cast {
             let key = AgreementKey::generate(suite, identity.node_id(), Timestamp(9), &mut random);
             (identity, key.package().clone())
         };
-        let nodes = (0..nodes).map(node).collect();
+        let nodes: Vec<(Identity, KeyPackage)> = (0..nodes).map(node).collect();
         let (tenant, run, epoch) = (TenantId([1; 16]), RunId([2; 16]), EpochId(3));
         let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
         let root = EpochRoot::generate(suite, &mut random);
-        let key = AgreementKey::generate(suite, coordinator.node_id(), Timestamp(9), &mut random);
-        Self { random, coordinator, nodes, scope, root, key }
+        Self { random, coordinator, nodes, scope, root, keys: Vec::new() }
     }
 
     fn subject(&self, kind: Kind) -> Subject {
@@ -101,14 +101,14 @@ impl Cast {
     /// The offers of all updates, as they reach the coordinator.
     fn offers(&mut self) -> Result<Vec<Vec<u8>>> {
         let subject = self.subject(Kind::Update);
-        let Self { random, nodes, key, .. } = self;
-        let mut seal = |(identity, package): &(Identity, KeyPackage)| {
+        let (to, Self { random, nodes, keys, .. }) = (self.coordinator.node_id(), self);
+        let mut seal = |((identity, package), keys): (&(Identity, KeyPackage), &MemberKeys)| {
             let next_package = Some(package.clone());
             let sealer = Sealer { identity, subject, next_package, buffer: Vec::new() };
-            let (sealed, _) = sealer.seal_to_one(&b"an update"[..], key.package(), random)?;
+            let sealed = sealer.seal_to_coordinator(&b"an update"[..], to, keys, random)?;
             Ok(encode(sealed.manifest()))
         };
-        nodes.iter().map(&mut seal).collect()
+        nodes.iter().zip(&*keys).map(&mut seal).collect()
     }
 
     fn verify(&self, presences: &[Vec<u8>]) -> Result<()> {
@@ -120,9 +120,11 @@ impl Cast {
     }
 
     fn wrap(&mut self) -> Result<Vec<Member>> {
-        let Self { random, nodes, scope, root, .. } = self;
+        let Self { random, nodes, scope, root, keys, .. } = self;
+        keys.clear();
         let mut wrap = |(_, package): &(Identity, KeyPackage)| {
-            let (root, _) = root.wrap(package, scope, random)?;
+            let (root, own) = root.wrap(package, scope, random)?;
+            keys.push(own);
             Ok(Member { node: package.node, package: package.nonce, root })
         };
         nodes.iter().map(&mut wrap).collect()
@@ -135,7 +137,7 @@ impl Cast {
         let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
         let model = sealer.seal_to_group(&b"a model"[..], &self.root, &mut self.random)?;
         let members = members.try_into().context("as many nodes as a cohort may have")?;
-        let offer = Offer { model: model.manifest().clone(), package: self.key.package().clone(), members };
+        let offer = Offer { model: model.manifest().clone(), members };
         let (round, issued, deadline) = (RoundId(1), Timestamp(1), Millis(1));
         let request = Request::Train(offer);
         let announcement = Announcement {
@@ -154,9 +156,10 @@ impl Cast {
     }
 
     fn open(&self, offers: &[Vec<u8>]) -> Result<()> {
-        for ((identity, _), bytes) in self.nodes.iter().zip(offers) {
+        let coordinator = self.coordinator.node_id();
+        for (((identity, _), keys), bytes) in self.nodes.iter().zip(&self.keys).zip(offers) {
             let manifest = decode::<Manifest>(bytes)?.verify(identity.public())?;
-            black_box(Opener::for_one(&manifest, &self.key)?);
+            black_box(Opener::for_coordinator(&manifest, coordinator, keys)?);
         }
         Ok(())
     }
@@ -165,10 +168,11 @@ impl Cast {
 /// What an epoch of so many nodes costs: the mean of some epochs.
 pub(crate) fn cost(suite: Suite, nodes: usize, epochs: u64) -> Result<Cost> {
     let mut cast = Cast::new(suite, nodes);
-    let (presences, offers, members) = (cast.presences()?, cast.offers()?, cast.wrap()?);
+    let (presences, members) = (cast.presences()?, cast.wrap()?);
     let verify_s = mean(epochs, || cast.verify(&presences))?;
     let wrap_s = mean(epochs, || cast.wrap().map(drop))?;
     let sign_s = mean(epochs, || cast.sign(members.clone()))?;
+    let offers = cast.offers()?;
     let open_s = mean(epochs, || cast.open(&offers))?;
     let total_s = verify_s + wrap_s + sign_s + open_s;
     Ok(Cost { suite: suite.to_string(), nodes, verify_s, wrap_s, sign_s, open_s, total_s })

@@ -72,9 +72,8 @@ impl Cast {
         let names = (TENANT, RUN, ROUND, EpochId(number));
         let mut random = ChaCha20Rng::seed_from_u64(number);
         let coordinator = self.coordinator.node_id();
-        let life = (EXPIRES, Millis(0));
         let (suite, packages) = (Suite::X25519, packages.into_iter());
-        let (epoch, members, _) = Epoch::open(suite, names, coordinator, packages, life, &mut random);
+        let (epoch, members, _) = Epoch::open(suite, names, coordinator, packages, &mut random);
         (epoch, members)
     }
 

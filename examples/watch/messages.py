@@ -148,7 +148,6 @@ def announcement(given):
             "request": given.one_of(REQUESTS)}
     if told["request"] != "rest":
         told["model"] = manifest(given)
-        told["package"] = package(given)
         told["members"] = given.list(lambda one: member(one))
     return told
 

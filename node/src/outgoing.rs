@@ -1,7 +1,7 @@
 //! The way of an update out of the node: its delta is taken, encoded and sealed, a record at a time.
 
-use common::crypto::{KeyPackage, Kind, SealError, Sealed, Sealer, Subject};
-use common::id::{EpochId, RoundId, RunId, TenantId};
+use common::crypto::{Kind, MemberKeys, SealError, Sealed, Sealer, Subject};
+use common::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::WEIGHT_MAX;
 use common::message::update::{self, Change, UpdateHead};
 use rand_chacha::ChaCha20Rng;
@@ -19,20 +19,19 @@ pub fn head(samples: u64, steps: u32, loss: f32) -> UpdateHead {
     UpdateHead { weight: samples.clamp(1, WEIGHT_MAX), steps: steps.max(1), loss }
 }
 
-/// What training changed, of the model and of the node's control variate if it has one, sealed to the coordinator's key
-/// of this epoch.
+/// What training changed, of the model and of the node's control variate if it has one, sealed to the coordinator
+/// that wrapped the root of this epoch.
 ///
 /// # Errors
 ///
-/// [`SealError`] when the update is over a limit or the coordinator's package is no key.
+/// [`SealError`] when the update is over a limit, or cannot be signed.
 pub fn seal(
     head: &UpdateHead,
     (model, control): (Change<'_>, Option<Change<'_>>),
     sealer: Sealer<'_>,
-    to: &KeyPackage,
+    (coordinator, keys): (NodeId, &MemberKeys),
     random: &mut ChaCha20Rng,
 ) -> Result<Sealed, SealError> {
     let plain = update::plaintext(head, model, control);
-    // Receipts come under the epoch's pair key, as those of models do.
-    sealer.seal_to_one(&plain, to, random).map(|(sealed, _)| sealed)
+    sealer.seal_to_coordinator(&plain, coordinator, keys, random)
 }

@@ -10,6 +10,7 @@ use common::crypto::{
     ReplayGuard, Scope, Sealed, Subject, Suite, WrappedRoot,
 };
 use common::id::{EpochId, RoundId, RunId, TenantId};
+use common::units::Timestamp;
 use common::wire::{Fault, decode, encode};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -38,7 +39,7 @@ fn fields(suite: Suite, kind: Kind) -> Vec<(&'static str, usize, &'static [Reaso
         Suite::X25519 => (32, 32),
         Suite::XWing => (1216, 1120),
     };
-    let (to_one, packaged) = (kind != Kind::Model, kind == Kind::Update);
+    let (to_one, by_key, packaged) = (kind != Kind::Model, kind == Kind::Records, kind == Kind::Update);
     let only = |there: bool, bytes: usize| if there { bytes } else { 0 };
     vec![
         ("magic", 4, &[Malformed]),
@@ -61,8 +62,8 @@ fn fields(suite: Suite, kind: Kind) -> Vec<(&'static str, usize, &'static [Reaso
         ("salt", 24, &[Signature]),
         ("commitment", 32, &[Signature]),
         ("whether there is an encapsulated key", 1, &[Malformed]),
-        ("suite of the encapsulated key", only(to_one, 1), &[Malformed]),
-        ("encapsulated key", only(to_one, encapsulated), &[Signature]),
+        ("suite of the encapsulated key", only(by_key, 1), &[Malformed]),
+        ("encapsulated key", only(by_key, encapsulated), &[Signature]),
         ("root", 32, &[Signature]),
         ("whether there is a package", 1, &[Malformed]),
         ("node of the package", only(packaged, 32), &[Sender]),
@@ -235,15 +236,12 @@ fn a_manifest_does_not_open_with_the_keys_of_another_epoch() {
     let (model, update) = (model.unwrap(), update.unwrap());
     let next = World::new(8);
     assert_eq!(Opener::for_group(&model, &next.epoch_root).unwrap_err(), OpenError::WrongKey);
-    let error = Opener::for_one(&update, &next.coordinator_key).unwrap_err();
-    assert_eq!(error, OpenError::WrongRecipient);
-    let later = AgreementKey::generate(
-        Suite::X25519,
-        world.coordinator.node_id(),
-        world.coordinator_key.package().expires,
-        &mut world.rng,
-    );
-    assert_eq!(Opener::for_one(&update, &later).unwrap_err(), OpenError::WrongKey);
+    let (ours, theirs) = (world.coordinator.node_id(), next.coordinator.node_id());
+    let error =
+        |coordinator| Opener::for_coordinator(&update, coordinator, &next.coordinator_keys).unwrap_err();
+    assert_eq!((error(theirs), error(ours)), (OpenError::WrongRecipient, OpenError::WrongKey));
+    let key = AgreementKey::generate(Suite::X25519, ours, Timestamp(9), &mut world.rng);
+    assert_eq!(Opener::for_one(&update, &key).unwrap_err(), OpenError::WrongRecipient);
 }
 
 #[test]

@@ -280,7 +280,8 @@ class Manifest:
             raise ValueError("no header of version 1")
         self.kem = SUITES[given.number(1)]
         self.subject, self.sender = Subject.take(given), given.take(32)
-        self.recipient = given.take(32) if given.number(1) else None
+        self.to = given.number(1)
+        self.recipient = given.take(32) if self.to else None
         self.plain_bytes, self.chunks = given.number(8), given.number(4)
         self.header = data[: given.at]
         self.salt, self.commitment = given.take(24), given.take(32)
@@ -311,7 +312,7 @@ def seal(identity, suite, subject, recipient, enc, input_key, plain, next_packag
     """A manifest and chunks."""
     records = [plain[at : at + RECORD] for at in range(0, len(plain) + 1, RECORD)]
     count = -(-len(records) // RECORDS)
-    to = b"\1" + recipient if recipient else b"\0"
+    to = bytes([1 if enc else 2]) + recipient if recipient else b"\0"
     header = b"STRL\1" + bytes([suite]) + subject.put() + identity.id + to
     header += struct.pack("<QI", len(plain), count)
     salt = draw("salt", 24)
@@ -350,7 +351,7 @@ class Peer:
             raise ValueError("no request to train")
         manifest = Manifest(given.rest())
         given = Input(manifest.rest)
-        self.coordinator = Package.take(given)
+        self.coordinator = manifest.sender
         self.subject = Subject(KINDS["update"], tenant, run, round, epoch, 1, bytes(16))
         roots = {}
         for _ in range(given.number(4)):
@@ -361,14 +362,12 @@ class Peer:
         about = info(b"starling v1 wrap", self.subject, manifest.sender, self.key.package)
         context = Context(self.kem, shared, about)
         plain = manifest.open(public, expand(context.open(sealed), b"starling v1 model", 32), chunks)
+        self.key_of_update = context.export(b"starling v1 reply")
         return {"plain": plain, "receipt": self.receipt(manifest, context)}
 
     def make_update(self, plain):
-        enc, shared = self.kem.encapsulate(self.coordinator.public)
-        about = info(b"starling v1 update", self.subject, self.identity.id, self.coordinator)
-        key = Context(self.kem, shared, about).export(b"starling v1 update")
-        to = self.coordinator.node
-        made = seal(self.identity, self.suite, self.subject, to, enc, key, plain, self.key.package)
+        key, to = self.key_of_update, self.coordinator
+        made = seal(self.identity, self.suite, self.subject, to, None, key, plain, self.key.package)
         return {"manifest": made[0], "chunks": made[1]}
 
     # As a coordinator.
@@ -382,15 +381,19 @@ class Peer:
         context = Context(self.kem, shared, info(b"starling v1 wrap", subject, self.identity.id, package))
         key = expand(root, b"starling v1 model", 32)
         manifest, chunks = seal(self.identity, self.suite, subject, None, None, key, plain, None)
-        body = tenant + run + struct.pack("<IQQQQQB", 3, 4, 4, 1, 5, 6, 1) + manifest + self.key.package.put()
+        self.member = context
+        body = tenant + run + struct.pack("<IQQQQQB", 3, 4, 4, 1, 5, 6, 1) + manifest
         body += struct.pack("<I", 1) + package.node + package.nonce + tagged(self.kem, enc) + context.seal(root)
         return {"announcement": signed(self.identity, b"starling v1 announce", body), "chunks": chunks}
 
     def take_sealed(self, public, manifest, chunks):
-        """Opens what was sealed to this peer's key: an update, or records of a bridge."""
+        """Opens what was sealed to this peer: an update to the coordinator, or records of a bridge to its key."""
         manifest, package = Manifest(manifest), self.key.package
         if manifest.recipient != self.identity.id or manifest.rest:
             raise ValueError("sealed to another")
+        if manifest.to == 2:
+            plain = manifest.open(public, self.member.export(b"starling v1 reply"), chunks)
+            return {"plain": plain, "receipt": self.receipt(manifest, self.member)}
         shared = self.kem.decapsulate(self.key.secret, package.public, manifest.enc)
         context = Context(self.kem, shared, info(b"starling v1 update", manifest.subject, manifest.sender, package))
         plain = manifest.open(public, context.export(b"starling v1 update"), chunks)

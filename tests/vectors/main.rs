@@ -14,7 +14,9 @@ mod rfc9180;
 mod second;
 mod x_wing;
 
-use common::crypto::{AgreementKey, EpochRoot, Identity, Kind, Opener, Sealed, Sealer, Subject, Suite};
+use common::crypto::{
+    AgreementKey, EpochRoot, Identity, Kind, MemberKeys, Opener, Scope, Sealed, Sealer, Subject, Suite,
+};
 use common::id::{EpochId, RoundId, RunId, TenantId};
 use common::units::Timestamp;
 use rand_chacha::ChaCha20Rng;
@@ -25,7 +27,8 @@ struct World {
     rng: ChaCha20Rng,
     coordinator: Identity,
     node: Identity,
-    coordinator_key: AgreementKey,
+    coordinator_keys: MemberKeys,
+    member_keys: MemberKeys,
     node_key: AgreementKey,
     epoch_root: EpochRoot,
 }
@@ -38,25 +41,29 @@ impl World {
     fn of(suite: Suite, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (coordinator, node) = (Identity::generate(&mut rng), Identity::generate(&mut rng));
-        let coordinator_key = AgreementKey::generate(suite, coordinator.node_id(), Timestamp(9), &mut rng);
         let node_key = AgreementKey::generate(suite, node.node_id(), Timestamp(9), &mut rng);
         let epoch_root = EpochRoot::generate(suite, &mut rng);
-        Self { rng, coordinator, node, coordinator_key, node_key, epoch_root }
+        let Subject { tenant, run, epoch, .. } = subject(Kind::Model);
+        let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
+        let (wrapped, coordinator_keys) = epoch_root.wrap(node_key.package(), &scope, &mut rng).unwrap();
+        let (_, member_keys) = EpochRoot::unwrap(&wrapped, &node_key, &scope).unwrap();
+        Self { rng, coordinator, node, coordinator_keys, member_keys, node_key, epoch_root }
     }
 
-    /// A value of a kind as its sender seals it: to the group, or to the key of the kind's reader.
+    /// A value of a kind as its sender seals it: to the group, to its coordinator, or to the key of a node.
     fn sealed(&mut self, subject: Subject, plain: &[u8]) -> Sealed {
         let next_package = (subject.kind == Kind::Update).then(|| self.node_key.package().clone());
-        let (identity, key) = match subject.kind {
-            Kind::Model => (&self.coordinator, None),
-            Kind::Update => (&self.node, Some(&self.coordinator_key)),
-            Kind::Records => (&self.coordinator, Some(&self.node_key)),
-        };
+        let identity = if subject.kind == Kind::Update { &self.node } else { &self.coordinator };
         let sealer = Sealer { identity, subject, next_package, buffer: Vec::new() };
-        match key {
-            None => sealer.seal_to_group(plain, &self.epoch_root, &mut self.rng).unwrap(),
-            Some(key) => sealer.seal_to_one(plain, key.package(), &mut self.rng).unwrap().0,
-        }
+        let (to, rng) = (self.coordinator.node_id(), &mut self.rng);
+        let sealed = match subject.kind {
+            Kind::Model => sealer.seal_to_group(plain, &self.epoch_root, rng),
+            Kind::Update => sealer.seal_to_coordinator(plain, to, &self.member_keys, rng),
+            Kind::Records => {
+                sealer.seal_to_one(plain, self.node_key.package(), rng).map(|(sealed, _)| sealed)
+            }
+        };
+        sealed.unwrap()
     }
 
     /// Who seals values of a kind.
@@ -72,7 +79,10 @@ impl World {
         let verified = sealed.manifest().verify(self.sender(kind).public()).unwrap();
         match kind {
             Kind::Model => Opener::for_group(&verified, &self.epoch_root).unwrap(),
-            Kind::Update => Opener::for_one(&verified, &self.coordinator_key).unwrap().0,
+            Kind::Update => {
+                let coordinator = self.coordinator.node_id();
+                Opener::for_coordinator(&verified, coordinator, &self.coordinator_keys).unwrap()
+            }
             Kind::Records => Opener::for_one(&verified, &self.node_key).unwrap().0,
         }
     }

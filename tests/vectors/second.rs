@@ -160,17 +160,13 @@ fn it_is_our_node(suite: Suite) {
         let root = EpochRoot::generate(suite, rng);
         let scope = Scope { tenant, run, epoch, sender: us.identity.node_id() };
         let mut member = |package: &KeyPackage| {
-            let (wrapped, pair) = root.wrap(package, &scope, rng).unwrap();
-            (Member { node: package.node, package: package.nonce, root: wrapped }, pair)
+            let (wrapped, keys) = root.wrap(package, &scope, rng).unwrap();
+            (Member { node: package.node, package: package.nonce, root: wrapped }, keys)
         };
         // Its own is the second of two.
-        let ((other, _), (own, pair)) = (member(us.key.package()), member(&peer.package));
+        let ((other, _), (own, keys)) = (member(us.key.package()), member(&peer.package));
         let model = us.sealer(Kind::Model).seal_to_group(&plain[..], &root, rng).unwrap();
-        let offer = Offer {
-            model: model.manifest().clone(),
-            package: us.key.package().clone(),
-            members: vec![other, own].try_into().unwrap(),
-        };
+        let offer = Offer { model: model.manifest().clone(), members: vec![other, own].try_into().unwrap() };
         let (issued, deadline, request) = (Timestamp(5), Millis(6), Request::Train(offer));
         let announcement = Announcement {
             tenant,
@@ -188,7 +184,7 @@ fn it_is_our_node(suite: Suite) {
             "do": "take_model", "public": us.public(), "announcement": hex(announced), "chunks": chunks(&model),
         }));
         assert!(bytes(&taken["plain"]) == plain, "{} bytes", plain.len());
-        let receipt = Receipt::open(&bytes(&taken["receipt"]), peer.public.node_id(), &pair);
+        let receipt = Receipt::open(&bytes(&taken["receipt"]), peer.public.node_id(), &keys.pair);
         let blob = model.manifest().blob();
         assert_eq!(receipt, Some(Receipt { blob, seq: 7, status: Status::Complete }));
 
@@ -197,7 +193,7 @@ fn it_is_our_node(suite: Suite) {
         let manifest = manifest.verify(&peer.public).unwrap();
         assert_eq!(manifest.header.subject, Subject { trace: [0; 16], ..subject(Kind::Update) });
         assert_eq!(manifest.next_package.as_ref(), Some(&peer.package));
-        let (opener, _) = Opener::for_one(&manifest, &us.key).unwrap();
+        let opener = Opener::for_coordinator(&manifest, us.identity.node_id(), &keys).unwrap();
         assert!(open(opener, &made["chunks"]) == plain, "{} bytes", plain.len());
     }
     let presence = peer.ask(&json!({ "do": "presence" }));
@@ -226,13 +222,16 @@ fn it_is_our_coordinator(suite: Suite) {
             Signed::open(&bytes(&made["announcement"]), Label::Announce, |_| Some(&peer.public)).unwrap();
         let Request::Train(offer) = announcement.body.request else { panic!("it asks to train") };
         let scope = Scope { tenant, run, epoch: EpochId(4), sender: peer.public.node_id() };
-        let (root, _) = EpochRoot::unwrap(&offer.members[0].root, &us.key, &scope).unwrap();
+        let (root, keys) = EpochRoot::unwrap(&offer.members[0].root, &us.key, &scope).unwrap();
         let manifest = offer.model.verify(&peer.public).unwrap();
         let opener = Opener::for_group(&manifest, &root).unwrap();
         assert!(open(opener, &made["chunks"]) == plain, "{} bytes", plain.len());
 
-        for kind in [Kind::Update, Kind::Records] {
-            let (sealed, pair) = us.sealer(kind).seal_to_one(&plain[..], &offer.package, rng).unwrap();
+        // An update, and records from a bridge.
+        let answer =
+            us.sealer(Kind::Update).seal_to_coordinator(&plain[..], scope.sender, &keys, rng).unwrap();
+        let (records, pair) = us.sealer(Kind::Records).seal_to_one(&plain[..], &peer.package, rng).unwrap();
+        for (sealed, pair) in [(answer, keys.pair), (records, pair)] {
             let taken = peer.ask(&json!({
                 "do": "take_sealed", "public": us.public(), "manifest": hex(encode(sealed.manifest())),
                 "chunks": chunks(&sealed),

@@ -1,4 +1,4 @@
-//! Sealing a value, to the group or to one recipient, and opening it again chunk by chunk.
+//! Sealing a value, to the group, to its coordinator or to one key, and opening it again chunk by chunk.
 //!
 //! The encoded header is the context of the bulk encryption, so a chunk opens under the very header it
 //! was sealed with or not at all. The AEAD alone does not tell who sealed: every member of the group
@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use super::bulk::{BulkKey, InputKey, Salt};
 use super::error::{OpenError, SealError};
 use super::identity::Identity;
-use super::keyschedule::{AgreementKey, EpochRoot, KeyPackage, PairKey, Scope, receive, send};
+use super::keyschedule::{AgreementKey, EpochRoot, KeyPackage, MemberKeys, PairKey, Scope, receive, send};
 use super::label::Label;
 use super::layout::ChunkLayout;
 use super::plain::Plain;
@@ -34,7 +34,7 @@ pub struct Sealed {
     bytes: Bytes,
 }
 
-/// What the two ways of sealing have in common.
+/// What the ways of sealing have in common.
 pub struct Sealer<'a> {
     /// Who signs.
     pub identity: &'a Identity,
@@ -59,6 +59,21 @@ impl Sealer<'_> {
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, SealError> {
         self.seal(plain, epoch_root.suite(), Recipient::Group, None, &epoch_root.model_key(), rng)
+    }
+
+    /// Seals `plain` to the coordinator of this id, which wrapped the sender the root of its epoch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::seal_to_group`].
+    pub fn seal_to_coordinator(
+        self,
+        plain: &(impl Plain + ?Sized),
+        coordinator: NodeId,
+        keys: &MemberKeys,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Sealed, SealError> {
+        self.seal(plain, keys.suite(), Recipient::Coordinator(coordinator), None, keys.reply_key(), rng)
     }
 
     /// Seals `plain` for the holder of one key package; its receipts come under the pair key.
@@ -156,7 +171,26 @@ impl Opener {
         epoch_root.suite().require(manifest.header.suite)?;
         match manifest.header.recipient {
             Recipient::Group => Self::new(manifest, &epoch_root.model_key()),
-            Recipient::One(_) => Err(OpenError::WrongRecipient),
+            Recipient::One(_) | Recipient::Coordinator(_) => Err(OpenError::WrongRecipient),
+        }
+    }
+
+    /// For what a member sealed to us, its coordinator.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::WrongRecipient`] when it is sealed to another, [`OpenError::WrongSuite`] when it is of another suite
+    /// than the epoch, [`OpenError::WrongKey`] when it was not sealed with these keys under this header.
+    pub fn for_coordinator(
+        manifest: &VerifiedManifest,
+        coordinator: NodeId,
+        keys: &MemberKeys,
+    ) -> Result<Self, OpenError> {
+        keys.suite().require(manifest.header.suite)?;
+        if manifest.header.recipient == Recipient::Coordinator(coordinator) {
+            Self::new(manifest, keys.reply_key())
+        } else {
+            Err(OpenError::WrongRecipient)
         }
     }
 

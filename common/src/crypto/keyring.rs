@@ -92,7 +92,8 @@ mod tests {
 
     use super::*;
     use crate::crypto::{
-        EpochRoot, Identity, Kind, Opener, Scope, Sealed, Sealer, Subject, VerifiedManifest, WrappedRoot,
+        EpochRoot, Identity, Kind, MemberKeys, Opener, Scope, Sealed, Sealer, Subject, VerifiedManifest,
+        WrappedRoot,
     };
     use crate::id::{EpochId, RoundId, RunId, TenantId};
 
@@ -100,6 +101,7 @@ mod tests {
     struct Dump {
         keys: Vec<AgreementKey>,
         root: EpochRoot,
+        member: MemberKeys,
     }
 
     /// What crosses the network in an epoch, with the signatures checked.
@@ -114,8 +116,10 @@ mod tests {
         /// Whether it opens anything of an epoch: the wrapped root, or the model or the update by what it has.
         fn opens(&self, traffic: &Traffic) -> bool {
             let unwrapped = |key| EpochRoot::unwrap(&traffic.wrapped, key, &traffic.scope).is_ok();
+            let coordinator = traffic.scope.sender;
             Opener::for_group(&traffic.model, &self.root).is_ok()
-                || self.keys.iter().any(|key| unwrapped(key) || Opener::for_one(&traffic.update, key).is_ok())
+                || Opener::for_coordinator(&traffic.update, coordinator, &self.member).is_ok()
+                || self.keys.iter().any(unwrapped)
         }
     }
 
@@ -147,18 +151,21 @@ mod tests {
                 buffer: Vec::new(),
             };
             let root = EpochRoot::generate(suite, rng);
-            let key = AgreementKey::generate(suite, coordinator.node_id(), Timestamp(9), rng);
-            let (wrapped, _) = root.wrap(&ring.package(), &scope, rng).unwrap();
+            let (wrapped, member) = root.wrap(&ring.package(), &scope, rng).unwrap();
             let model = sealer(&coordinator, Kind::Model, None).seal_to_group(&b"model"[..], &root, rng);
             // The node takes it, and trains: now both memories are read.
             let package = ring.package().nonce;
-            let (unwrapped, _) = EpochRoot::unwrap(&wrapped, ring.find(&package).unwrap(), &scope).unwrap();
+            let unwrap = || EpochRoot::unwrap(&wrapped, ring.find(&package).unwrap(), &scope).unwrap();
+            let ((unwrapped, own), (_, answering)) = (unwrap(), unwrap());
             ring.on_used(&package);
-            let dumps =
-                [Dump { keys: ring.keys.clone(), root: unwrapped }, Dump { keys: vec![key.clone()], root }];
+            let dumps = [
+                Dump { keys: ring.keys.clone(), root: unwrapped, member: own },
+                Dump { keys: Vec::new(), root, member },
+            ];
             ring.renew(Timestamp(number), rng);
             let update = sealer(&node, Kind::Update, Some(ring.package()));
-            let (update, _) = update.seal_to_one(&b"update"[..], key.package(), rng).unwrap();
+            let sealed = update.seal_to_coordinator(&b"update"[..], scope.sender, &answering, rng);
+            let update = sealed.unwrap();
             let (model, update) = (verified(&model.unwrap(), &coordinator), verified(&update, &node));
             (Traffic { scope, wrapped, model, update }, dumps)
         };

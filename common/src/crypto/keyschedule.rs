@@ -4,8 +4,9 @@
 //! down   the coordinator draws an EpochRoot and wraps it for each member's KeyPackage
 //!          EpochRoot > HKDF-Expand "starling v1 model" > input key of every value for the group
 //!          HPKE exporter "starling v1 receipt" > PairKey of coordinator and member
-//! up     a node opens an HPKE context to the coordinator's KeyPackage for each value
-//!          HPKE exporter "starling v1 update" > input key of that value
+//!          HPKE exporter "starling v1 reply" > input key of the member's update
+//! aside  a bridge opens an HPKE context to a node's KeyPackage for each batch of records
+//!          HPKE exporter "starling v1 update" > input key of that batch
 //! ```
 //!
 //! Base mode authenticates nobody: packages and wrapped roots travel inside signed messages. Agreement
@@ -18,7 +19,7 @@ mod pair;
 
 pub use agreement::{AgreementKey, KeyPackage, Scope};
 pub use epoch::{EpochRoot, WrappedRoot};
-pub use pair::{PairKey, ReceiptTag};
+pub use pair::{MemberKeys, PairKey, ReceiptTag};
 
 pub(super) use agreement::{receive, send};
 

@@ -19,6 +19,8 @@ pub enum Label {
     Model,
     /// Derives the bulk input key of a value sealed to one recipient from its HPKE context.
     Update,
+    /// Derives the bulk input key of what a member seals to its coordinator from the exchange that brought the root.
+    Reply,
     /// Derives the key that authenticates receipts between the coordinator and one node.
     Receipt,
     /// Separates the root hash over chunk hashes from every other BLAKE3 hash.
@@ -55,7 +57,7 @@ pub enum Label {
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Announce,
         Self::Manifest,
         Self::Hello,
@@ -64,6 +66,7 @@ impl Label {
         Self::Wrap,
         Self::Model,
         Self::Update,
+        Self::Reply,
         Self::Receipt,
         Self::Root,
         Self::Intake,
@@ -93,6 +96,7 @@ impl Label {
             Self::Wrap => "starling v1 wrap",
             Self::Model => "starling v1 model",
             Self::Update => "starling v1 update",
+            Self::Reply => "starling v1 reply",
             Self::Receipt => "starling v1 receipt",
             Self::Root => "starling v1 root",
             Self::Intake => "starling v1 intake",

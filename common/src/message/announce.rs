@@ -1,6 +1,6 @@
 //! What the coordinator asks of its nodes now. A late joiner needs nothing else.
 
-use crate::crypto::{KeyPackage, Manifest, WrappedRoot};
+use crate::crypto::{Manifest, WrappedRoot};
 use crate::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use crate::limits::COHORT_MAX;
 use crate::units::{Millis, Timestamp};
@@ -45,8 +45,6 @@ pub enum Request {
 pub struct Offer {
     /// The sealed model blob.
     pub model: Manifest,
-    /// To which key the coordinator wants updates sealed.
-    pub package: KeyPackage,
     /// The epoch's root, wrapped for each member.
     pub members: List<Member, COHORT_MAX>,
 }
@@ -73,7 +71,7 @@ crate::wire_fields!(Announcement {
     deadline,
     request
 });
-crate::wire_fields!(Offer { model, package, members });
+crate::wire_fields!(Offer { model, members });
 crate::wire_fields!(Member { node, package, root });
 
 impl Request {

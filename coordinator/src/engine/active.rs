@@ -177,7 +177,7 @@ impl Active {
 
     /// The newest exchange with a node.
     pub(super) fn exchange_with(&self, node: NodeId) -> Option<&Exchange> {
-        self.exchanges.values().rev().find(|exchange| exchange.epoch.pairs.contains_key(&node))
+        self.exchanges.values().rev().find(|exchange| exchange.epoch.keys.contains_key(&node))
     }
 
     pub(super) fn on_input(&mut self, input: Input, context: &mut Context<'_>) {

@@ -23,7 +23,7 @@ pub struct Downlink {
 impl Downlink {
     /// Starts the transfer to all members of the epoch.
     pub fn new(sealed: Sealed, epoch: &Epoch, window: u32, now: Timestamp) -> Self {
-        let readers = epoch.pairs.keys().copied();
+        let readers = epoch.keys.keys().copied();
         let outgoing = Outgoing::new(sealed.chunks(), readers, window, now);
         Self { blob: sealed.manifest().blob(), sealed, outgoing, heard: BTreeMap::new() }
     }
@@ -42,7 +42,8 @@ impl Downlink {
         window_max: u32,
         now: Timestamp,
     ) -> bool {
-        let Some(receipt) = epoch.pairs.get(&node).and_then(|pair| Receipt::open(bytes, node, pair)) else {
+        let Some(receipt) = epoch.keys.get(&node).and_then(|keys| Receipt::open(bytes, node, &keys.pair))
+        else {
             return false;
         };
         let heard = self.heard.entry(node).or_default();

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use common::crypto::{AgreementKey, EpochRoot, KeyPackage, Kind, PairKey, Scope, SealError, Subject, Suite};
+use common::crypto::{EpochRoot, KeyPackage, Kind, MemberKeys, Scope, SealError, Subject, Suite};
 use common::id::{EpochId, NodeId, RoundId, RunId, TenantId};
 use common::message::announce::Member;
-use common::units::{Millis, Timestamp};
 use rand_chacha::rand_core::CryptoRng;
 
 /// The coordinator's secrets of one epoch.
@@ -19,12 +18,12 @@ pub struct Epoch {
     pub round: RoundId,
     /// Its number.
     pub id: EpochId,
-    /// Updates are sealed to it.
-    pub key: AgreementKey,
+    /// To whom updates are sealed.
+    pub coordinator: NodeId,
     /// The model is sealed under it.
     pub root: EpochRoot,
     /// What the coordinator shares with each member alone.
-    pub pairs: BTreeMap<NodeId, PairKey>,
+    pub keys: BTreeMap<NodeId, MemberKeys>,
 }
 
 impl Epoch {
@@ -35,23 +34,21 @@ impl Epoch {
         (tenant, run, round, id): (TenantId, RunId, RoundId, EpochId),
         coordinator: NodeId,
         cohort: impl Iterator<Item = (NodeId, KeyPackage)>,
-        (now, life): (Timestamp, Millis),
         rng: &mut impl CryptoRng,
     ) -> (Self, Vec<Member>, Vec<(NodeId, SealError)>) {
         let root = EpochRoot::generate(suite, rng);
-        let key = AgreementKey::generate(suite, coordinator, now + life, rng);
         let scope = Scope { tenant, run, epoch: id, sender: coordinator };
-        let (mut members, mut pairs, mut failed) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (mut members, mut keys, mut failed) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (node, package) in cohort {
             match root.wrap(&package, &scope, rng) {
-                Ok((wrapped, pair)) => {
+                Ok((wrapped, own)) => {
                     members.push(Member { node, package: package.nonce, root: wrapped });
-                    pairs.insert(node, pair);
+                    keys.insert(node, own);
                 }
                 Err(error) => failed.push((node, error)),
             }
         }
-        (Self { tenant, run, round, id, key, root, pairs }, members, failed)
+        (Self { tenant, run, round, id, coordinator, root, keys }, members, failed)
     }
 
     /// What the model of this epoch is about. The coordinator seals one value an epoch, hence number 1.

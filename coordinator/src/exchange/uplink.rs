@@ -176,7 +176,7 @@ impl Uplink {
         Ok(Step::Offered(node, next))
     }
 
-    /// Cheap checks first, then the signature, then the key exchange.
+    /// Cheap checks first, then the signature.
     fn admit<'k>(
         &mut self,
         epoch: &Epoch,
@@ -188,8 +188,8 @@ impl Uplink {
         let header = *manifest.claimed_header();
         let claimed = header.sender;
         let unsure = |fault| (None, fault);
-        let key = key_of(claimed).filter(|_| epoch.pairs.contains_key(&claimed));
-        let key = key.ok_or(unsure(Inadmissible::NotSelected))?;
+        let key = key_of(claimed).zip(epoch.keys.get(&claimed));
+        let (key, keys) = key.ok_or(unsure(Inadmissible::NotSelected))?;
         let subject = (header.subject.kind, header.subject.tenant, header.subject.run, header.subject.round);
         let expected = (Kind::Update, epoch.tenant, epoch.run, epoch.round);
         if subject != expected || header.subject.epoch != epoch.id {
@@ -206,8 +206,7 @@ impl Uplink {
         if found != self.update_bytes {
             return Err(sure(Inadmissible::WrongSize { found, expected: self.update_bytes }));
         }
-        let (opener, _) = Opener::for_one(&verified, &epoch.key).map_err(|error| sure(error.into()))?;
-        Ok(opener)
+        Opener::for_coordinator(&verified, epoch.coordinator, keys).map_err(|error| sure(error.into()))
     }
 
     fn on_chunk(
@@ -349,10 +348,10 @@ impl Uplink {
         status: Status,
         out: &mut Vec<Dispatch>,
     ) {
-        if let Some(pair) = epoch.pairs.get(&node) {
+        if let Some(keys) = epoch.keys.get(&node) {
             self.receipts += 1;
             let receipt = Receipt { blob, seq: self.receipts, status };
-            let bytes = receipt.seal(epoch.key.package().node, pair);
+            let bytes = receipt.seal(epoch.coordinator, &keys.pair);
             out.push(Dispatch::Receipt { blob, node, bytes });
         }
     }

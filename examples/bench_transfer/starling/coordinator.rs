@@ -206,7 +206,7 @@ impl Coordinator<'_> {
         let sealed = sealer.seal_to_group(&self.noise.plain(blob), &epoch.root, &mut self.random)?;
         self.sealed = Some(now());
         let members = members.try_into().map_err(|_| anyhow::anyhow!("too many nodes"))?;
-        let offer = Offer { model: sealed.manifest().clone(), package: epoch.key.package().clone(), members };
+        let offer = Offer { model: sealed.manifest().clone(), members };
         let announcement = Announcement {
             tenant: epoch.tenant,
             run: epoch.run,

@@ -7,7 +7,7 @@ use ::node::folder::SAMPLE_CONFIG;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use common::blob::{Arrival, Incoming};
-use common::crypto::{EpochRoot, KeyPackage, Label, Opener, PairKey, Scope, Sealer};
+use common::crypto::{EpochRoot, Label, MemberKeys, Opener, PairKey, Scope, Sealer};
 use common::id::{BlobId, EpochId};
 use common::message::Signed;
 use common::message::announce::Announcement;
@@ -85,7 +85,7 @@ struct Node<'p> {
     mark: EpochId,
     stage: Stage,
     /// What the next upload is sealed to, and the key of its receipts.
-    upcoming: Option<(KeyPackage, PairKey)>,
+    upcoming: Option<MemberKeys>,
     stash: VecDeque<(BlobId, u32, Bytes)>,
     number: u64,
     /// Of the last model or update, to be used again.
@@ -164,8 +164,7 @@ impl Node<'_> {
                 if self.part.sends {
                     let (mut epoch, _) = self.cast.epoch(number);
                     let me = self.cast.nodes[self.part.index].0.node_id();
-                    let pair = epoch.pairs.remove(&me).context("no pair key")?;
-                    self.upcoming = Some((epoch.key.package().clone(), pair));
+                    self.upcoming = Some(epoch.keys.remove(&me).context("no keys")?);
                 }
                 say("ready");
             }
@@ -183,16 +182,18 @@ impl Node<'_> {
 
     /// Seals a blob to the coordinator and offers it.
     fn upload(&mut self, link: &Link) -> Result<()> {
-        let (package, pair) = self.upcoming.take().context("nothing was prepared")?;
+        let keys = self.upcoming.take().context("nothing was prepared")?;
         let subject = ::node::outgoing::subject(TENANT, RUN, ROUND, EpochId(self.number));
         let identity = &self.cast.nodes[self.part.index].0;
         let buffer = std::mem::take(&mut self.buffer);
         let sealer = Sealer { identity, subject, next_package: None, buffer };
         let blob = Blob { number: self.number, sender: self.part.index, bytes: self.part.bytes };
-        let (sealed, _) = sealer.seal_to_one(&self.noise.plain(blob), &package, &mut self.random)?;
+        let coordinator = self.cast.coordinator.node_id();
+        let random = &mut self.random;
+        let sealed = sealer.seal_to_coordinator(&self.noise.plain(blob), coordinator, &keys, random)?;
         self.sealed = Some(now());
-        let upload = Upload::new(sealed, self.cast.coordinator.node_id(), now());
-        self.stage = Stage::Uploading(pair, upload);
+        let upload = Upload::new(sealed, coordinator, now());
+        self.stage = Stage::Uploading(keys.pair, upload);
         self.on_tick(link);
         Ok(())
     }
@@ -229,7 +230,7 @@ impl Node<'_> {
         let member = member.context("it is for others")?;
         let Announcement { tenant, run, epoch, .. } = announced;
         let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
-        let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope)?;
+        let (root, MemberKeys { pair, .. }) = EpochRoot::unwrap(&member.root, key, &scope)?;
         let manifest = offer.model.verify(coordinator)?;
         let opener = Opener::for_group(&manifest, &root)?;
         let model = offer.model.blob();

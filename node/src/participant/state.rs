@@ -236,7 +236,7 @@ impl Participant {
         } else {
             self.knows_all(offer).and_then(|()| self.open_offer(&announcement, offer, member))
         };
-        let (opener, pair) = match opened {
+        let (opener, keys) = match opened {
             Ok(opened) => opened,
             Err(reason) => {
                 // It names this node, so it waits for it: it is told that it does so in vain.
@@ -249,8 +249,8 @@ impl Participant {
         self.announced.mark(run, epoch, offer.model.clone());
         self.leave(run, now, out);
         out.push(Output::Mark { run, epoch, model: Box::new(offer.model.clone()) });
-        let (coordinator, model) = (offer.package.clone(), offer.model.blob());
-        let channel = Channel { pair, coordinator, model, receipts: 0 };
+        let (coordinator, model) = (offer.model.claimed_header().sender, offer.model.blob());
+        let channel = Channel { keys, coordinator, model, receipts: 0 };
         self.fetch(asked, (channel, train), opener, now, out);
     }
 
@@ -295,7 +295,7 @@ impl Participant {
             if let Stage::Uploading(channel, upload) = stage
                 && upload.blob() == blob
             {
-                match upload.on_receipt(bytes, &channel.pair, now) {
+                match upload.on_receipt(bytes, &channel.keys.pair, now) {
                     None => send(upload, self.link.mailbox.chunks, now, out),
                     Some(how) => ended = Some((*asked, how)),
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::blob::{Arrival, Incoming, Standing};
-use common::crypto::{KeyPackage, PairKey};
+use common::crypto::MemberKeys;
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId};
 use common::message::presence::{self, Activity, HANG, PREPARATION};
 use common::message::receipt::{Receipt, Status};
@@ -49,10 +49,10 @@ pub(super) enum Stage {
 /// What a node needs to talk with the coordinator about its work.
 #[derive(Debug)]
 pub(super) struct Channel {
-    /// Authenticates receipts both ways.
-    pub(super) pair: PairKey,
-    /// Where updates are sealed to.
-    pub(super) coordinator: KeyPackage,
+    /// Authenticate receipts both ways, and seal the update.
+    pub(super) keys: MemberKeys,
+    /// Who opens that.
+    pub(super) coordinator: NodeId,
     /// The model's blob.
     pub(super) model: BlobId,
     /// Receipts written so far.
@@ -152,7 +152,7 @@ impl Channel {
     pub(super) fn receipt(&mut self, node: NodeId, status: Status) -> Output {
         self.receipts += 1;
         let receipt = Receipt { blob: self.model, seq: self.receipts, status };
-        Output::Receipt { blob: self.model, bytes: receipt.seal(node, &self.pair) }
+        Output::Receipt { blob: self.model, bytes: receipt.seal(node, &self.keys.pair) }
     }
 }
 

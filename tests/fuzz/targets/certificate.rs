@@ -14,7 +14,8 @@ static ISSUER: LazyLock<Identity> = LazyLock::new(|| Identity::generate(&mut Cha
 
 static ISSUED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let key = *Identity::generate(&mut ChaCha20Rng::seed_from_u64(2)).public();
-    let (holder, now) = (Holder { tenant: "a", rank: Rank::Node("web-1"), key }, Timestamp(1_700_000_000_000_000));
+    let (holder, now) =
+        (Holder { tenant: "a", rank: Rank::Node("web-1"), key }, Timestamp(1_700_000_000_000_000));
     let issued = holder.certify(&ISSUER, now, Some(now + Millis(1000))).expect("a key in memory signs");
     issued.der().to_vec()
 });

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use common::crypto::{Identity, KeyPackage, Kind, Label, Sealer, Subject, Suite, chunk_hash};
+use common::crypto::{
+    AgreementKey, EpochRoot, Identity, Kind, Label, MemberKeys, Scope, Sealer, Subject, Suite, chunk_hash,
+};
 use common::id::{BlobId, EpochId, ModelHash, NodeId, RoundId, RunId, TenantId};
 use common::known::Labels;
 use common::limits::OFFER_INDEX;
@@ -48,6 +50,14 @@ fn identity(seed: u64) -> Identity {
 static COORDINATOR: LazyLock<Identity> = LazyLock::new(|| identity(1));
 static NODES: LazyLock<[Identity; 2]> = LazyLock::new(|| [identity(2), identity(3)]);
 
+/// To what a node that turned against the rest has its roots wrapped.
+static KEYS: LazyLock<[AgreementKey; 2]> = LazyLock::new(|| {
+    [0, 1].map(|which| {
+        let random = &mut random(20 + which as u64);
+        AgreementKey::generate(Suite::X25519, NODES[which].node_id(), Timestamp(u64::MAX), random)
+    })
+});
+
 #[derive(Clone, Debug)]
 enum Datagram {
     Presence(Vec<u8>),
@@ -67,7 +77,8 @@ struct World {
     queue: VecDeque<Datagram>,
     disk: BTreeMap<ModelHash, Vec<f32>>,
     announced: Option<Announcement>,
-    package: Option<KeyPackage>,
+    /// What such nodes have of the epoch that was announced last.
+    members: [Option<MemberKeys>; 2],
     ended: bool,
 }
 
@@ -88,6 +99,17 @@ fn participant(index: usize, start: u64, now: Timestamp) -> Participant {
     Participant::new(setup, now)
 }
 
+/// What nodes that turned against the rest make of an announcement.
+fn unwrapped(announcement: &Announcement) -> [Option<MemberKeys>; 2] {
+    let Announcement { tenant, run, epoch, .. } = *announcement;
+    let scope = Scope { tenant, run, epoch, sender: COORDINATOR.node_id() };
+    let members = || announcement.request.offer().into_iter().flat_map(|offer| offer.members.iter());
+    KEYS.each_ref().map(|key| {
+        let own = members().find(|member| member.package == key.package().nonce)?;
+        EpochRoot::unwrap(&own.root, key, &scope).ok().map(|(_, keys)| keys)
+    })
+}
+
 impl World {
     fn new() -> Self {
         let now = Timestamp(1_700_000_000_000_000);
@@ -103,7 +125,7 @@ impl World {
             queue: VecDeque::new(),
             disk: BTreeMap::new(),
             announced: None,
-            package: None,
+            members: [None, None],
             ended: false,
         };
         let model = world.keep(vec![0.0; PARAMETERS]);
@@ -157,7 +179,7 @@ impl World {
                 Said::Announce { bytes, .. } => {
                     let signed = Signed::open(&bytes, Label::Announce, |_| Some(COORDINATOR.public()));
                     let announcement: Announcement = signed.expect("the coordinator signs").body;
-                    self.package = announcement.request.offer().map(|offer| offer.package.clone());
+                    self.members = unwrapped(&announcement);
                     self.announced = Some(announcement);
                     self.queue.push_back(Datagram::Announcement(bytes));
                 }
@@ -277,7 +299,7 @@ impl World {
             1 => Datagram::Receipt(blob, node, ops.bytes().to_vec()),
             2 => Datagram::Update(blob, [OFFER_INDEX, 0][which], ops.bytes().to_vec()),
             3 | 4 => {
-                let package = KeyPackage { node, ..self.package.clone()? };
+                let package = KEYS[which].package().clone();
                 let activity = if what < 128 { Activity::Declining } else { Activity::Hanging };
                 let (epoch, progress) = (EpochId(u64::from(ops.byte())), ops.byte());
                 let work = Work { run: [RUN, RunId([3; 16])][which], epoch, activity, progress };
@@ -287,7 +309,7 @@ impl World {
                     answers: [0, u64::MAX][usize::from(ops.byte() % 2)],
                     roster: u64::from(progress),
                     acted: None,
-        certified: Timestamp::default(),
+                    certified: Timestamp::default(),
                     package,
                     mailbox: Mailbox::default(),
                     standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],
@@ -305,7 +327,7 @@ impl World {
 
     /// An update that a node sealed for this epoch, of any content; its pieces are queued.
     fn update(&mut self, which: usize, ops: &mut Ops<'_>) -> Option<Datagram> {
-        let (announced, package) = (self.announced.as_ref()?, self.package.clone()?);
+        let (announced, keys) = (self.announced.as_ref()?, self.members[which].as_ref()?);
         let kind = [Kind::Update, Kind::Model][usize::from(ops.byte() % 16 == 0)];
         let subject = Subject {
             kind,
@@ -321,7 +343,8 @@ impl World {
             plain.resize(12 + PARAMETERS * 4, plain.last().copied().unwrap_or_default());
         }
         let sealer = Sealer { identity: &NODES[which], subject, next_package: None, buffer: Vec::new() };
-        let (sealed, _) = sealer.seal_to_one(&plain[..], &package, &mut random(ops.byte().into())).ok()?;
+        let (to, random) = (COORDINATOR.node_id(), &mut random(ops.byte().into()));
+        let sealed = sealer.seal_to_coordinator(&plain[..], to, keys, random).ok()?;
         let blob = sealed.manifest().blob();
         for index in (0..sealed.chunks()).rev() {
             let chunk = sealed.chunk(index)?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use common::crypto::{
-    AgreementKey, EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject, Suite,
+    EpochRoot, Identity, Kind, Label, Manifest, PairKey, Scope, Sealed, Sealer, Subject, Suite,
 };
 use common::id::{BlobId, EpochId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
@@ -40,10 +40,6 @@ fn identity(seed: u64) -> Identity {
 
 static COORDINATOR: LazyLock<Identity> = LazyLock::new(|| identity(1));
 static NODE: LazyLock<Identity> = LazyLock::new(|| identity(2));
-static KEY: LazyLock<AgreementKey> = LazyLock::new(|| {
-    let random = &mut ChaCha20Rng::seed_from_u64(3);
-    AgreementKey::generate(Suite::X25519, COORDINATOR.node_id(), Timestamp(u64::MAX), random)
-});
 
 struct World {
     now: Timestamp,
@@ -71,7 +67,7 @@ impl World {
             mailbox: Mailbox::default(),
             marks: BTreeMap::new(),
             acted: BTreeMap::new(),
-        certified: Timestamp::default(),
+            certified: Timestamp::default(),
             window: 8,
             random: ChaCha20Rng::seed_from_u64(4),
         };
@@ -89,7 +85,7 @@ impl World {
         let (epoch, round) = (EpochId(self.epoch), RoundId(1));
         let root = EpochRoot::generate(Suite::X25519, &mut self.random);
         let scope = Scope { tenant: TENANT, run, epoch, sender: COORDINATOR.node_id() };
-        let (wrapped, pair) = root.wrap(&package, &scope, &mut self.random).ok()?;
+        let (wrapped, keys) = root.wrap(&package, &scope, &mut self.random).ok()?;
         let plan = Plan::flat(PARAMETERS, 1, 1);
         let values = vec![0.5; PARAMETERS as usize];
         let subject =
@@ -100,8 +96,8 @@ impl World {
             .ok()?;
         let member = Member { node: NODE.node_id(), package: package.nonce, root: wrapped };
         let members = vec![member].try_into().ok()?;
-        let offer = Offer { model: sealed.manifest().clone(), package: KEY.package().clone(), members };
-        self.current[which] = Some((sealed, pair));
+        let offer = Offer { model: sealed.manifest().clone(), members };
+        self.current[which] = Some((sealed, keys.pair));
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         let deadline = Millis(600_000);
         let (taken_from, roster, issued) = (epoch, 1, self.now);

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use common::crypto::{AgreementKey, Identity, Kind, Sealed, Sealer, Subject, Suite};
+use common::crypto::{
+    AgreementKey, EpochRoot, Identity, Kind, MemberKeys, Scope, Sealed, Sealer, Subject, Suite,
+};
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
 use common::units::{Millis, Timestamp};
@@ -49,7 +51,15 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     // The third is not in the cohort.
     let cohort = packages.iter().take(2).map(|key| (key.package().node, key.package().clone()));
     let about = (tenant, run, round, id);
-    let (epoch, ..) = Epoch::open(SUITE, about, coordinator.node_id(), cohort, (NOW, life), &mut random);
+    let (epoch, members, _) = Epoch::open(SUITE, about, coordinator.node_id(), cohort, &mut random);
+    let scope = Scope { tenant, run, epoch: id, sender: coordinator.node_id() };
+    // Of an epoch of its own.
+    let others = packages.iter().skip(2).map(|key| (key.package().node, key.package().clone()));
+    let (_, foreign, _) = Epoch::open(SUITE, about, coordinator.node_id(), others, &mut random);
+    let unwrapped = |(key, member): (&AgreementKey, &common::message::announce::Member)| {
+        EpochRoot::unwrap(&member.root, key, &scope).expect("it was wrapped to this key").1
+    };
+    let keys: Vec<MemberKeys> = packages.iter().zip(members.iter().chain(&foreign)).map(unwrapped).collect();
     let right = Subject { kind: Kind::Update, tenant, run, round, epoch: id, seq: 1, trace: [0; 16] };
     let subjects = [
         right,
@@ -60,16 +70,16 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         Subject { round: RoundId(9), ..right },
     ];
     let mut values = Vec::new();
-    for (node, key) in nodes.iter().zip(&packages) {
+    for ((node, key), keys) in nodes.iter().zip(&packages).zip(&keys) {
         let others = subjects.iter().map(|subject| (*subject, UPDATE_BYTES));
         for (subject, bytes) in others.chain([(right, 0), (right, UPDATE_BYTES + 1)]) {
             let plain: Vec<u8> = (0..bytes).map(|index| (index * 31 % 251) as u8).collect();
             let next_package = Some(key.package().clone());
             let sealer = Sealer { identity: node, subject, next_package, buffer: Vec::new() };
-            let sealed = sealer.seal_to_one(&plain[..], epoch.key.package(), &mut random);
-            let (sealed, _) = sealed.expect("a package that was just made");
+            let sealed = sealer.seal_to_coordinator(&plain[..], epoch.coordinator, keys, &mut random);
+            let sealed = sealed.expect("it is small, and a key in memory signs");
             let of_epoch = subject == right || subject == Subject { seq: 2, ..right };
-            let is_right = of_epoch && bytes == UPDATE_BYTES && epoch.pairs.contains_key(&node.node_id());
+            let is_right = of_epoch && bytes == UPDATE_BYTES && epoch.keys.contains_key(&node.node_id());
             values.push(Value { node: node.node_id(), is_right, plain, sealed });
         }
     }
@@ -124,7 +134,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(here.insert(arrived.blob), "an update arrives once");
                 waiting.push(arrived);
             }
-            Err((Some(node), _)) => assert!(epoch.pairs.contains_key(&node), "a fault of the cohort's"),
+            Err((Some(node), _)) => assert!(epoch.keys.contains_key(&node), "a fault of the cohort's"),
             Err((None, _)) => (),
         }
         assert!(

@@ -308,7 +308,6 @@ impl World {
             (TENANT, id, round, epoch),
             coordinator,
             [(package.node, package)].into_iter(),
-            (self.now, DEADLINE),
             &mut self.random,
         );
         assert!(failed.is_empty());
@@ -320,11 +319,7 @@ impl World {
             .seal_to_group(&plain, &epoch.root, &mut self.random)
             .expect("a model of two chunks is sealed");
         let members = members.try_into().expect("one is within the limit");
-        let request = Request::Train(Offer {
-            model: sealed.manifest().clone(),
-            package: epoch.key.package().clone(),
-            members,
-        });
+        let request = Request::Train(Offer { model: sealed.manifest().clone(), members });
         let (issued, deadline) = (self.now, DEADLINE);
         let announcement = Announcement {
             tenant: TENANT,
@@ -438,7 +433,9 @@ fn take(
         if slot.is_none() {
             let manifest: Manifest = wire::decode(bytes).expect("a manifest");
             let verified = manifest.verify(node_identity().public()).expect("the node signed it");
-            let (opener, _) = Opener::for_one(&verified, &epoch.key).expect("it is sealed to this epoch");
+            let keys = &epoch.keys[&node_identity().node_id()];
+            let opener = Opener::for_coordinator(&verified, epoch.coordinator, keys);
+            let opener = opener.expect("it is sealed to this epoch");
             *slot = Some((verified.blob(), Incoming::new(opener, Vec::new(), WINDOW, now)));
         }
         return slot.as_ref().map(|(_, incoming)| Status::Open(incoming.standing(false)));
@@ -461,8 +458,8 @@ fn check(incoming: Incoming, run: RunId) {
 }
 
 fn receipt(blob: BlobId, seq: u32, status: Status, epoch: &Epoch, coordinator: &Identity) -> Vec<u8> {
-    let pair = &epoch.pairs[&node_identity().node_id()];
-    Receipt { blob, seq, status }.seal(coordinator.node_id(), pair)
+    let keys = &epoch.keys[&node_identity().node_id()];
+    Receipt { blob, seq, status }.seal(coordinator.node_id(), &keys.pair)
 }
 
 /// The coordinator's is the operator's key as well: a roster of it is not what is shown here.

@@ -85,10 +85,8 @@ impl Hall {
         let scope = Scope { tenant: of.tenant, run: of.run, epoch: of.epoch, sender };
         let (wrapped, _) = root.wrap(&self.package, &scope, &mut self.rng).unwrap();
         let member = Member { node: self.node.node(), package: self.package.nonce, root: wrapped };
-        let key = AgreementKey::generate(SUITE, sender, NOW + Millis(60_000), &mut self.rng);
-        let package = key.package().clone();
         let model = self.model(asked.model, &root, true);
-        let mut offer = Offer { model, package, members: vec![member].try_into().unwrap() };
+        let mut offer = Offer { model, members: vec![member].try_into().unwrap() };
         change(&mut offer, self);
         let (taken_from, issued, deadline) = (epoch, NOW, Millis(10_000));
         let (roster, request) = (1, Request::Train(offer));
@@ -166,7 +164,7 @@ fn an_announcement_of_another_tenant_is_refused() {
 type Change = fn(&mut Offer, &mut Hall);
 
 /// Changes, and why the node refuses what comes of each.
-const ELSEWHERE: [(Change, &str); 7] = [
+const ELSEWHERE: [(Change, &str); 6] = [
     // Sealed under another root than the one that is wrapped.
     (
         |offer, hall| {
@@ -216,19 +214,11 @@ const ELSEWHERE: [(Change, &str); 7] = [
         },
         "its keys are wrapped to a package that was erased",
     ),
-    // Sealed in another suite, or asking for updates in one.
+    // Sealed in another suite.
     (
         |offer, hall| {
             let root = EpochRoot::generate(Suite::XWing, &mut hall.rng);
             offer.model = hall.model(subject(Kind::Model), &root, true);
-        },
-        OTHER_SUITE,
-    ),
-    (
-        |offer, hall| {
-            let node = hall.coordinator.node_id();
-            let key = AgreementKey::generate(Suite::XWing, node, NOW + Millis(1), &mut hall.rng);
-            offer.package = key.package().clone();
         },
         OTHER_SUITE,
     ),

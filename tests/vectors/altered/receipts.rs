@@ -16,7 +16,7 @@ const NOW: Timestamp = Timestamp(1_000_000);
 fn pair(world: &mut World, epoch: u64) -> PairKey {
     let Subject { tenant, run, .. } = subject(Kind::Update);
     let scope = Scope { tenant, run, epoch: EpochId(epoch), sender: world.coordinator.node_id() };
-    world.epoch_root.wrap(world.node_key.package(), &scope, &mut world.rng).unwrap().1
+    world.epoch_root.wrap(world.node_key.package(), &scope, &mut world.rng).unwrap().1.pair
 }
 
 fn every_status() -> [Status; 4] {

@@ -42,7 +42,6 @@ fn announcement(world: &mut World) -> Announcement {
     let member = Member { node, package: world.node_key.package().nonce, root };
     let offer = Offer {
         model: world.sealed(subject(Kind::Model), b"m").manifest().clone(),
-        package: world.coordinator_key.package().clone(),
         members: vec![member].try_into().unwrap(),
     };
     let (round, taken_from, issued, deadline) = (RoundId(3), epoch, Timestamp(5), Millis(6));

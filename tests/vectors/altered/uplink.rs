@@ -1,8 +1,8 @@
 //! Updates at the coordinator: what is not of this epoch's announcement is refused, for that reason.
 
 use common::crypto::{
-    AgreementKey, Identity, KeyPackage, Kind, Manifest, OpenError, OtherSuite, ReplayError, Sealer, Subject,
-    Suite,
+    AgreementKey, EpochRoot, Identity, Kind, Manifest, MemberKeys, OpenError, OtherSuite, ReplayError, Scope,
+    Sealer, Subject, Suite,
 };
 use common::id::{BlobId, EpochId, NodeId, RoundId, RunId, TenantId};
 use common::limits::OFFER_INDEX;
@@ -24,6 +24,8 @@ struct Exchange {
     rng: ChaCha20Rng,
     nodes: [Identity; 3],
     epoch: Epoch,
+    /// What the nodes of the cohort made of its announcement; of the other, of an epoch of its own.
+    keys: Vec<MemberKeys>,
     uplink: Uplink,
     offers: u8,
 }
@@ -33,29 +35,22 @@ impl Exchange {
         let mut rng = ChaCha20Rng::seed_from_u64(15);
         let coordinator = Identity::generate(&mut rng).node_id();
         let nodes = [(); 3].map(|()| Identity::generate(&mut rng));
-        let package = |node: &Identity| {
-            AgreementKey::generate(SUITE, node.node_id(), NOW + LIFE, &mut rng).package().clone()
-        };
-        let packages: Vec<KeyPackage> = nodes[..2].iter().map(package).collect();
-        let Subject { tenant, run, round, epoch, .. } = subject(Kind::Update);
-        let cohort = packages.into_iter().map(|package| (package.node, package));
-        let names = (tenant, run, round, epoch);
-        let (epoch, ..) = Epoch::open(SUITE, names, coordinator, cohort, (NOW, LIFE), &mut rng);
+        let ids = nodes.each_ref().map(Identity::node_id);
+        let (epoch, mut keys) = opened(SUITE, coordinator, &ids[..2], &mut rng);
+        keys.extend(opened(SUITE, coordinator, &ids[2..], &mut rng).1);
         let uplink = Uplink::new(epoch.id, UPDATE_BYTES as u64, 8, 1_000_000, Vec::new());
-        Self { rng, nodes, epoch, uplink, offers: 0 }
+        Self { rng, nodes, epoch, keys, uplink, offers: 0 }
     }
 
-    /// A key of the coordinator that is not this epoch's, or of somebody else.
-    fn key(&mut self, suite: Suite, node: NodeId) -> AgreementKey {
-        AgreementKey::generate(suite, node, NOW + LIFE, &mut self.rng)
+    /// What a node seals to the coordinator with its keys of the epoch.
+    fn sealed(&mut self, node: usize, subject: Subject, bytes: usize) -> Manifest {
+        let (to, keys) = (self.epoch.coordinator, &self.keys[node]);
+        sealed(&self.nodes[node], subject, bytes, (to, keys), &mut self.rng)
     }
 
-    /// What a node seals to a key; to the epoch's, when none is given.
-    fn sealed(&mut self, node: usize, subject: Subject, bytes: usize, to: Option<&AgreementKey>) -> Manifest {
-        let identity = &self.nodes[node];
-        let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
-        let to = to.unwrap_or(&self.epoch.key).package();
-        sealer.seal_to_one(&vec![6; bytes][..], to, &mut self.rng).unwrap().0.manifest().clone()
+    /// What it seals to somebody else, or with other keys.
+    fn sealed_to(&mut self, node: usize, subject: Subject, to: (NodeId, &MemberKeys)) -> Manifest {
+        sealed(&self.nodes[node], subject, UPDATE_BYTES, to, &mut self.rng)
     }
 
     /// Offers these bytes, each time under another name.
@@ -72,6 +67,36 @@ impl Exchange {
     }
 }
 
+/// An epoch of these nodes, and what each of them makes of it.
+fn opened(
+    suite: Suite,
+    coordinator: NodeId,
+    nodes: &[NodeId],
+    rng: &mut ChaCha20Rng,
+) -> (Epoch, Vec<MemberKeys>) {
+    let own: Vec<AgreementKey> =
+        nodes.iter().map(|node| AgreementKey::generate(suite, *node, NOW + LIFE, rng)).collect();
+    let Subject { tenant, run, round, epoch, .. } = subject(Kind::Update);
+    let cohort = own.iter().map(|key| (key.package().node, key.package().clone()));
+    let (opened, members, _) = Epoch::open(suite, (tenant, run, round, epoch), coordinator, cohort, rng);
+    let scope = Scope { tenant, run, epoch, sender: coordinator };
+    let keys =
+        own.iter().zip(&members).map(|(key, member)| EpochRoot::unwrap(&member.root, key, &scope).unwrap().1);
+    let keys = keys.collect();
+    (opened, keys)
+}
+
+fn sealed(
+    identity: &Identity,
+    subject: Subject,
+    bytes: usize,
+    (to, keys): (NodeId, &MemberKeys),
+    rng: &mut ChaCha20Rng,
+) -> Manifest {
+    let sealer = Sealer { identity, subject, next_package: None, buffer: Vec::new() };
+    sealer.seal_to_coordinator(&vec![6; bytes][..], to, keys, rng).unwrap().manifest().clone()
+}
+
 #[test]
 fn an_update_of_another_kind_tenant_run_round_or_epoch_is_of_elsewhere() {
     let mut exchange = Exchange::new();
@@ -86,7 +111,7 @@ fn an_update_of_another_kind_tenant_run_round_or_epoch_is_of_elsewhere() {
         Subject { epoch: EpochId(5), ..ours },
     ];
     for other in others {
-        let manifest = exchange.sealed(0, other, UPDATE_BYTES, None);
+        let manifest = exchange.sealed(0, other, UPDATE_BYTES);
         assert_eq!(exchange.refusal(&manifest), (None, Inadmissible::Elsewhere), "{other:?}");
     }
     assert!(!exchange.uplink.is_busy());
@@ -96,27 +121,27 @@ fn an_update_of_another_kind_tenant_run_round_or_epoch_is_of_elsewhere() {
 fn an_update_of_a_sender_recipient_key_or_size_that_is_not_the_epochs_is_refused_by_name() {
     let mut exchange = Exchange::new();
     let [one, other, foreign] = [0, 1, 2].map(|node| exchange.nodes[node].node_id());
-    let (ours, coordinator) = (subject(Kind::Update), exchange.epoch.key.package().node);
-    let stranger = exchange.sealed(2, ours, UPDATE_BYTES, None);
+    let (ours, coordinator) = (subject(Kind::Update), exchange.epoch.coordinator);
+    let stranger = exchange.sealed(2, ours, UPDATE_BYTES);
     assert_eq!(exchange.refusal(&stranger), (None, Inadmissible::NotSelected), "{foreign:?}");
     // In the name of the other, by the bytes of the sender in the header.
-    let mut bytes = encode(&exchange.sealed(0, ours, UPDATE_BYTES, None));
+    let mut bytes = encode(&exchange.sealed(0, ours, UPDATE_BYTES));
     let at = bytes.windows(32).position(|window| window == one.0).unwrap();
     bytes[at..at + 32].copy_from_slice(&other.0);
     let refused = exchange.offer(&bytes).unwrap_err();
     assert_eq!(refused, (None, OpenError::BadSignature.into()));
-    let (to_other, old) = (exchange.key(SUITE, other), exchange.key(SUITE, coordinator));
-    let misdirected = exchange.sealed(0, Subject { seq: 1, ..ours }, UPDATE_BYTES, Some(&to_other));
+    let own = [SUITE, SUITE, Suite::XWing]
+        .map(|suite| opened(suite, coordinator, &[one], &mut exchange.rng).1.remove(0));
+    let misdirected = exchange.sealed_to(0, Subject { seq: 1, ..ours }, (other, &own[0]));
     assert_eq!(exchange.refusal(&misdirected), (Some(one), OpenError::WrongRecipient.into()));
-    let stale = exchange.sealed(0, Subject { seq: 2, ..ours }, UPDATE_BYTES, Some(&old));
+    let stale = exchange.sealed_to(0, Subject { seq: 2, ..ours }, (coordinator, &own[1]));
     assert_eq!(exchange.refusal(&stale), (Some(one), OpenError::WrongKey.into()));
-    let hybrid = exchange.key(Suite::XWing, coordinator);
-    let of_other_suite = exchange.sealed(0, ours, UPDATE_BYTES, Some(&hybrid));
+    let of_other_suite = exchange.sealed_to(0, ours, (coordinator, &own[2]));
     let other = OtherSuite { theirs: Suite::XWing, ours: SUITE };
     assert_eq!(exchange.refusal(&of_other_suite), (None, OpenError::WrongSuite(other).into()));
     let expected = UPDATE_BYTES as u64;
     for (seq, bytes) in [(3, 0), (4, UPDATE_BYTES - 1), (5, UPDATE_BYTES + 1)] {
-        let sized = exchange.sealed(0, Subject { seq, ..ours }, bytes, None);
+        let sized = exchange.sealed(0, Subject { seq, ..ours }, bytes);
         let fault = Inadmissible::WrongSize { found: bytes as u64, expected };
         assert_eq!(exchange.refusal(&sized), (Some(one), fault));
     }
@@ -128,22 +153,22 @@ fn an_update_that_was_taken_is_not_taken_again_under_its_name_or_another() {
     let mut exchange = Exchange::new();
     let sender = exchange.nodes[0].node_id();
     let ours = subject(Kind::Update);
-    let manifest = exchange.sealed(0, ours, UPDATE_BYTES, None);
+    let manifest = exchange.sealed(0, ours, UPDATE_BYTES);
     assert!(matches!(exchange.offer(&encode(&manifest)), Ok(Step::Offered(node, None)) if node == sender));
-    let again = exchange.sealed(0, ours, UPDATE_BYTES, None);
-    let zero = exchange.sealed(0, Subject { seq: 0, ..ours }, UPDATE_BYTES, None);
+    let again = exchange.sealed(0, ours, UPDATE_BYTES);
+    let zero = exchange.sealed(0, Subject { seq: 0, ..ours }, UPDATE_BYTES);
     for (manifest, seq) in [(manifest, 1), (again, 1), (zero, 0)] {
         let replayed = ReplayError::Replayed { sender, seq, mark: 1 };
         assert_eq!(exchange.refusal(&manifest), (Some(sender), replayed.into()));
     }
-    let other = exchange.sealed(1, ours, UPDATE_BYTES, None);
+    let other = exchange.sealed(1, ours, UPDATE_BYTES);
     assert!(exchange.offer(&encode(&other)).is_ok(), "the other node's first");
 }
 
 #[test]
 fn an_offer_with_any_byte_changed_is_refused_and_whose_it_is_stays_unsure() {
     let mut exchange = Exchange::new();
-    let bytes = encode(&exchange.sealed(0, subject(Kind::Update), UPDATE_BYTES, None));
+    let bytes = encode(&exchange.sealed(0, subject(Kind::Update), UPDATE_BYTES));
     for index in 0..bytes.len() {
         exchange.offers = 0;
         let mut altered = bytes.clone();

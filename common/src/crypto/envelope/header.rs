@@ -29,6 +29,8 @@ pub enum Recipient {
     Group,
     /// The holder of one key package.
     One(NodeId),
+    /// The coordinator that wrapped the epoch's root for the sender.
+    Coordinator(NodeId),
 }
 
 /// What the sealer says about the value; the rest of the [`Header`] follows from keys and plaintext.
@@ -75,6 +77,10 @@ impl Wire for Recipient {
                 out.push(1);
                 node.put(out);
             }
+            Self::Coordinator(node) => {
+                out.push(2);
+                node.put(out);
+            }
         }
     }
 
@@ -82,6 +88,7 @@ impl Wire for Recipient {
         match u8::take(input)? {
             0 => Ok(Self::Group),
             1 => Wire::take(input).map(Self::One),
+            2 => Wire::take(input).map(Self::Coordinator),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }

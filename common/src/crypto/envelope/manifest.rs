@@ -24,7 +24,7 @@ pub struct Statement {
     pub salt: Salt,
     /// Binds the chunks to one key and this header.
     pub commitment: Commitment,
-    /// The HPKE encapsulated key, when sealed to one recipient and only then.
+    /// The HPKE encapsulated key, when sealed to one key package and only then.
     pub enc: Option<Encapsulated>,
     /// The hash over all sealed chunks.
     pub root: Root,
@@ -63,7 +63,7 @@ impl Wire for Statement {
         let root = Wire::take(input)?;
         let next_package: Option<KeyPackage> = Wire::take(input)?;
         if enc.is_some() != matches!(header.recipient, Recipient::One(_)) {
-            return Err(input.error(Fault::Invalid("an encapsulated key goes with one recipient")));
+            return Err(input.error(Fault::Invalid("an encapsulated key goes with a key package")));
         }
         let keys = [enc.as_ref().map(Encapsulated::suite), next_package.as_ref().map(KeyPackage::suite)];
         if keys.into_iter().flatten().any(|suite| suite != header.suite) {

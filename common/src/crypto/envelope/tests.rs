@@ -81,6 +81,40 @@ fn every_length_opens_again_for_the_group_and_for_one() {
     }
 }
 
+/// What a coordinator and a node share of an epoch, at both ends.
+fn member_keys(world: &mut World) -> [MemberKeys; 2] {
+    let key = AgreementKey::generate(SUITE, world.node.node_id(), Timestamp(9), &mut world.rng);
+    let scope = scope(&subject(Kind::Model), world.coordinator.node_id());
+    let (wrapped, ours) = world.epoch_root.wrap(key.package(), &scope, &mut world.rng).unwrap();
+    [ours, EpochRoot::unwrap(&wrapped, &key, &scope).unwrap().1]
+}
+
+#[test]
+fn what_a_member_answers_opens_for_its_coordinator_with_the_keys_of_that_exchange_alone() {
+    let mut world = world();
+    let [ours, theirs] = member_keys(&mut world);
+    let coordinator = world.coordinator.node_id();
+    for bytes in [0, 1, 16384, 49153, 1 << 18] {
+        let plain = text(bytes);
+        let sealer = sealer(&world.node, Kind::Update);
+        let update = sealer.seal_to_coordinator(&plain[..], coordinator, &theirs, &mut world.rng).unwrap();
+        let verified = update.manifest().verify(world.node.public()).unwrap();
+        let opener = Opener::for_coordinator(&verified, coordinator, &ours).unwrap();
+        assert_eq!(open_all(opener, &update), Ok(plain));
+        let error = |opener: Result<Opener, OpenError>| opener.unwrap_err();
+        let [others, _] = member_keys(&mut world);
+        assert_eq!(error(Opener::for_coordinator(&verified, coordinator, &others)), OpenError::WrongKey);
+        let node = world.node.node_id();
+        assert_eq!(error(Opener::for_coordinator(&verified, node, &ours)), OpenError::WrongRecipient);
+        assert_eq!(error(Opener::for_group(&verified, &world.epoch_root)), OpenError::WrongRecipient);
+        let key = &world.coordinator_key;
+        assert_eq!(
+            error(Opener::for_one(&verified, key).map(|(opener, _)| opener)),
+            OpenError::WrongRecipient
+        );
+    }
+}
+
 #[test]
 fn a_manifest_is_read_back_and_its_id_ignores_the_signature() {
     let mut world = world();

@@ -12,7 +12,7 @@ use super::super::error::{OpenError, SealError};
 use super::super::label::Label;
 use super::super::suite::{Encapsulated, Suite};
 use super::agreement::{AgreementKey, KeyPackage, Scope, receive, send};
-use super::pair::PairKey;
+use super::pair::MemberKeys;
 use crate::wire_fields;
 
 /// 32 random bytes that the members of one epoch share. Erased when dropped; never stored.
@@ -48,7 +48,7 @@ impl EpochRoot {
         self.suite
     }
 
-    /// Wraps the root for the holder of `package`, and derives the key shared with that node alone.
+    /// Wraps the root for the holder of `package`, and derives the keys shared with that node alone.
     ///
     /// # Errors
     ///
@@ -59,12 +59,13 @@ impl EpochRoot {
         package: &KeyPackage,
         scope: &Scope,
         rng: &mut impl CryptoRng,
-    ) -> Result<(WrappedRoot, PairKey), SealError> {
+    ) -> Result<(WrappedRoot, MemberKeys), SealError> {
         self.suite.require(package.suite())?;
         let (enc, mut context) = send(Label::Wrap, scope, package, rng)?;
         let sealed = context.seal(&self.secret).expect("the first message of a context is within its limit");
         let ct = sealed.try_into().expect("32 bytes and a tag are 48 bytes");
-        Ok((WrappedRoot { enc, ct }, PairKey::export(|label, key| context.export(label, key))))
+        let keys = MemberKeys::export(self.suite, |label, key| context.export(label, key));
+        Ok((WrappedRoot { enc, ct }, keys))
     }
 
     /// The other end of [`Self::wrap`].
@@ -78,12 +79,13 @@ impl EpochRoot {
         wrapped: &WrappedRoot,
         key: &AgreementKey,
         scope: &Scope,
-    ) -> Result<(Self, PairKey), OpenError> {
+    ) -> Result<(Self, MemberKeys), OpenError> {
         let mut context = receive(Label::Wrap, scope, key, &wrapped.enc)?;
         let plain = Zeroizing::new(context.open(&wrapped.ct).map_err(|_| OpenError::WrongKey)?);
         let mut root = Self { secret: [0; 32], suite: key.package().suite() };
         root.secret.copy_from_slice(&plain);
-        Ok((root, PairKey::export(|label, key| context.export(label, key))))
+        let keys = MemberKeys::export(root.suite, |label, key| context.export(label, key));
+        Ok((root, keys))
     }
 
     /// The bulk input key of everything that is sealed to the group in this epoch.

@@ -1,5 +1,6 @@
-//! The key that the coordinator and one node share in one epoch. It authenticates receipts, which are
-//! too frequent to be signed.
+//! What two sides share of one exchange: a key that authenticates receipts, which are too frequent to be signed; and of the
+//! one that brings a member its epoch's root, the key under which that member answers with its update, as a response is
+//! sealed in RFC 9458, section 4.4.
 
 use std::fmt;
 
@@ -8,15 +9,49 @@ use hpke::HpkeError;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::super::bulk::InputKey;
 use super::super::label::Label;
+use super::super::suite::Suite;
 use crate::id::NodeId;
 
 /// The first 16 bytes of an HMAC-SHA256.
 pub type ReceiptTag = [u8; 16];
 
-/// Known to the coordinator and one node. Erased when dropped.
+/// Known to the two sides of an exchange. Erased when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct PairKey([u8; 32]);
+
+/// What a coordinator and one member share in an epoch. Erased when dropped.
+pub struct MemberKeys {
+    /// Authenticates receipts, both ways.
+    pub pair: PairKey,
+    reply: InputKey,
+    suite: Suite,
+}
+
+impl MemberKeys {
+    pub(super) fn export(suite: Suite, exporter: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Self {
+        let mut reply = InputKey([0; 32]);
+        exporter(Label::Reply.as_str().as_bytes(), &mut reply.0).expect("32 bytes are within the limit");
+        Self { pair: PairKey::export(exporter), reply, suite }
+    }
+
+    /// The suite of their epoch.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The input key of what the member seals to the coordinator.
+    pub(in super::super) fn reply_key(&self) -> &InputKey {
+        &self.reply
+    }
+}
+
+impl fmt::Debug for MemberKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemberKeys(..)")
+    }
+}
 
 impl PairKey {
     pub(in super::super) fn export(exporter: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Self {

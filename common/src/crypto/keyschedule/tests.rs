@@ -45,8 +45,8 @@ fn a_wrapped_root_opens_for_its_node_and_gives_both_the_same_keys() {
         let (opened, theirs) = EpochRoot::unwrap(&wrapped, &key, &scope()).unwrap();
         assert_eq!(opened.model_key().0, root.model_key().0);
         assert_eq!([opened.suite(), key.package().suite(), wrapped.enc.suite()], [suite; 3]);
-        let tag = ours.tag(NODE, b"receipt");
-        assert!(theirs.verify(NODE, b"receipt", &tag));
+        let tag = ours.pair.tag(NODE, b"receipt");
+        assert!(theirs.pair.verify(NODE, b"receipt", &tag));
         assert_eq!(decode(&encode(key.package())).as_ref(), Ok(key.package()));
         assert_eq!(decode(&encode(&wrapped)), Ok(wrapped));
     }
@@ -92,7 +92,7 @@ fn every_wrap_and_every_epoch_has_keys_of_its_own() {
         let (one, pair_one) = root_one.wrap(key.package(), &scope(), &mut rng(3)).unwrap();
         let (two, pair_two) = root_one.wrap(key.package(), &scope(), &mut rng(4)).unwrap();
         assert!(one.enc != two.enc && one.ct != two.ct);
-        assert!(!pair_two.verify(NODE, b"m", &pair_one.tag(NODE, b"m")));
+        assert!(!pair_two.pair.verify(NODE, b"m", &pair_one.pair.tag(NODE, b"m")));
         assert_ne!(root_one.model_key().0, root(suite, 5).model_key().0);
     }
 }
@@ -117,6 +117,7 @@ fn public_keys_that_agree_on_no_secret_are_refused_both_ways() {
 fn a_receipt_tag_holds_for_its_message_and_direction_only() {
     let key = agreement_key(Suite::X25519, 2);
     let (_, pair) = root(Suite::X25519, 1).wrap(key.package(), &scope(), &mut rng(3)).unwrap();
+    let pair = pair.pair;
     let tag = pair.tag(NODE, b"receipt");
     assert!(!pair.verify(scope().sender, b"receipt", &tag));
     assert!(!pair.verify(NODE, b"receipu", &tag));
@@ -138,6 +139,6 @@ fn a_package_is_usable_until_it_expires() {
 fn debug_output_shows_no_secret() {
     let (root, key) = (root(Suite::X25519, 1), agreement_key(Suite::X25519, 2));
     let (_, pair) = root.wrap(key.package(), &scope(), &mut rng(3)).unwrap();
-    assert_eq!(format!("{root:?} {pair:?}"), "EpochRoot(..) PairKey(..)");
+    assert_eq!(format!("{root:?} {pair:?}"), "EpochRoot(..) MemberKeys(..)");
     assert_eq!(format!("{key:?}"), format!("AgreementKey({:?})", key.package()));
 }

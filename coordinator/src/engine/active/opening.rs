@@ -49,7 +49,7 @@ impl Active {
         let names = (context.setup.tenant, self.id, round, id);
         let random = &mut context.setup.random;
         let (epoch, members, failed) =
-            Epoch::open(context.setup.suite, names, coordinator, packages.into_iter(), (now, wait), random);
+            Epoch::open(context.setup.suite, names, coordinator, packages.into_iter(), random);
         for (node, error) in failed {
             context.out.push(Output::Note(format!("{} is left out: {error}", context.members.name(node))));
         }
@@ -76,7 +76,7 @@ impl Active {
         // The files have both, should they be needed again.
         drop((model, control));
         let members = members.try_into().expect("the plan bounds the cohort");
-        let offer = Offer { model: sealed.manifest().clone(), package: epoch.key.package().clone(), members };
+        let offer = Offer { model: sealed.manifest().clone(), members };
         let request = if train { Request::Train(offer) } else { Request::Keep(offer) };
         self.announce(request, (round, id, wait), taken_from, context);
         let Share { down_chunks, up } = context.share;

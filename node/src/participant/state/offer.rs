@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use common::blob::Incoming;
-use common::crypto::{EpochRoot, Kind, Opener, PairKey, Scope};
+use common::crypto::{EpochRoot, Kind, MemberKeys, Opener, Scope};
 use common::id::RunId;
 use common::limits::WORKS_MAX;
 use common::message::announce::{Announcement, Member, Offer};
@@ -22,16 +22,15 @@ impl Participant {
         announcement: &Announcement,
         offer: &Offer,
         member: &Member,
-    ) -> Result<(Opener, PairKey), String> {
+    ) -> Result<(Opener, MemberKeys), String> {
         let Announcement { tenant, run, round, epoch, .. } = *announcement;
         let key =
             self.keyring.find(&member.package).ok_or("its keys are wrapped to a package that was erased")?;
-        for theirs in [offer.model.claimed_header().suite, offer.package.suite()] {
-            self.setup.suite.require(theirs).map_err(|other| other.to_string())?;
-        }
+        let theirs = offer.model.claimed_header().suite;
+        self.setup.suite.require(theirs).map_err(|other| other.to_string())?;
         let coordinator = self.coordinator().ok_or("no coordinator is appointed")?;
         let scope = Scope { tenant, run, epoch, sender: coordinator.node_id() };
-        let (root, pair) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;
+        let (root, keys) = EpochRoot::unwrap(&member.root, key, &scope).map_err(|error| error.to_string())?;
         let manifest = offer.model.verify(coordinator).map_err(|error| error.to_string())?;
         let subject = &manifest.header.subject;
         let expected = (Kind::Model, tenant, run, round, epoch);
@@ -39,7 +38,7 @@ impl Participant {
             return Err("its model belongs to another announcement".into());
         }
         let opener = Opener::for_group(&manifest, &root).map_err(|error| error.to_string())?;
-        Ok((opener, pair))
+        Ok((opener, keys))
     }
 
     /// Whether one more run can be worked on; what is over makes way for it.

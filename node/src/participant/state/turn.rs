@@ -54,11 +54,11 @@ impl Participant {
         let head = outgoing::head(samples, steps, loss);
         let buffer = self.buffers.pop().unwrap_or_default();
         let sealer = Sealer { identity: &self.setup.identity, subject, next_package: next, buffer };
-        let (to, random) = (&channel.coordinator, &mut self.setup.random);
+        let (to, random) = ((channel.coordinator, &channel.keys), &mut self.setup.random);
         let sealed = outgoing::seal(&head, (model, control), sealer, to, random);
         match sealed {
             Ok(sealed) => {
-                let upload = Upload::new(sealed, channel.coordinator.node, now);
+                let upload = Upload::new(sealed, channel.coordinator, now);
                 self.works.insert(run, Work { asked, stage: Stage::Uploading(channel, upload) });
                 self.on_tick(now, out);
             }
