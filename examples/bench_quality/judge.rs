@@ -3,7 +3,7 @@
 use anyhow::Result;
 use common::model::ParameterVector;
 use node::detect::metrics::{auc_pr, auc_roc, hit_rate, vus};
-use node::detect::{Detector, History};
+use node::detect::{Detector, Explained, History};
 use pipeline::clean;
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -11,9 +11,6 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::dataset::Machine;
 use super::methods::Bench;
-
-/// Rows that the score of a row is the mean of, as a detector smooths: itself and those before.
-const SMOOTH_ROWS: usize = 5;
 
 /// How good a method is on a machine, each from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,26 +30,28 @@ pub(crate) fn model(
 ) -> Result<Figures> {
     let (machine, history) = machine;
     let detector = Detector::fit(&bench.plan.task, parameters, history)?;
+    let are_known = !machine.causes.is_empty();
+    let explained = detector.explain(&machine.test, |_| are_known)?;
     let scores: Vec<Option<f64>> =
-        detector.score(&machine.test)?.iter().map(|verdict| verdict.map(|verdict| verdict.score)).collect();
-    let hit_rates = if machine.causes.is_empty() { None } else { Some(named(&detector, machine)?) };
+        explained.iter().map(|explained| Some(explained.as_ref()?.verdict.score)).collect();
+    let hit_rates = are_known.then(|| named(&explained, machine));
     Ok(Figures { hit_rates, ..rank(bench, machine, &scores)? })
 }
 
-/// What shares of the disturbed metrics its explanations name, in the mean over the faults.
-fn named(detector: &Detector, machine: &Machine) -> Result<[f64; 2]> {
-    let contributions = detector.contributions(&machine.test)?;
+/// What shares of the disturbed metrics the explanations name, in the mean over the faults.
+fn named(explained: &[Option<Explained>], machine: &Machine) -> [f64; 2] {
     let mut sums = [0.0; 2];
     for (rows, causes) in &machine.causes {
-        let mut fault = vec![0.0; detector.metrics().count()];
-        for row in contributions[rows.clone()].iter().flatten() {
-            fault.iter_mut().zip(row).for_each(|(sum, part)| *sum += part);
+        let mut fault = Vec::new();
+        for Explained { contributions, .. } in explained[rows.clone()].iter().flatten() {
+            fault.resize(contributions.len(), 0.0);
+            fault.iter_mut().zip(contributions).for_each(|(sum, part)| *sum += part);
         }
         for (sum, percent) in sums.iter_mut().zip([100, 150]) {
             *sum += hit_rate(&fault, causes, percent);
         }
     }
-    Ok(sums.map(|sum| sum / machine.causes.len() as f64))
+    sums.map(|sum| sum / machine.causes.len() as f64)
 }
 
 /// Scores by chance.
@@ -73,8 +72,9 @@ pub(crate) fn z_score(bench: &Bench<'_>, machine: &Machine, history: &History) -
             values.iter().filter(|value| value.is_finite()).map(|value| f64::from(value.abs())).sum();
         far[row.record] = Some(sum / values.len().max(1) as f64);
     }
+    let smooth_rows = bench.plan.preparation.calibrate.smooth_rows as usize;
     let smoothed = (0..far.len()).map(|end| {
-        let rows = &far[(end + 1).saturating_sub(SMOOTH_ROWS)..=end];
+        let rows = &far[(end + 1).saturating_sub(smooth_rows)..=end];
         Some(rows.iter().flatten().sum::<f64>() / rows.len() as f64)
     });
     rank(bench, machine, &smoothed.collect::<Vec<_>>())

@@ -76,13 +76,17 @@ fn compare(options: &Options) -> Result<()> {
     ensure!(options.seeds > 0, "--seeds: at least one");
     let mut list = Listing::begin(options.format);
     let mut lines = Vec::new();
+    let given = options.data.as_deref().map(Dataset::read).transpose()?;
     for seed in 1..=options.seeds {
-        let dataset = match &options.data {
-            Some(dir) => Dataset::read(dir)?,
-            None => Dataset::made(seed, options.machines)?,
+        let made;
+        let dataset = if let Some(given) = &given {
+            given
+        } else {
+            made = Dataset::made(seed, options.machines)?;
+            &made
         };
         eprintln!("{}: seed {seed} of {}, {} machines", dataset.name, options.seeds, dataset.machines.len());
-        for line in judged(&dataset, options, seed)? {
+        for line in judged(dataset, options, seed)? {
             list.item(&line, Vec::new)?;
             lines.push(line);
         }

@@ -92,7 +92,8 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
         while from < records.len() {
             let to = records.len().min(from + STEP);
             let before = from.saturating_sub(run_up);
-            let verdicts = detector.explain(&records[before..to])?;
+            let verdicts =
+                detector.explain(&records[before..to], |verdict| verdict.alarm && explaining.most > 0)?;
             let new = records[from..to].iter().zip(&verdicts[from - before..]);
             new.into_iter()
                 .try_for_each(|(record, verdict)| show(record, verdict.as_ref(), &explaining, &mut list))?;

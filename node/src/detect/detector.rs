@@ -135,12 +135,12 @@ pub struct Scored {
     pub alarm: bool,
 }
 
-/// The verdict on one record, and of an alarm its reason.
+/// The verdict on one record, and its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
     /// The verdict.
     pub verdict: Scored,
-    /// How much of the score each metric has, in the model's order: they add up to it. Empty when it is no alarm.
+    /// How much of the score each metric has, in the model's order: they add up to it. Empty when nobody wanted to know.
     pub contributions: Vec<f64>,
 }
 
@@ -196,28 +196,22 @@ impl Detector {
         Ok(judged.into_iter().map(|verdict| verdict.map(|(verdict, ())| verdict)).collect())
     }
 
-    /// The same, and for each alarm how much of its score each metric has.
+    /// The same, and of each record whose verdict is `wanted` how much of its score each metric has.
     ///
     /// # Errors
     ///
     /// As [`Self::score`].
-    pub fn explain(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Explained>>, DetectorError> {
-        let alarms = |verdict: Scored, contributions: &dyn Fn() -> Vec<f64>| {
-            if verdict.alarm { contributions() } else { Vec::new() }
+    pub fn explain(
+        &self,
+        records: &[TelemetryRecord],
+        wanted: impl Fn(Scored) -> bool,
+    ) -> Result<Vec<Option<Explained>>, DetectorError> {
+        let why = |verdict: Scored, contributions: &dyn Fn() -> Vec<f64>| {
+            if wanted(verdict) { contributions() } else { Vec::new() }
         };
-        let judged = self.judge(records, alarms)?.into_iter();
+        let judged = self.judge(records, why)?.into_iter();
         let explained = |(verdict, contributions)| Explained { verdict, contributions };
         Ok(judged.map(|verdict| verdict.map(explained)).collect())
-    }
-
-    /// How much of each record's score each metric has, alarm or not: as many values for each record as there are metrics.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::score`].
-    pub fn contributions(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Vec<f64>>>, DetectorError> {
-        let judged = self.judge(records, |_, contributions| contributions())?.into_iter();
-        Ok(judged.map(|verdict| verdict.map(|(_, contributions)| contributions)).collect())
     }
 
     /// The verdict on each record, and what `why` makes of it; it may ask how much of the score each metric has.

@@ -71,7 +71,7 @@ fn an_alarm_is_explained_by_the_metric_that_stood_still_and_what_is_none_by_noth
     let (detector, records) = (detector(), records(600, 400, true));
     let metrics: Vec<&str> = detector.metrics().map(|name| &**name).collect();
     let verdicts = detector.score(&records).unwrap();
-    let explained = detector.explain(&records).unwrap();
+    let explained = detector.explain(&records, |verdict| verdict.alarm).unwrap();
     for (row, (verdict, explained)) in verdicts.iter().zip(&explained).enumerate() {
         let (verdict, Explained { verdict: same, contributions }) =
             (verdict.unwrap(), explained.as_ref().unwrap());
