@@ -21,7 +21,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use common::crypto::Suite;
 use common::id::{BlobId, NodeId, RunId, TenantId};
-use common::known::Peer;
 use common::message::presence::HEARTBEAT;
 use common::roster::Roster;
 use common::units::{Millis, Timestamp};
@@ -41,7 +40,7 @@ use crate::registry;
 use crate::store::Store;
 use crate::view::View;
 use fault::FaultPoints;
-use join::{Channels, Office};
+use join::{Channels, Errand, Office};
 use link::{Incoming, Link, Readers};
 use shown::Shown;
 use works::{Done, Works};
@@ -93,7 +92,7 @@ struct Joined {
     readers: Readers,
     desks: Desks,
     office: Arc<Office>,
-    applicants: mpsc::Receiver<Peer>,
+    errands: mpsc::Receiver<Errand>,
     view: watch::Receiver<View>,
 }
 
@@ -108,7 +107,7 @@ pub async fn serve(dir: &Path, socket: &Socket, halt_at: Option<u64>) -> Result<
     let folder = Folder::open(dir)?;
     let dds = folder.config.dds.clone();
     let (asked, mut questions) = mpsc::channel(16);
-    let Joined { mut driver, mut readers, desks, office, mut applicants, view } =
+    let Joined { mut driver, mut readers, desks, office, mut errands, view } =
         Driver::join(dir, folder, halt_at, asked.clone())?;
     let door = join::at_door(office).await?;
     let answering = tokio::spawn(control::answer_all(socket.listen()?, asked, desks, view));
@@ -129,8 +128,8 @@ pub async fn serve(dir: &Path, socket: &Socket, halt_at: Option<u64>) -> Result<
                 driver.on_asked(question);
                 false
             }
-            Some(applicant) = applicants.recv() => {
-                driver.on_applicant(&applicant);
+            Some(errand) = errands.recv() => {
+                driver.on_errand(errand);
                 false
             }
             Some(presence) = ends.recv() => {
@@ -224,8 +223,8 @@ impl Driver {
         let store = Arc::new(Store::open(dir, vault)?);
         let enrolled = Arc::new(enrolled);
         let members: Members = Arc::new(RwLock::new(Arc::clone(&enrolled)));
-        let (came, applicants) = mpsc::channel(16);
-        let channels = Channels { questions, applicants: came };
+        let (errand, errands) = mpsc::channel(16);
+        let channels = Channels { questions, errands: errand };
         let office = Arc::new(Office::open(dir, &store, &config, &members, channels)?);
         let desks = Desks { models: desk(&store, &members), joining: office.desk() };
         let (link, readers) = Link::join(&config.dds, identity.node_id())?;
@@ -264,7 +263,7 @@ impl Driver {
             fresh: Vec::new(),
             ended: None,
         };
-        Ok(Joined { driver, readers, desks, office, applicants, view })
+        Ok(Joined { driver, readers, desks, office, errands, view })
     }
 
     fn tick(&mut self) {

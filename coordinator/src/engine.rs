@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use common::crypto::{Holder, Identity, IssueError, Label, Rank, Suite};
 use common::id::{BlobId, NodeId, RoundId, RunId, TenantId};
+use common::join::Refusal;
 use common::limits::OFFER_INDEX;
 use common::message::event::{Event, Fact, reason};
 use common::message::presence::{Mailbox, SILENCE, Standing};
@@ -222,19 +223,52 @@ impl Engine {
 
     /// Issues the next certificate of a node that is there, if it needs one.
     fn certify(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Output>) {
+        if let Some((until, der)) = self.issue(node, now, out) {
+            out.push(Output::Certificate { node, until, der });
+        }
+    }
+
+    /// A member came with a token; it is given its certificate, if it needs one. One whose last one ended is let in again
+    /// only if it is to be renewed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Lapsed`].
+    pub fn on_admitted(
+        &mut self,
+        node: NodeId,
+        renew: bool,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if self.members.leases().expired(node, now).is_some() {
+            if !renew {
+                return Err(Refusal::Lapsed);
+            }
+            self.members.renew(node);
+        }
+        let issued = self.issue(node, now, out);
+        Ok(issued.map(|(until, der)| {
+            out.push(Output::Certificate { node, until, der: der.clone() });
+            der
+        }))
+    }
+
+    fn issue(&mut self, node: NodeId, now: Timestamp, out: &mut Vec<Output>) -> Option<(Timestamp, Vec<u8>)> {
         let identity = &self.setup.identity;
         let is_issuer = |key| key == identity.public();
         if !self.members.roster().authority.as_ref().is_some_and(|above| is_issuer(above.coordinator.key())) {
-            return;
+            return None;
         }
-        let Some(until) = self.members.grant(node, now) else { return };
-        let (roster, Some(peer)) = (self.members.roster(), self.members.peer(node)) else { return };
+        let until = self.members.grant(node, now)?;
+        let (roster, peer) = (self.members.roster(), self.members.peer(node)?);
         let holder = Holder { tenant: &roster.tenant, rank: Rank::Node(&peer.name), key: peer.key };
         out.push(match holder.certify(identity, now, Some(until)) {
-            Ok(certificate) => Output::Certificate { node, until, der: certificate.der().to_vec() },
+            Ok(certificate) => return Some((until, certificate.der().to_vec())),
             Err(IssueError::Custody(error)) => Output::Unsigned(error),
             Err(error) => Output::Note(format!("node {}: {error}", peer.name)),
         });
+        None
     }
 
     /// The tether ended of a process of this host that had given this presence.

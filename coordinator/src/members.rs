@@ -169,9 +169,9 @@ impl Members {
         &self.leases
     }
 
-    /// Until when the next certificate is good of a node that is there, if it needs one; then it counts as issued.
+    /// Until when the next certificate of a node is good, if it needs one; then it counts as issued.
     pub fn grant(&mut self, node: NodeId, now: Timestamp) -> Option<Timestamp> {
-        let shown = self.present.get(&node)?.certified;
+        let shown = self.present.get(&node).map(|member| member.certified).unwrap_or_default();
         self.roster.nodes.contains_key(&node).then(|| self.leases.grant(node, shown, now)).flatten()
     }
 

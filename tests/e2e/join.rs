@@ -198,3 +198,25 @@ fn a_coordinator_that_approves_by_itself_lets_in_who_has_a_token_and_a_folder_of
     let other = complaint(&site.join("web-2", &taken, &[]));
     assert!(other.contains("this folder is another operator's than the token"), "{other}");
 }
+
+#[test]
+fn a_node_that_is_let_in_has_its_certificate_at_once_and_when_that_has_ended_another_token_lets_it_in_again()
+{
+    let Some(site) = Site::new("approve = \"operator\"") else { return };
+    let operator = &site.operator;
+    edit(&operator.0.at("coordinator/coordinator.toml"), |text| text.replace("604_800", "5"));
+    let _coordinator = operator.0.serve(&[]);
+    let token = site.token(&[]);
+    let admitted = site.joins("web-1", &token, &[]);
+    let chain = || fs::read_to_string(operator.0.at("web-1/certificate.pem")).expect("it has one");
+    let first = chain();
+    assert_eq!(first.matches("BEGIN CERTIFICATE").count(), 2, "{first}");
+
+    // It does not run, so nobody renews it.
+    operator.0.until(|| operator.node("web-1").activity == "expired");
+    let refused = complaint(&site.join("web-1", &token, &[]));
+    assert!(refused.contains("the certificate of this node ended: ask the operator"), "{refused}");
+    assert_eq!(chain(), first);
+    assert_eq!(site.joins("web-1", &site.token(&[]), &[]), admitted);
+    assert_ne!(chain(), first);
+}

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{Name, decode};
+use crate::crypto::certificate::CERTIFICATE_BYTES_MAX;
 use crate::crypto::{AnswerKey, OpenError, Suite};
 use crate::limits::{GLOB_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::units::Timestamp;
-use crate::wire::{Fault, Input, Text, Wire, WireError, encode};
+use crate::wire::{Fault, Input, List, Text, Wire, WireError, encode};
 
 /// An answer, for who asked alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,11 @@ pub struct Answer {
     pub suite: Suite,
     /// Its roster, as the operator signed it: whoever is let in believes it only after a look at that. Empty in a refusal.
     pub roster: Text<MESSAGE_BYTES_MAX>,
+    /// Its certificate, as DER, when it is admitted and needs one; else empty: `node run` is sent one.
+    pub certificate: List<u8, CERTIFICATE_BYTES_MAX>,
 }
 
-crate::wire_fields!(Answer { at, standing, tenant, domain, suite, roster });
+crate::wire_fields!(Answer { at, standing, tenant, domain, suite, roster, certificate });
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub enum Refusal {
     Full,
     /// Its request was not approved, and is forgotten.
     Dismissed,
+    /// Its certificate ended, and the token was used before.
+    Lapsed,
 }
 
 /// What comes back, in one frame.
@@ -172,6 +177,9 @@ impl fmt::Display for Refusal {
             Self::Full => {
                 "too many nodes wait for approval; the operator has to look at them first (`coordinator node list`)"
             }
+            Self::Lapsed => {
+                "the certificate of this node ended: ask the operator for another token, or for `coordinator node renew`"
+            }
             Self::Dismissed => "the operator did not approve this node; ask for another token",
         };
         f.write_str(text)
@@ -211,6 +219,7 @@ impl Wire for Refusal {
             Self::Revoked => 6,
             Self::Full => 7,
             Self::Dismissed => 8,
+            Self::Lapsed => 9,
         });
         if let Self::OtherName { pattern } = self {
             pattern.put(out);
@@ -227,6 +236,7 @@ impl Wire for Refusal {
             6 => Self::Revoked,
             7 => Self::Full,
             8 => Self::Dismissed,
+            9 => Self::Lapsed,
             tag => return Err(input.error(Fault::Unknown(u64::from(tag)))),
         })
     }

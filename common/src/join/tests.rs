@@ -39,6 +39,7 @@ fn answer(standing: Standing) -> Answer {
         domain: 7,
         suite: Suite::XWing,
         roster: "".try_into().unwrap(),
+        certificate: vec![0x30, 0].try_into().unwrap(),
     }
 }
 
@@ -165,6 +166,7 @@ fn every_standing_and_every_reason_is_read_back_and_tells_what_to_do() {
         Refusal::Revoked,
         Refusal::Full,
         Refusal::Dismissed,
+        Refusal::Lapsed,
     ];
     let all = refusals.map(Standing::Refused).into_iter().chain([Standing::Admitted, Standing::Waiting]);
     for standing in all {

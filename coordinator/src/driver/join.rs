@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use common::crypto::{Identity, PresharedSeed, Suite};
 use common::glob::Glob;
 use common::id::{NodeId, TokenId};
-use common::join::{Answer, Reply, Request, Standing, TurnedAway};
+use common::join::{Answer, Refusal, Reply, Request, Standing, TurnedAway};
 use common::known::Peer;
 use common::roster::{Membership, Roster};
 use common::token::{JOIN_PORT, Token};
@@ -55,16 +55,30 @@ pub(super) struct Office {
     /// One roster is signed after the other.
     signing: Mutex<()>,
     questions: mpsc::Sender<Asked>,
-    /// Who waits, for those who watch.
-    told: mpsc::Sender<Peer>,
+    errands: mpsc::Sender<Errand>,
 }
 
 /// The channels to the driver's loop.
 pub(super) struct Channels {
     /// What is asked of the driver.
     pub(super) questions: mpsc::Sender<Asked>,
-    /// Who came and waits.
-    pub(super) applicants: mpsc::Sender<Peer>,
+    /// What it does for those who come.
+    pub(super) errands: mpsc::Sender<Errand>,
+}
+
+/// What the driver's loop does for somebody who came with a token.
+pub(super) enum Errand {
+    /// It waits: those who watch are told.
+    Waits(Peer),
+    /// It is a member: if it needs a certificate, it is given one.
+    Certify {
+        /// Who.
+        node: NodeId,
+        /// Whether it is let in again if its last one ended.
+        renew: bool,
+        /// For the certificate, as DER.
+        answer: oneshot::Sender<Result<Option<Vec<u8>>, Refusal>>,
+    },
 }
 
 impl Office {
@@ -97,7 +111,7 @@ impl Office {
             rates: Mutex::default(),
             signing: Mutex::default(),
             questions: channels.questions,
-            told: channels.applicants,
+            errands: channels.errands,
         };
         office.tidy(now())?;
         Ok(office)
@@ -170,9 +184,17 @@ impl Office {
             TurnedAway::Unreadable
         })?;
         let peer = request.peer.clone();
-        let standing = self.decide(token, request, now).map_err(ours)??;
+        let mut standing = self.decide(token, request, now).map_err(ours)??;
+        let mut certificate = None;
+        if standing == Standing::Admitted {
+            let certified = self.certify(peer.key.node_id(), issued.used_by.is_none()).map_err(ours)?;
+            match certified {
+                Ok(issued) => certificate = issued,
+                Err(why) => standing = Standing::Refused(why),
+            }
+        }
         tracing::info!(%token, %from, node = %peer.key.node_id(), name = peer.name, ?standing, "asked to join");
-        let answer = self.said(standing, now).map_err(ours)?;
+        let answer = self.said(standing, certificate.unwrap_or_default(), now).map_err(ours)?;
         Ok(Reply::Sealed(key.seal(&encode(&answer), &mut edge::entropy().map_err(ours)?)))
     }
 
@@ -212,7 +234,7 @@ impl Office {
         }
         if let Some(peer) = came {
             // Nobody waits for those who watch.
-            let _ = self.told.try_send(peer);
+            let _ = self.errands.try_send(Errand::Waits(peer));
         }
         Ok(Ok(Standing::Waiting))
     }
@@ -234,7 +256,16 @@ impl Office {
         }
     }
 
-    fn said(&self, standing: Standing, now: Timestamp) -> Result<Answer> {
+    /// The certificate of a member, if it needs one. A token that nobody has used yet lets one in again whose last one
+    /// ended.
+    fn certify(&self, node: NodeId, renew: bool) -> Result<Result<Option<Vec<u8>>, Refusal>> {
+        let (answer, answered) = oneshot::channel();
+        let errand = Errand::Certify { node, renew, answer };
+        self.errands.blocking_send(errand).ok().context("the coordinator is ending")?;
+        answered.blocking_recv().context("the coordinator is ending")
+    }
+
+    fn said(&self, standing: Standing, certificate: Vec<u8>, now: Timestamp) -> Result<Answer> {
         let enrolled = self.enrolled();
         let Enrolled { text, roster, .. } = &*enrolled;
         let text = if matches!(standing, Standing::Refused(_)) { "" } else { text };
@@ -245,6 +276,7 @@ impl Office {
             domain: self.domain,
             suite: self.suite,
             roster: text.try_into()?,
+            certificate: certificate.try_into()?,
         })
     }
 

@@ -9,6 +9,7 @@ use common::roster::Roster;
 use edge::now;
 
 use super::Driver;
+use super::join::Errand;
 use crate::folder::Enrolled;
 use crate::view::{self, InstalledRoster, NodeOrder, OrderedNode};
 
@@ -81,10 +82,21 @@ impl Driver {
         self.link.tell_roster(roster.tenant_id(), text);
     }
 
-    /// Somebody came with a token and waits.
-    pub(super) fn on_applicant(&mut self, applicant: &Peer) {
-        self.engine.on_applicant(applicant.key.node_id(), &applicant.name, now(), &mut self.fresh);
-        self.carry_out();
+    /// Somebody came with a token.
+    pub(super) fn on_errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Waits(Peer { name, key, .. }) => {
+                self.engine.on_applicant(key.node_id(), &name, now(), &mut self.fresh);
+                self.carry_out();
+            }
+            Errand::Certify { node, renew, answer } => {
+                let certificate = self.engine.on_admitted(node, renew, now(), &mut self.fresh);
+                // It is stored before it is given.
+                self.carry_out();
+                // Who asked may have hung up.
+                let _ = answer.send(certificate);
+            }
+        }
     }
 
     /// Nodes stay drained when the coordinator is started again.

@@ -95,7 +95,7 @@ fn take(
     peer: &Peer,
     custody: &custody::Config,
 ) -> Result<()> {
-    let Answer { standing, tenant, domain, suite, roster, .. } = answer;
+    let Answer { standing, tenant, domain, suite, roster, certificate, .. } = answer;
     if let Standing::Refused(why) = standing {
         bail!("not let in: {why}");
     }
@@ -107,7 +107,8 @@ fn take(
         interfaces: &options.interfaces,
         custody,
     };
-    joining.complete(tenant, roster, || starter.config())
+    joining.complete(tenant, roster, || starter.config())?;
+    joining.certify(certificate)
 }
 
 /// What became of it, and what comes next.

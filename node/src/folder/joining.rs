@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use common::crypto::{Identity, PublicIdentity};
+use common::crypto::{Certificate, Identity, PublicIdentity};
 use common::roster::Roster;
 use edge::file::{self, write_new};
 use rand_chacha::rand_core::CryptoRng;
 
-use super::{Folder, REMEDY, identity, keep_roster, roster};
+use super::{Folder, REMEDY, certificate, identity, keep_roster, roster};
 use crate::config::NodeConfig;
 
 /// A folder with a key, and the rest of it if it was made before.
@@ -77,6 +77,27 @@ impl Joining {
         }
         let path = dir.join("node.toml");
         if path.exists() { Ok(()) } else { write_new(&path, config().as_bytes(), 0o644) }
+    }
+
+    /// Keeps the certificate that the answer brought, after a look at whose it is and who issued it; without bytes, none
+    /// came.
+    ///
+    /// # Errors
+    ///
+    /// When it is not for this key or not of the roster's coordinator, or a file cannot be written.
+    pub fn certify(&self, der: &[u8]) -> Result<()> {
+        if der.is_empty() {
+            return Ok(());
+        }
+        let context = "the certificate that the coordinator sent";
+        let came = Certificate::parse(der).context(context)?;
+        let known = roster(&self.dir, &self.operator)?;
+        let authority = known.as_ref().and_then(|known| known.authority.as_ref());
+        let authority =
+            authority.context("the roster names no authority for certificates").context(context)?;
+        came.verify(authority.coordinator.key()).context(context)?;
+        ensure!(came.key() == self.identity.public(), "{context} is of another key");
+        certificate::keep(&self.dir, &came, authority)
     }
 }
 
