@@ -167,7 +167,7 @@ fn execute(cli: &Cli) -> Result<ExitCode> {
 /// Serves under the key that the operator appointed, one after another.
 fn serve(dir: &Path, halt_at: Option<u64>) -> Result<ExitCode> {
     edge::log_to_stderr();
-    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    edge::keep_secrets().context("core dumps cannot be forbidden")?;
     Folder::config(dir)?;
     let socket = Socket::open(dir)?;
     loop {

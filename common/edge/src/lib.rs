@@ -3,19 +3,19 @@
 //! `common` decides and touches nothing; this crate touches and decides nothing.
 
 mod clock;
-mod dump;
 mod duration;
 mod entropy;
 pub mod file;
 mod log;
 mod print;
+mod secrecy;
 pub mod tether;
 mod usage;
 
 pub use clock::now;
-pub use dump::forbid_dumps;
 pub use duration::duration;
 pub use entropy::entropy;
 pub use log::{log_ignored, log_to_stderr};
 pub use print::{Format, Listing, print_lines, print_one};
+pub use secrecy::keep_secrets;
 pub use usage::cpu_s;

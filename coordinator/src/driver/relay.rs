@@ -98,7 +98,7 @@ struct Relay {
 /// When the folder, the address or DDS cannot be opened, or nothing can be signed any more.
 pub async fn relay(dir: &Path) -> Result<()> {
     log_to_stderr();
-    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    edge::keep_secrets().context("core dumps cannot be forbidden")?;
     let RelayFolder { config, identity } = RelayFolder::open(dir)?;
     let RelayConfig { name, dds, place, peers, chunk_bytes, .. } = config;
     let tls = Tls::new(identity.clone(), &peers).context("the identity cannot be used for TLS")?;

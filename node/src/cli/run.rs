@@ -15,7 +15,7 @@ use crate::telemetry_trainer::TelemetryTrainer;
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
-    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    edge::keep_secrets().context("core dumps cannot be forbidden")?;
     while run(dir)? == Ended::Succeeded {
         custody::succeed(dir)?;
         tracing::info!("this node goes on under the next key of its folder");

@@ -12,7 +12,7 @@ use crate::intake::{Intake, Role};
 
 pub(super) fn execute(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
-    edge::forbid_dumps().context("core dumps cannot be forbidden")?;
+    edge::keep_secrets().context("core dumps cannot be forbidden")?;
     let config = Folder::config(dir)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
