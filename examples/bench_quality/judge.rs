@@ -3,7 +3,7 @@
 use anyhow::Result;
 use common::model::ParameterVector;
 use node::detect::metrics::{auc_pr, auc_roc, hit_rate, vus};
-use node::detect::{Detector, Explained, History};
+use node::detect::{Detector, Explained, History, smooth};
 use pipeline::clean;
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -72,12 +72,8 @@ pub(crate) fn z_score(bench: &Bench<'_>, machine: &Machine, history: &History) -
             values.iter().filter(|value| value.is_finite()).map(|value| f64::from(value.abs())).sum();
         far[row.record] = Some(sum / values.len().max(1) as f64);
     }
-    let smooth_rows = bench.plan.preparation.calibrate.smooth_rows as usize;
-    let smoothed = (0..far.len()).map(|end| {
-        let rows = &far[(end + 1).saturating_sub(smooth_rows)..=end];
-        Some(rows.iter().flatten().sum::<f64>() / rows.len() as f64)
-    });
-    rank(bench, machine, &smoothed.collect::<Vec<_>>())
+    smooth(far.iter_mut().flatten(), bench.plan.preparation.calibrate.smoothing_factor);
+    rank(bench, machine, &far)
 }
 
 /// A record without a score is left out.

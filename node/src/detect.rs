@@ -8,5 +8,5 @@ pub mod threshold;
 
 pub use detector::{Detector, DetectorError, Explained, History, Preparation, Profile, Scored};
 pub use evaluate::{Evaluation, Labelled, Plan, Quality, evaluate};
-pub use score::{Calibrate, Calibration};
+pub use score::{Calibrate, Calibration, smooth};
 pub use threshold::Threshold;

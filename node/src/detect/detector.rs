@@ -244,7 +244,7 @@ impl Detector {
 
     /// Records before a stretch that its scores depend on: the past steps and the smoothing.
     pub fn run_up(&self) -> usize {
-        self.task.past_steps as usize + self.calibration.smooth_rows() as usize
+        self.task.past_steps as usize + self.calibration.memory()
     }
 
     /// When a score is an alarm.
@@ -313,7 +313,7 @@ pub struct Profile {
 
 impl Profile {
     /// The layout that this code writes and reads.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The task of the model.
     ///

@@ -10,15 +10,19 @@ pub struct Calibrate {
     /// A metric's spread of errors counts as at least this share of the mean spread of all, so that
     /// one that is nearly always foreseen does not outvote the others on its first surprise.
     pub spread_min: f64,
-    /// A row's score is the mean over this many rows: itself and those before.
-    pub smooth_rows: u32,
+    /// Exponential smoothing: a row counts so much less in the next row's score, for each row between (`1 - factor`); 1
+    /// for none.
+    pub smoothing_factor: f64,
 }
 
 impl Default for Calibrate {
     fn default() -> Self {
-        Self { spread_min: 0.3, smooth_rows: 5 }
+        Self { spread_min: 0.3, smoothing_factor: 0.25 }
     }
 }
+
+/// The least that a factor may be: a score depends on no more than some thousand rows.
+const SMOOTHING_FACTOR_MIN: f64 = 0.01;
 
 /// A model without any error in training leaves nothing to measure by but this.
 const SPREAD_FLOOR: f64 = 1e-9;
@@ -28,7 +32,7 @@ const SPREAD_FLOOR: f64 = 1e-9;
 pub struct Calibration {
     means: Vec<f64>,
     divisors: Vec<f64>,
-    smooth_rows: u32,
+    smoothing_factor: f64,
 }
 
 /// Moments of each metric's squared errors.
@@ -68,13 +72,15 @@ impl Calibration {
         Self {
             means: moments.iter().map(|moments| moments.mean).collect(),
             divisors: moments.iter().map(|moments| moments.sd().max(least)).collect(),
-            smooth_rows: params.smooth_rows,
+            smoothing_factor: params.smoothing_factor,
         }
     }
 
-    /// Rows that a score is the mean of: its own and those before.
-    pub fn smooth_rows(&self) -> u32 {
-        self.smooth_rows
+    /// Rows that a score depends on: its own and those before, until what one counts is below the precision of a number.
+    pub fn memory(&self) -> usize {
+        let kept = 1.0 - self.smoothing_factor;
+        // A factor of 1 keeps nothing.
+        1 + (f64::EPSILON.ln() / kept.max(f64::MIN_POSITIVE).ln()).ceil() as usize
     }
 
     /// Whether it can score so many metrics; one read from a file may not.
@@ -83,6 +89,7 @@ impl Calibration {
             && self.divisors.len() == columns
             && self.means.iter().all(|mean| mean.is_finite())
             && self.divisors.iter().all(|divisor| divisor.is_finite() && *divisor > 0.0)
+            && (SMOOTHING_FACTOR_MIN..=1.0).contains(&self.smoothing_factor)
     }
 
     /// One score for each row of the windows' table, 0 where all is as usual; windows of stride 1.
@@ -101,7 +108,7 @@ impl Calibration {
             let run = &mut raw[run.clone()];
             let scored = run.iter().position(Option::is_some).unwrap_or(run.len());
             let (unseen, seen) = run.split_at_mut(scored);
-            smooth(seen, self.smooth_rows.max(1) as usize);
+            smooth(seen.iter_mut().flatten(), self.smoothing_factor);
             unseen.fill(seen.first().copied().flatten());
         }
         raw
@@ -120,15 +127,18 @@ impl Calibration {
         // As in `scores`: rows before the first that is foreseen have its score, and smoothing begins there.
         let first = windows.first_target(run)?;
         let last = row.max(first);
-        let smoothed = (last + 1).saturating_sub(self.smooth_rows.max(1) as usize).max(first)..=last;
-        let rows = smoothed.clone().count();
-        let mut sums = vec![0.0; columns];
+        let smoothed = (last + 1).saturating_sub(self.memory()).max(first)..=last;
+        let (mut sums, mut weights) = (vec![0.0; columns], 0.0);
         for index in smoothed.filter_map(|row| windows.of_target(row)) {
             let forecast = &forecasts[index * columns..][..columns];
             let mut errors = squared_errors(forecast, windows.next(index));
-            sums.iter_mut().zip(self.excesses(&mut errors)).for_each(|(sum, excess)| *sum += excess);
+            let kept = 1.0 - self.smoothing_factor;
+            weights = kept * weights + 1.0;
+            sums.iter_mut()
+                .zip(self.excesses(&mut errors))
+                .for_each(|(sum, excess)| *sum = kept * *sum + excess);
         }
-        Some(sums.into_iter().map(|sum| sum / (rows * columns) as f64).collect())
+        Some(sums.into_iter().map(|sum| sum / (weights * columns as f64)).collect())
     }
 
     /// Mean over the metrics of how far each error is above its usual size.
@@ -143,13 +153,13 @@ impl Calibration {
     }
 }
 
-/// Replaces each value by the mean of itself and those before, `rows` in all; fewer at the start.
-fn smooth(values: &mut [Option<f64>], rows: usize) {
-    for end in (0..values.len()).rev() {
-        let window = &values[(end + 1).saturating_sub(rows)..=end];
-        let (sum, count) =
-            window.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-        values[end] = (count > 0).then(|| sum / f64::from(count));
+/// Replaces each value by the mean of itself and those before, each of which counts `1 - factor` as much as the next one.
+pub fn smooth<'v>(values: impl Iterator<Item = &'v mut f64>, factor: f64) {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for value in values {
+        sum = (1.0 - factor) * sum + *value;
+        weights = (1.0 - factor) * weights + 1.0;
+        *value = sum / weights;
     }
 }
 
@@ -162,15 +172,15 @@ mod tests {
     const WINDOW: Window = Window { past_steps: 2, stride: 1, gap_steps: 3 };
 
     /// Mean 1 and spread 1, mean 0 and spread 0: the mean spread is 0.5, its least share 0.15.
-    fn calibration(smooth_rows: u32) -> Calibration {
+    fn calibration(smoothing_factor: f64) -> Calibration {
         let moments = [[0.0, 2.0].into_iter().collect(), [0.0, 0.0].into_iter().collect()];
-        Calibration::from_moments(&moments, &Calibrate { smooth_rows, ..Calibrate::default() })
+        Calibration::from_moments(&moments, &Calibrate { smoothing_factor, ..Calibrate::default() })
     }
 
     #[test]
     fn a_score_is_the_mean_excess_over_the_usual_error_in_spreads() {
         let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 0.3, 0.5, 0.0]), &WINDOW);
-        let scores = calibration(1).scores(&windows, &[0.0; 4]);
+        let scores = calibration(1.0).scores(&windows, &[0.0; 4]);
         // Row 2: errors 4 and 0.09, (4 - 1) / 1 and 0.09 / 0.15. Row 3: 0.25 is less than usual.
         let expected = [1.8, 1.8, 1.8, 0.0];
         for (score, expected) in scores.into_iter().zip(expected) {
@@ -181,14 +191,14 @@ mod tests {
     #[test]
     fn contributions_add_up_to_the_score_and_are_of_the_metrics_that_were_not_foreseen() {
         let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 0.3, 0.5, 0.0]), &WINDOW);
-        let calibration = calibration(2);
+        let calibration = calibration(0.5);
         let scores = calibration.scores(&windows, &[0.0; 4]);
         let of = |row| calibration.contributions(&windows, &[0.0; 4], row).unwrap();
         for (row, score) in scores.iter().enumerate() {
             assert!((of(row).iter().sum::<f64>() - score.unwrap()).abs() < 1e-12, "row {row}");
         }
-        // Row 2 alone: 3 / 2 of the first and 0.6 / 2 of the second; row 3 has half of that, and the rows before all.
-        for (row, share) in [(0, 1.0), (2, 1.0), (3, 0.5)] {
+        // Row 2 alone: 3 / 2 of the first and 0.6 / 2 of the second; row 3 has a third of that, and the rows before all.
+        for (row, share) in [(0, 1.0), (2, 1.0), (3, 1.0 / 3.0)] {
             let [first, second] = of(row)[..] else { panic!("two metrics") };
             assert!((first - 1.5 * share).abs() < 1e-6 && (second - 0.3 * share).abs() < 1e-6, "row {row}");
         }
@@ -207,9 +217,30 @@ mod tests {
 
     #[test]
     fn smoothing_looks_back_only() {
-        let mut values: Vec<_> = [0.0, 6.0, 0.0, 0.0, 3.0].map(Some).to_vec();
-        smooth(&mut values, 3);
-        assert_eq!(values, [0.0, 3.0, 2.0, 2.0, 1.0].map(Some));
+        let mut values = [0.0, 6.0, 0.0, 15.0];
+        smooth(values.iter_mut(), 0.5);
+        let expected = [0.0, 6.0 / 1.5, 3.0 / 1.75, 16.5 / 1.875];
+        assert!(values.iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-12));
+        smooth(values.iter_mut(), 1.0);
+        assert!((values[3] - expected[3]).abs() < 1e-12, "a factor of 1 changes nothing");
+    }
+
+    #[test]
+    fn what_is_older_than_the_memory_does_not_count() {
+        assert_eq!(calibration(1.0).memory(), 2);
+        for factor in [0.9, 0.25, 0.05] {
+            let memory = calibration(factor).memory();
+            let counts = |rows: usize| {
+                let mut values = vec![0.0; rows];
+                values[0] = 1.0;
+                smooth(values.iter_mut(), factor);
+                values[rows - 1]
+            };
+            assert!(
+                counts(memory + 1) <= f64::EPSILON && counts(memory - 3) > f64::EPSILON * factor,
+                "{factor}"
+            );
+        }
     }
 
     #[test]
@@ -217,7 +248,7 @@ mod tests {
         let rows = [row(0, 0), row(0, 1), row(0, 2), row(0, 9), row(1, 10), row(1, 11), row(1, 12)];
         let values = [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0];
         let windows = window(Table { columns: 2, rows: rows.to_vec(), values: values.to_vec() }, &WINDOW);
-        let scores = calibration(5).scores(&windows, &[0.0; 4]);
+        let scores = calibration(0.25).scores(&windows, &[0.0; 4]);
         assert_eq!(scores[..3], [Some(4.0); 3]);
         assert_eq!(scores[3], None);
         assert_eq!(scores[4..], [Some(1.5); 3]);
