@@ -68,6 +68,10 @@ pub const JOIN_REQUEST_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of the answer: a roster is the most of it.
 pub const JOIN_ANSWER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 4096;
 
+/// Past steps that a forecaster sees: a day of minutes, and more. What an LSTM computes grows with them, but not its
+/// parameters.
+pub const PAST_STEPS_MAX: u32 = 2048;
+
 /// Tokens of a coordinator that may still be used.
 pub const TOKENS_MAX: usize = 256;
 

@@ -16,7 +16,7 @@ use common::crypto::Suite;
 use common::known::Labels;
 use common::limits::{CERTIFICATE_LIFETIME_S, COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
-use common::model::{Classifier, Forecaster, MetricName, Task};
+use common::model::{Classifier, Forecaster, MetricName, Network, Task};
 use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
@@ -200,6 +200,9 @@ pub enum TaskConfig {
         metrics: Vec<String>,
         /// Past records the model sees.
         past_steps: u32,
+        /// Of what kind its hidden layers are.
+        #[serde(default)]
+        network: Network,
         /// Width of each hidden layer.
         hidden: Vec<u32>,
     },
@@ -371,7 +374,7 @@ impl TaskConfig {
                 require(*classes >= 2, "task.classes", "must be 2 or more")?;
                 Task::Classifier(Classifier { inputs: *inputs, hidden: layers(hidden)?, classes: *classes })
             }
-            Self::Forecaster { metrics, past_steps, hidden } => {
+            Self::Forecaster { metrics, past_steps, network, hidden } => {
                 require(!metrics.is_empty(), "task.metrics", "is empty")?;
                 require(*past_steps >= 1, "task.past_steps", "is 0")?;
                 let names: Result<Vec<MetricName>, _> =
@@ -380,6 +383,7 @@ impl TaskConfig {
                 Task::Forecaster(Forecaster {
                     metrics: names.try_into().map_err(|error| wrong("task.metrics", &error))?,
                     past_steps: *past_steps,
+                    network: *network,
                     hidden: layers(hidden)?,
                 })
             }

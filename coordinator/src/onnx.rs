@@ -4,7 +4,7 @@
 //! optional fields, which are the same bytes. IR version 7 with version 13 of the operators: what ONNX 1.8 (November
 //! 2020) and everything after it reads.
 
-use common::model::{Schema, Task};
+use common::model::{Forecaster, Network, Schema, Task};
 use prost::Message;
 
 /// `IR_VERSION_2020_5_8`.
@@ -133,10 +133,8 @@ struct Dimension {
 /// The model cannot be written so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OnnxError {
-    /// A flat vector means nothing.
-    #[error(
-        "a flat vector has no graph: only forecasters can be exported as ONNX; safetensors takes every model"
-    )]
+    /// It is none that can be.
+    #[error("only forecasters that are perceptrons can be exported as ONNX; safetensors takes every model")]
     NoGraph,
 }
 
@@ -144,7 +142,7 @@ pub enum OnnxError {
 ///
 /// # Errors
 ///
-/// [`OnnxError::NoGraph`] unless it is a forecaster.
+/// [`OnnxError::NoGraph`] unless it is a forecaster that is a perceptron.
 ///
 /// # Panics
 ///
@@ -155,10 +153,12 @@ pub fn encode(
     values: &[f32],
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let Task::Forecaster(forecaster) = task else { return Err(OnnxError::NoGraph) };
+    let Task::Forecaster(forecaster @ Forecaster { network: Network::Perceptron, .. }) = task else {
+        return Err(OnnxError::NoGraph);
+    };
     assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
-    let widths = forecaster.widths();
-    let (first, last) = (widths[0], widths[widths.len() - 1]);
+    let layers = forecaster.layers();
+    let (first, last) = (layers[0].inputs(), layers[layers.len() - 1].outputs());
     let initializer = schema.ranges().map(|(tensor, range)| TensorProto {
         dims: tensor.shape.iter().map(|&side| i64::from(side)).collect(),
         data_type: FLOAT,
@@ -166,7 +166,7 @@ pub fn encode(
         raw_data: values[range].iter().flat_map(|value| value.to_le_bytes()).collect(),
     });
     let graph = GraphProto {
-        node: nodes(widths.len() - 1),
+        node: nodes(layers.len().div_ceil(2)),
         name: "forecaster".to_owned(),
         initializer: initializer.collect(),
         input: vec![matrix(INPUT, first)],
@@ -224,14 +224,13 @@ fn matrix(name: &str, columns: u32) -> ValueInfoProto {
 
 #[cfg(test)]
 mod tests {
-    use common::model::Forecaster;
 
     use super::*;
 
     fn forecaster(hidden: &[u32]) -> Task {
         let metrics = vec!["cpu".try_into().unwrap(), "memory".try_into().unwrap()];
         let (metrics, hidden) = (metrics.try_into().unwrap(), hidden.to_vec().try_into().unwrap());
-        Task::Forecaster(Forecaster { metrics, past_steps: 3, hidden })
+        Task::Forecaster(Forecaster { metrics, past_steps: 3, network: Network::default(), hidden })
     }
 
     fn graph(hidden: &[u32]) -> GraphProto {
@@ -268,9 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_vector_has_no_graph() {
+    fn a_flat_vector_has_no_graph_and_an_lstm_is_not_written_as_one() {
         let task = Task::Flat { parameters: 3 };
         let schema = task.schema().unwrap();
         assert_eq!(encode(&task, &schema, &[0.0; 3], &[]), Err(OnnxError::NoGraph));
+        let Task::Forecaster(of_layers) = forecaster(&[2]) else { panic!("it is one") };
+        let task = Task::Forecaster(Forecaster { network: Network::Lstm, ..of_layers });
+        let parameters = task.initial(1).unwrap();
+        assert_eq!(encode(&task, parameters.schema(), parameters.values(), &[]), Err(OnnxError::NoGraph));
     }
 }

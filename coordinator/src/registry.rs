@@ -82,6 +82,7 @@ fn difference(model: &Task, run: &Task) -> Option<String> {
         (Task::Forecaster(model), Task::Forecaster(run)) => {
             differ("metrics", &&*model.metrics, &&*run.metrics)
                 .or_else(|| differ("past steps", &model.past_steps, &run.past_steps))
+                .or_else(|| differ("network", &model.network, &run.network))
                 .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden))
         }
         (Task::Flat { parameters: model }, Task::Flat { parameters: run }) => {

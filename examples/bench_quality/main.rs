@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use common::model::Network;
 use edge::{Format, Listing};
 use serde::Serialize;
 
@@ -39,8 +40,14 @@ struct Options {
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     /// Rounds of the run; who trains alone makes as many passes.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 30)]
     rounds: u32,
+    /// Of what kind the hidden layers are: `perceptron`, `lstm` or `convolution`.
+    #[arg(long, default_value = "perceptron", value_parser = network)]
+    network: Network,
+    /// Widths of the hidden layers.
+    #[arg(long, value_delimiter = ',', default_value = "64,16,64")]
+    hidden: Vec<u32>,
     /// How far, in records, a detection may be from a fault and still count in part.
     #[arg(long, default_value_t = 20)]
     width: usize,
@@ -67,6 +74,11 @@ struct Line {
 
 /// What is compared, in the order of the table.
 const METHODS: [&str; 6] = ["random", "z-score", "local", "federated", "tuned", "centralised"];
+
+/// A network by the name that it has in a run's configuration.
+fn network(name: &str) -> Result<Network, serde_json::Error> {
+    serde_json::from_value(name.into())
+}
 
 fn main() -> ExitCode {
     examples::ending("bench-quality", compare(&Options::parse()))
@@ -99,7 +111,8 @@ fn compare(options: &Options) -> Result<()> {
 
 /// All methods on all machines, with one seed.
 fn judged(dataset: &Dataset, options: &Options, seed: u64) -> Result<Vec<Line>> {
-    let bench = Bench::new(dataset, options.rounds, seed, options.width)?;
+    let kind = (options.network, &options.hidden[..]);
+    let bench = Bench::new(dataset, kind, options.rounds, seed, options.width)?;
     let (federated, centralised) = (bench.federated()?, bench.centralised()?);
     let mut lines = Vec::new();
     for (place, (machine, history)) in dataset.machines.iter().zip(&bench.histories).enumerate() {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use common::id::NodeId;
-use common::model::{Forecaster, ParameterVector};
+use common::model::{Forecaster, Network, ParameterVector};
 use coordinator::config::RunConfig;
 use coordinator_simulate::crew::Crew;
 use coordinator_simulate::federation::Federation;
@@ -18,7 +18,6 @@ use super::dataset::Dataset;
 
 /// The recipe: what a forecaster that is trained on such data starts from.
 pub(crate) const PAST_STEPS: u32 = 19;
-const HIDDEN: [u32; 3] = [64, 16, 64];
 const STRIDE: u32 = 4;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
@@ -34,11 +33,17 @@ pub(crate) struct Bench<'d> {
 
 impl<'d> Bench<'d> {
     /// Prepares each machine's own telemetry.
-    pub(crate) fn new(dataset: &'d Dataset, rounds: u32, seed: u64, width: usize) -> Result<Self> {
+    pub(crate) fn new(
+        dataset: &'d Dataset,
+        (network, hidden): (Network, &[u32]),
+        rounds: u32,
+        seed: u64,
+        width: usize,
+    ) -> Result<Self> {
         let metrics =
             dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
-        let hidden = HIDDEN.to_vec().try_into().ok().context("three layers")?;
-        let task = Forecaster { metrics, past_steps: PAST_STEPS, hidden };
+        let hidden = hidden.to_vec().try_into().context("--hidden")?;
+        let task = Forecaster { metrics, past_steps: PAST_STEPS, network, hidden };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
         let prepare = |machine: &super::dataset::Machine| {
             History::prepare(&task, &machine.training, &preparation).with_context(|| machine.name.clone())
@@ -77,13 +82,15 @@ impl<'d> Bench<'d> {
 
     fn config(&self) -> RunConfig {
         let (seed, nodes, rounds) = (self.seed, self.dataset.machines.len(), self.plan.rounds);
+        let hidden = &*self.plan.task.hidden;
+        let network = serde_json::to_string(&self.plan.task.network).expect("a network has a name");
         let metrics: Vec<&str> = self.dataset.metrics.iter().map(|name| &**name).collect();
         let text = format!(
             "name = \"quality\"\nseed = {seed}\nrounds = {rounds}\n\
              [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
              [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
              [training]\nepochs = 1\nbatch = {BATCH}\nlearning_rate = {LEARNING_RATE}\nstride = {STRIDE}\n\
-             [task]\nkind = \"forecaster\"\nmetrics = {metrics:?}\npast_steps = {PAST_STEPS}\nhidden = {HIDDEN:?}\n"
+             [task]\nkind = \"forecaster\"\nmetrics = {metrics:?}\npast_steps = {PAST_STEPS}\nnetwork = {network}\nhidden = {hidden:?}\n"
         );
         RunConfig::parse(&text).expect("a configuration that was written here")
     }

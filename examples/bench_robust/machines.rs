@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use common::id::{NodeId, TenantId};
-use common::model::{Forecaster, MetricName, ParameterVector};
+use common::model::{Forecaster, MetricName, Network, ParameterVector};
 use common::units::Timestamp;
 use coordinator::config::RunConfig;
 use coordinator_simulate::population::Population;
@@ -47,7 +47,12 @@ impl Machines {
         let names = names.context("the fleet's metrics")?;
         let hidden = HIDDEN.to_vec().try_into().context("three layers")?;
         let metrics: Arc<[MetricName]> = names.clone().into();
-        let task = Forecaster { metrics: names.try_into()?, past_steps: PAST_STEPS, hidden };
+        let task = Forecaster {
+            metrics: names.try_into()?,
+            past_steps: PAST_STEPS,
+            network: Network::default(),
+            hidden,
+        };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
         let (mut all, mut names) = (Vec::new(), Vec::new());
         // One more: the last has but a day of history.

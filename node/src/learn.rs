@@ -1,20 +1,21 @@
-//! Learning: perceptrons in burn, their training on one node, and what they say.
+//! Learning: models in burn, their training on one node, and what they say.
 //!
 //! Single-threaded and seeded: the same task, start, examples and settings give the same bits on the
 //! same kind of processor.
 
 mod examples;
 pub mod labelled;
-mod perceptron;
+mod network;
 pub mod predict;
 pub mod train;
+mod values;
 
 pub use examples::Examples;
 pub use labelled::{LabelledSet, Share};
 pub use predict::{Quality, mean_loss, predict, quality};
 pub use train::{Progress, Trained, Training, train};
 
-use common::model::{Forecaster, ParameterVector, Schema, SchemaError};
+use common::model::{Forecaster, Layer, ParameterVector, Schema, SchemaError};
 
 /// Why a model was not trained or used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -66,23 +67,24 @@ pub enum LearnError {
     Backend(String),
 }
 
-/// Checks that task, parameters and examples belong together; none of them is taken on trust. The widths of the layers.
+/// Checks that task, parameters and examples belong together; none of them is taken on trust. The layers.
 fn check<E: Examples>(
     task: &E::Task,
     parameters: &ParameterVector,
     examples: &E,
-) -> Result<Vec<u32>, LearnError> {
-    let widths = examples.widths(task)?;
-    if **parameters.schema() == schema_of(&widths)? { Ok(widths) } else { Err(LearnError::OtherSchema) }
+) -> Result<Vec<Layer>, LearnError> {
+    let layers = examples.layers(task)?;
+    if **parameters.schema() == schema_of(&layers)? { Ok(layers) } else { Err(LearnError::OtherSchema) }
 }
 
 /// The schema of a task that has a model.
 pub(crate) fn schema(task: &Forecaster) -> Result<Schema, LearnError> {
-    schema_of(&task.widths())
+    schema_of(&task.layers())
 }
 
-fn schema_of(widths: &[u32]) -> Result<Schema, LearnError> {
-    if widths.contains(&0) { Err(LearnError::EmptyLayer) } else { Ok(Schema::perceptron(widths)?) }
+fn schema_of(layers: &[Layer]) -> Result<Schema, LearnError> {
+    let is_empty = |layer: &Layer| layer.inputs() == 0 || layer.outputs() == 0;
+    if layers.iter().any(is_empty) { Err(LearnError::EmptyLayer) } else { Ok(Schema::of_layers(layers)?) }
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ pub(crate) mod samples {
     use std::ops::ControlFlow;
     use std::sync::Arc;
 
-    use common::model::{Classifier, Forecaster, MetricName};
+    use common::model::{Classifier, Forecaster, MetricName, Network};
     use common::units::Timestamp;
     use pipeline::{Row, Table, Window, Windows, window};
 
@@ -115,7 +117,7 @@ pub(crate) mod samples {
     pub(crate) fn forecaster(metrics: &[&str], past_steps: u32, hidden: &[u32]) -> Forecaster {
         let metrics: Vec<_> = metrics.iter().map(|name| MetricName::try_from(*name).unwrap()).collect();
         let hidden = hidden.to_vec().try_into().unwrap();
-        Forecaster { metrics: metrics.try_into().unwrap(), past_steps, hidden }
+        Forecaster { metrics: metrics.try_into().unwrap(), past_steps, network: Network::default(), hidden }
     }
 
     /// Windows over two metrics that swing, one a quarter behind the other.

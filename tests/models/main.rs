@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::id::RoundId;
-use common::model::{Forecaster, ParameterVector, Task};
+use common::model::{Forecaster, Network, ParameterVector, Task};
 use common::units::Timestamp;
 use coordinator::store::About;
 use coordinator::store::models::write_plain;
@@ -33,6 +33,7 @@ fn forecaster(hidden: &[u32]) -> Forecaster {
     Forecaster {
         metrics: metrics.try_into().unwrap(),
         past_steps: 7,
+        network: Network::default(),
         hidden: hidden.to_vec().try_into().unwrap(),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use super::{ParameterVector, Schema, SchemaError};
-use crate::limits::{METRICS_MAX, NAME_BYTES_MAX};
+use super::{Layer, Network, ParameterVector, Schema, SchemaError};
+use crate::limits::{METRICS_MAX, NAME_BYTES_MAX, PAST_STEPS_MAX};
 use crate::wire::{Fault, Input, List, Text, Wire, WireError};
 
 /// The name of a metric, as in a CSV header.
@@ -18,7 +18,7 @@ pub type MetricName = Text<NAME_BYTES_MAX>;
 /// What a run trains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// The next values of all metrics from the past ones: a multi-layer perceptron.
+    /// The next values of all metrics from the past ones.
     Forecaster(Forecaster),
     /// Which of some classes an example is of: a multi-layer perceptron.
     Classifier(Classifier),
@@ -29,25 +29,26 @@ pub enum Task {
     },
 }
 
-/// Past steps x metrics -> hidden layers (`ReLU`) -> metrics.
+/// Past steps x metrics -> hidden layers -> metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecaster {
     /// The metrics, in the order of inputs and outputs.
     pub metrics: List<MetricName, METRICS_MAX>,
     /// How many past steps it sees.
     pub past_steps: u32,
+    /// Of what kind its hidden layers are.
+    pub network: Network,
     /// Width of each hidden layer.
     pub hidden: List<u32, 8>,
 }
 
-crate::wire_fields!(Forecaster { metrics, past_steps, hidden });
+crate::wire_fields!(Forecaster { metrics, past_steps, network, hidden });
 
 impl Forecaster {
-    /// Width of each layer from the input to the output.
-    pub fn widths(&self) -> Vec<u32> {
+    /// Its layers from the input to the output.
+    pub fn layers(&self) -> Vec<Layer> {
         let metrics = self.metrics.len() as u32;
-        let input = metrics.saturating_mul(self.past_steps);
-        std::iter::once(input).chain(self.hidden.iter().copied()).chain([metrics]).collect()
+        self.network.layers((self.past_steps, metrics), &self.hidden, metrics)
     }
 }
 
@@ -65,18 +66,18 @@ pub struct Classifier {
 crate::wire_fields!(Classifier { inputs, hidden, classes });
 
 impl Classifier {
-    /// Width of each layer from the input to the output.
-    pub fn widths(&self) -> Vec<u32> {
-        std::iter::once(self.inputs).chain(self.hidden.iter().copied()).chain([self.classes]).collect()
+    /// Its layers from the input to the output.
+    pub fn layers(&self) -> Vec<Layer> {
+        Network::Perceptron.layers((1, self.inputs), &self.hidden, self.classes)
     }
 }
 
 impl Task {
-    /// Width of each layer from the input to the output; none for a vector without meaning.
-    fn widths(&self) -> Vec<u32> {
+    /// Its layers from the input to the output; none for a vector without meaning.
+    fn layers(&self) -> Vec<Layer> {
         match self {
-            Self::Forecaster(forecaster) => forecaster.widths(),
-            Self::Classifier(classifier) => classifier.widths(),
+            Self::Forecaster(forecaster) => forecaster.layers(),
+            Self::Classifier(classifier) => classifier.layers(),
             Self::Flat { .. } => Vec::new(),
         }
     }
@@ -88,12 +89,15 @@ impl Task {
     /// [`SchemaError`] when the model would be over a limit.
     pub fn schema(&self) -> Result<Schema, SchemaError> {
         match self {
-            Self::Forecaster(_) | Self::Classifier(_) => Schema::perceptron(&self.widths()),
+            Self::Forecaster(forecaster) if forecaster.past_steps > PAST_STEPS_MAX => {
+                Err(SchemaError::TooManySteps)
+            }
+            Self::Forecaster(_) | Self::Classifier(_) => Schema::of_layers(&self.layers()),
             Self::Flat { parameters } => Schema::flat(*parameters),
         }
     }
 
-    /// The first model of a run: weights and biases uniform in ±1/√(inputs of the layer)
+    /// The first model of a run: weights and biases uniform in ±1/√(values that a sum of the layer is of)
     /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed.
     ///
     /// # Errors
@@ -103,12 +107,13 @@ impl Task {
         let schema = Arc::new(self.schema()?);
         let mut parameters = ParameterVector::zeros(Arc::clone(&schema));
         let mut random = ChaCha20Rng::seed_from_u64(seed);
-        // Each layer has a weight and a bias.
-        let fan_in = self.widths().into_iter().flat_map(|width| [width; 2]);
-        for (inputs, (_, range)) in fan_in.zip(schema.ranges()) {
-            let bound = 1.0 / f64::from(inputs).sqrt();
-            for value in &mut parameters.values_mut()[range] {
-                *value = random.random_range(-bound..=bound) as f32;
+        let mut ranges = schema.ranges();
+        for layer in self.layers() {
+            let bound = 1.0 / f64::from(layer.fan_in()).sqrt();
+            for (_, range) in ranges.by_ref().take(layer.tensors(0)?.len()) {
+                for value in &mut parameters.values_mut()[range] {
+                    *value = random.random_range(-bound..=bound) as f32;
+                }
             }
         }
         Ok(parameters)
@@ -154,6 +159,7 @@ mod tests {
                 .try_into()
                 .unwrap(),
             past_steps: 19,
+            network: Network::Perceptron,
             hidden: vec![64, 16, 64].try_into().unwrap(),
         })
     }
@@ -177,6 +183,22 @@ mod tests {
         assert_ne!(first, forecaster().initial(8).unwrap());
         let bound = 1.0 / 38_f32.sqrt();
         assert!(first.values()[..38 * 64].iter().all(|value| value.abs() <= bound && *value != 0.0));
+    }
+
+    #[test]
+    fn each_network_has_a_model_and_none_of_them_sees_more_steps_than_may_be() {
+        let Task::Forecaster(forecaster) = forecaster() else { panic!("it is one") };
+        for (network, expected) in [(Network::Lstm, "layer3.weight"), (Network::Convolution, "layer3.weight")]
+        {
+            let task =
+                |past_steps| Task::Forecaster(Forecaster { past_steps, network, ..forecaster.clone() });
+            let initial = task(19).initial(3).unwrap();
+            assert!(initial.values().iter().all(|value| *value != 0.0));
+            let tensors = initial.schema().tensors();
+            assert_eq!(tensors[tensors.len() - 2].name.as_str(), expected);
+            assert_eq!(decode(&encode(&task(19))), Ok(task(19)));
+            assert_eq!(task(PAST_STEPS_MAX + 1).schema(), Err(SchemaError::TooManySteps));
+        }
     }
 
     #[test]

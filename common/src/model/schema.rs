@@ -1,6 +1,7 @@
 //! The names and shapes of a model's tensors, in the order in which their values are laid out flat.
 
-use crate::limits::{DIMENSIONS_MAX, NAME_BYTES_MAX, PARAMETERS_MAX, TENSORS_MAX};
+use super::Layer;
+use crate::limits::{DIMENSIONS_MAX, NAME_BYTES_MAX, PARAMETERS_MAX, PAST_STEPS_MAX, TENSORS_MAX};
 use crate::wire::{Fault, Input, List, Text, Wire, WireError};
 
 /// One named tensor.
@@ -33,6 +34,9 @@ pub enum SchemaError {
     /// A tensor without a value, or no tensor at all.
     #[error("tensor `{0}` is empty")]
     Empty(String),
+    /// More past steps than a model may see.
+    #[error("more than {PAST_STEPS_MAX} past steps")]
+    TooManySteps,
     /// More values than a model may have.
     #[error("more than {PARAMETERS_MAX} parameters")]
     TooManyParameters,
@@ -85,17 +89,17 @@ impl Schema {
         Self::new(vec![Tensor::new("weights", &[parameters])?])
     }
 
-    /// A multi-layer perceptron with layers of these widths, from the input to the output: layer `i` has
-    /// `layer{i}.weight`, shape [in, out], and `layer{i}.bias`, shape [out].
+    /// The tensors of these layers, one after the other; those that have some are counted from 0, as in `layer0.weight`.
     ///
     /// # Errors
     ///
     /// [`SchemaError`] when it would be over a limit, or has an empty layer.
-    pub fn perceptron(widths: &[u32]) -> Result<Self, SchemaError> {
-        let mut tensors = Vec::new();
-        for (layer, sides) in widths.windows(2).enumerate() {
-            tensors.push(Tensor::new(&format!("layer{layer}.weight"), sides)?);
-            tensors.push(Tensor::new(&format!("layer{layer}.bias"), &sides[1..])?);
+    pub fn of_layers(layers: &[Layer]) -> Result<Self, SchemaError> {
+        let (mut tensors, mut number) = (Vec::new(), 0);
+        for layer in layers {
+            let more = layer.tensors(number)?;
+            number += usize::from(!more.is_empty());
+            tensors.extend(more);
         }
         Self::new(tensors)
     }

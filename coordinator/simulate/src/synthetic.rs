@@ -48,6 +48,8 @@ pub fn windows(task: &Forecaster, count: usize, seed: u64, node: usize) -> Windo
 
 #[cfg(test)]
 mod tests {
+    use common::model::Network;
+
     use super::*;
 
     #[test]
@@ -58,7 +60,12 @@ mod tests {
         assert_eq!(set, labelled(&task, 10, 7).unwrap());
         assert_ne!(set, labelled(&task, 10, 8).unwrap());
         let metrics = ["a", "b"].map(|name| name.try_into().unwrap()).to_vec().try_into().unwrap();
-        let task = Forecaster { metrics, past_steps: 3, hidden: vec![].try_into().unwrap() };
+        let task = Forecaster {
+            metrics,
+            past_steps: 3,
+            network: Network::default(),
+            hidden: vec![].try_into().unwrap(),
+        };
         assert_eq!(windows(&task, 20, 7, 0).count(), 20);
         assert_eq!(windows(&task, 20, 7, 0), windows(&task, 20, 7, 0));
         assert_ne!(windows(&task, 20, 7, 0), windows(&task, 20, 7, 1));

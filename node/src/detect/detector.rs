@@ -1,6 +1,6 @@
 //! The detector: a model with all that is needed to score new telemetry with it.
 
-use common::model::{Forecaster, MetricName, ParameterVector};
+use common::model::{Forecaster, MetricName, Network, ParameterVector};
 use serde::{Deserialize, Serialize};
 
 use super::score::error_moments;
@@ -263,6 +263,7 @@ impl Detector {
             version: Profile::VERSION,
             metrics: self.task.metrics.iter().map(ToString::to_string).collect(),
             past_steps: self.task.past_steps,
+            network: self.task.network,
             hidden: self.task.hidden.to_vec(),
             clean: self.clean,
             gap_steps: self.gap_steps,
@@ -302,7 +303,9 @@ pub struct Profile {
     pub metrics: Vec<String>,
     /// How many past steps the model sees.
     pub past_steps: u32,
-    /// Widths of the model's hidden layers.
+    /// Of what kind the model's hidden layers are.
+    pub network: Network,
+    /// Their widths.
     pub hidden: Vec<u32>,
     clean: Clean,
     gap_steps: u32,
@@ -329,6 +332,7 @@ impl Profile {
         Ok(Forecaster {
             metrics: names.collect::<Result<Vec<_>, _>>()?.try_into().map_err(too_long)?,
             past_steps: self.past_steps,
+            network: self.network,
             hidden: self.hidden.clone().try_into().map_err(too_long)?,
         })
     }

@@ -2,24 +2,24 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use common::model::{Classifier, Forecaster};
+use common::model::{Classifier, Forecaster, Layer};
 use pipeline::Windows;
 
 use super::LearnError;
 use super::labelled::Share;
-use super::perceptron::rows;
+use super::values::rows;
 
 /// What a model sees, what it should say, and how wrong it is.
 pub trait Examples {
     /// What is trained on them.
     type Task;
 
-    /// Widths of the layers of the task's model, from the input to the output.
+    /// The layers of the task's model, from the input to the output.
     ///
     /// # Errors
     ///
     /// [`LearnError`] when these are examples of another task.
-    fn widths(&self, task: &Self::Task) -> Result<Vec<u32>, LearnError>;
+    fn layers(&self, task: &Self::Task) -> Result<Vec<Layer>, LearnError>;
 
     /// How many there are.
     fn count(&self) -> usize;
@@ -43,10 +43,10 @@ pub trait Examples {
 impl Examples for Windows {
     type Task = Forecaster;
 
-    fn widths(&self, task: &Forecaster) -> Result<Vec<u32>, LearnError> {
+    fn layers(&self, task: &Forecaster) -> Result<Vec<Layer>, LearnError> {
         let (past_steps, columns) = (self.past_steps(), self.columns());
         if past_steps == task.past_steps as usize && columns == task.metrics.len() {
-            Ok(task.widths())
+            Ok(task.layers())
         } else {
             Err(LearnError::OtherWindows { past_steps, columns })
         }
@@ -72,10 +72,10 @@ impl Examples for Windows {
 impl Examples for Share {
     type Task = Classifier;
 
-    fn widths(&self, task: &Classifier) -> Result<Vec<u32>, LearnError> {
+    fn layers(&self, task: &Classifier) -> Result<Vec<Layer>, LearnError> {
         let (inputs, classes) = (self.set().inputs(), self.set().classes());
         if (inputs, classes) == (task.inputs, task.classes) {
-            Ok(task.widths())
+            Ok(task.layers())
         } else {
             Err(LearnError::OtherExamples { inputs, classes })
         }

@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use common::model::{Classifier, ParameterVector};
 
 use super::labelled::Share;
-use super::perceptron::{Perceptron, flat, floats, rows};
+use super::network::Network;
+use super::values::{flat, floats, rows};
 use super::{Examples, LearnError, check};
 
 /// Examples in one pass: bounds the memory, and is large enough for the matrix product.
@@ -99,11 +100,11 @@ fn in_batches<E: Examples>(
     examples: &E,
     mut take: impl FnMut(Tensor<2>, &[usize]) -> Result<(), LearnError>,
 ) -> Result<(), LearnError> {
-    let widths = check(task, parameters, examples)?;
-    let perceptron = Perceptron::new(&widths, &flat(parameters.values()));
+    let layers = check(task, parameters, examples)?;
+    let network = Network::new(&layers, &flat(parameters.values()));
     let all: Vec<usize> = (0..examples.count()).collect();
     all.chunks(BATCH).try_for_each(|chosen| {
-        let input = rows(chosen.iter().map(|index| examples.input(*index)), widths[0] as usize);
-        take(perceptron.forward(input), chosen)
+        let input = rows(chosen.iter().map(|index| examples.input(*index)), layers[0].inputs() as usize);
+        take(network.forward(input), chosen)
     })
 }

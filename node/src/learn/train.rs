@@ -6,12 +6,13 @@ use std::sync::Arc;
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig};
 use burn::tensor::Tensor;
 use common::message::model::Optimizer;
-use common::model::ParameterVector;
+use common::model::{Layer, ParameterVector};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 
-use super::perceptron::{Perceptron, flat, floats, rows};
+use super::network::Network;
+use super::values::{flat, floats, rows};
 use super::{Examples, LearnError, check};
 
 /// How a node trains in one round.
@@ -117,7 +118,7 @@ pub fn train<E: Examples>(
 }
 
 struct Learner {
-    widths: Vec<u32>,
+    layers: Vec<Layer>,
     parameters: Tensor<1>,
     stepper: Stepper,
     learning_rate: f64,
@@ -134,7 +135,7 @@ enum Stepper {
 }
 
 impl Learner {
-    fn new(widths: Vec<u32>, start: &ParameterVector, settings: &Training<'_>) -> Self {
+    fn new(layers: Vec<Layer>, start: &ParameterVector, settings: &Training<'_>) -> Self {
         let parameters = flat(start.values());
         let stepper = match settings.optimizer {
             Optimizer::Adam => Stepper::Adam(AdamConfig::new().with_epsilon(1e-8).build(), Box::default()),
@@ -142,15 +143,16 @@ impl Learner {
         };
         let anchor = (settings.proximal > 0.0).then(|| (settings.proximal, parameters.clone()));
         let correction = settings.correction.map(flat);
-        Self { widths, parameters, stepper, learning_rate: settings.learning_rate, anchor, correction }
+        Self { layers, parameters, stepper, learning_rate: settings.learning_rate, anchor, correction }
     }
 
     /// One step on the examples chosen; the loss before it.
     fn step<E: Examples>(&mut self, examples: &E, chosen: &[usize]) -> Result<f32, LearnError> {
-        let input = rows(chosen.iter().map(|index| examples.input(*index)), self.widths[0] as usize);
-        let perceptron = Perceptron::new(&self.widths, &self.parameters);
-        let (loss, mut gradient) = perceptron.gradient(input, |output| examples.loss(output, chosen));
-        drop(perceptron);
+        let width = self.layers[0].inputs() as usize;
+        let input = rows(chosen.iter().map(|index| examples.input(*index)), width);
+        let network = Network::new(&self.layers, &self.parameters);
+        let (loss, mut gradient) = network.gradient(input, |output| examples.loss(output, chosen));
+        drop(network);
         if let Some((proximal, held)) = &self.anchor {
             gradient = gradient + (self.parameters.clone() - held.clone()) * *proximal;
         }

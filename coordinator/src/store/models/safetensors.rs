@@ -9,7 +9,7 @@ use std::fmt::Write;
 use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 use common::id::RoundId;
-use common::model::{Classifier, Schema, Task};
+use common::model::{Classifier, Network, Schema, Task};
 
 /// Bytes of JSON in a header: over 4096 tensors and 1024 metrics with the longest names.
 pub(super) const HEADER_BYTES_MAX: u64 = 8 << 20;
@@ -84,8 +84,15 @@ fn task(task: &Task) -> String {
                 forecaster.metrics.iter().map(|metric| json(metric.as_str())).collect();
             let (metrics, past_steps, hidden) =
                 (metrics.join(","), forecaster.past_steps, &*forecaster.hidden);
+            // The usual one goes without saying.
+            let network = match forecaster.network {
+                Network::Perceptron => "",
+                Network::Lstm => ",\"network\":\"lstm\"",
+                Network::Convolution => ",\"network\":\"convolution\"",
+            };
             format!(
-                "{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps},\"hidden\":{hidden:?}}}"
+                "{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps}{network},\
+                 \"hidden\":{hidden:?}}}"
             )
         }
     }

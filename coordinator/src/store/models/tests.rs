@@ -1,6 +1,6 @@
 use ::safetensors::Dtype;
 use common::id::RoundId;
-use common::model::{Forecaster, Task};
+use common::model::{Forecaster, Network, Task};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,6 +9,7 @@ fn task() -> Task {
     Task::Forecaster(Forecaster {
         metrics: vec!["cpu \"%\"".try_into().unwrap(), "memory".try_into().unwrap()].try_into().unwrap(),
         past_steps: 3,
+        network: Network::default(),
         hidden: vec![5].try_into().unwrap(),
     })
 }

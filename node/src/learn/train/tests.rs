@@ -1,4 +1,4 @@
-use common::model::{Forecaster, Task};
+use common::model::{Forecaster, Network, Task};
 use pipeline::Windows;
 use proptest::prelude::*;
 
@@ -23,6 +23,23 @@ fn training_learns_a_swing_that_can_be_foreseen() {
     assert!(after < before / 20.0, "loss went from {before} to {after}");
     let forecasts = predict(&task, &trained.parameters, &windows).unwrap();
     assert_eq!(forecasts.len(), 396 * 2);
+}
+
+#[test]
+fn every_network_learns_the_swing_and_the_same_seed_gives_the_same_bits() {
+    for (network, hidden) in
+        [(Network::Lstm, &[8][..]), (Network::Lstm, &[6, 6]), (Network::Convolution, &[12])]
+    {
+        let task = Forecaster { network, ..forecaster(&["x", "y"], 6, hidden) };
+        let (first, windows) = (start(&task, 1), swinging(400, 6));
+        let settings = Training { epochs: 60, learning_rate: 1e-2, ..Training::default() };
+        let trained = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+        let loss = |parameters| mean_loss(&task, parameters, &windows).unwrap();
+        let (before, after) = (loss(&first), loss(&trained.parameters));
+        assert!(after < before / 20.0, "{network:?} {hidden:?}: loss went from {before} to {after}");
+        let again = train(&task, &first, &windows, &settings, &mut go_on).unwrap();
+        assert_eq!(again, trained, "{network:?}");
+    }
 }
 
 #[test]

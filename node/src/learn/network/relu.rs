@@ -1,0 +1,26 @@
+//! What is above zero.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::{Back, Pass, Slopes};
+
+/// `max(x, 0)`.
+pub(super) struct Relu;
+
+impl Pass for Relu {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        relu(input)
+    }
+
+    fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Back<'_>) {
+        let output = relu(input);
+        let given = output.clone();
+        // It passes on what was above zero.
+        let back = |by_output: Tensor<2>, _| {
+            let by_input = Some(by_output.mask_fill(given.equal_elem(0.0), 0.0));
+            Slopes { by_input, by_parameters: Vec::new() }
+        };
+        (output, Box::new(back))
+    }
+}
