@@ -55,6 +55,20 @@ impl Dataset {
         Ok(Self { name: "fleet".to_owned(), machines: machines.collect(), metrics })
     }
 
+    /// The machines of these names, and the data set without them.
+    ///
+    /// # Errors
+    ///
+    /// Names the machine that it has not, or says that nobody is left.
+    pub(crate) fn split(&self, names: &[String]) -> Result<(Vec<Machine>, Self)> {
+        let unknown = names.iter().find(|name| self.machines.iter().all(|machine| machine.name != **name));
+        ensure!(unknown.is_none(), "--newcomer: {} has no machine {:?}", self.name, unknown);
+        let (newcomers, machines): (Vec<_>, Vec<_>) =
+            self.machines.iter().cloned().partition(|machine| names.contains(&machine.name));
+        ensure!(!machines.is_empty(), "--newcomer: nobody is left to train together");
+        Ok((newcomers, Self { name: self.name.clone(), metrics: Arc::clone(&self.metrics), machines }))
+    }
+
     /// A folder with one for each machine: `train.csv.gz`, `test.csv.gz`, `test_label.csv.gz`, and `interpretation.csv`
     /// where somebody knows which metrics a fault disturbed.
     ///
@@ -98,6 +112,15 @@ impl Dataset {
         }
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, metrics: names(&known.unwrap_or_default())?, machines })
+    }
+}
+
+impl Machine {
+    /// The same with so many percent of its history, the latest.
+    pub(crate) fn with_history(&self, percent: u8) -> Self {
+        let mut late = self.clone();
+        late.training.drain(..late.training.len() * usize::from(100 - percent) / 100);
+        late
     }
 }
 

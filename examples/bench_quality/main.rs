@@ -12,11 +12,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use common::model::Network;
+use common::model::{Network, ParameterVector};
 use edge::{Format, Listing};
+use node::detect::{Chosen, History, choose};
 use serde::Serialize;
 
-use dataset::Dataset;
+use dataset::{Dataset, Machine};
 use judge::Figures;
 use methods::Bench;
 
@@ -48,6 +49,13 @@ struct Options {
     /// Widths of the hidden layers.
     #[arg(long, value_delimiter = ',', default_value = "64,16,64")]
     hidden: Vec<u32>,
+    /// Machines that do not train with the others, and are judged, by their names: `--newcomer a,b`. May be repeated: each
+    /// time the others are trained anew.
+    #[arg(long, value_parser = names)]
+    newcomer: Vec<Names>,
+    /// Percent of their history that newcomers have, the latest.
+    #[arg(long, value_delimiter = ',', default_value = "1,5,100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    history: Vec<u8>,
     /// How far, in records, a detection may be from a fault and still count in part.
     #[arg(long, default_value_t = 20)]
     width: usize,
@@ -60,7 +68,7 @@ struct Options {
 #[derive(Clone, Debug, Serialize)]
 struct Line {
     dataset: String,
-    setting: &'static str,
+    setting: String,
     method: &'static str,
     seed: u64,
     node: String,
@@ -73,7 +81,15 @@ struct Line {
 }
 
 /// What is compared, in the order of the table.
-const METHODS: [&str; 6] = ["random", "z-score", "local", "federated", "tuned", "centralised"];
+const METHODS: [&str; 7] = ["random", "z-score", "local", "federated", "tuned", "chosen", "centralised"];
+
+/// Names of machines.
+type Names = std::sync::Arc<[String]>;
+
+fn names(text: &str) -> Result<Names, &'static str> {
+    let names: Names = text.split(',').map(str::to_owned).collect();
+    if names.iter().any(String::is_empty) { Err("a name is empty") } else { Ok(names) }
+}
 
 /// A network by the name that it has in a run's configuration.
 fn network(name: &str) -> Result<Network, serde_json::Error> {
@@ -109,38 +125,96 @@ fn compare(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// All methods on all machines, with one seed.
+/// All methods with one seed, in each setting.
 fn judged(dataset: &Dataset, options: &Options, seed: u64) -> Result<Vec<Line>> {
-    let kind = (options.network, &options.hidden[..]);
-    let bench = Bench::new(dataset, kind, options.rounds, seed, options.width)?;
-    let (federated, centralised) = (bench.federated()?, bench.centralised()?);
+    if options.newcomer.is_empty() {
+        let bench = bench(dataset, options, seed)?;
+        let machines: Vec<_> = dataset.machines.iter().zip(bench.histories.clone()).collect();
+        let together = Together::train(&bench)?;
+        return on_machines(&bench, &together, &machines, "all machines");
+    }
     let mut lines = Vec::new();
-    for (place, (machine, history)) in dataset.machines.iter().zip(&bench.histories).enumerate() {
-        let model = |parameters| judge::model(&bench, (machine, history), parameters);
+    for names in &options.newcomer {
+        let (newcomers, others) = dataset.split(names)?;
+        let bench = bench(&others, options, seed)?;
+        let together = Together::train(&bench)?;
+        for percent in &options.history {
+            let late = newcomers.iter().map(|newcomer| newcomer.with_history(*percent)).collect::<Vec<_>>();
+            let prepared = late.iter().map(|newcomer| Ok((newcomer, bench.history(newcomer)?)));
+            let prepared = prepared.collect::<Result<Vec<_>>>()?;
+            let setting = format!("newcomers with {percent} % of their history");
+            lines.extend(on_machines(&bench, &together, &prepared, &setting)?);
+        }
+    }
+    Ok(lines)
+}
+
+fn bench<'d>(dataset: &'d Dataset, options: &Options, seed: u64) -> Result<Bench<'d>> {
+    let kind = (options.network, &options.hidden[..]);
+    Bench::new(dataset, kind, options.rounds, seed, options.width)
+}
+
+/// What several machines trained.
+struct Together {
+    federated: ParameterVector,
+    centralised: ParameterVector,
+}
+
+impl Together {
+    fn train(bench: &Bench<'_>) -> Result<Self> {
+        Ok(Self { federated: bench.federated()?, centralised: bench.centralised()? })
+    }
+}
+
+/// All methods on these machines, some of which may be none of those that trained together.
+fn on_machines(
+    bench: &Bench<'_>,
+    Together { federated, centralised }: &Together,
+    machines: &[(&Machine, History)],
+    setting: &str,
+) -> Result<Vec<Line>> {
+    let (mut lines, seed) = (Vec::new(), bench.seed());
+    for (machine, history) in machines {
+        let model =
+            |parameters: &ParameterVector| judge::model(bench, (machine, history), parameters.clone());
+        let (tuned, local) = (bench.tuned(history, federated)?, bench.local(history)?);
+        let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
+        let [of_federated, of_tuned, of_local] = [model(federated)?, model(&tuned)?, model(&local)?];
+        let of_chosen = match choose(&bench.plan.task, history, candidates)? {
+            Chosen::Federated => of_federated,
+            Chosen::Tuned => of_tuned,
+            Chosen::Local => of_local,
+        };
         let figures = [
-            judge::random(&bench, machine, seed)?,
-            judge::z_score(&bench, machine, history)?,
-            model(bench.local(place)?)?,
-            model(federated.clone())?,
-            model(bench.tuned(place, &federated)?)?,
-            model(centralised.clone())?,
+            judge::random(bench, machine, seed)?,
+            judge::z_score(bench, machine, history)?,
+            of_local,
+            of_federated,
+            of_tuned,
+            of_chosen,
+            model(centralised)?,
         ];
         lines.extend(METHODS.into_iter().zip(figures).map(|(method, figures)| {
             let Figures { vus_pr, auc_pr, auc_roc, hit_rates } = figures;
             let [hitrate_100, hitrate_150] = hit_rates.map_or([None; 2], |rates| rates.map(Some));
-            let (dataset, node) = (dataset.name.clone(), machine.name.clone());
-            let setting = "all machines";
+            let (dataset, node) = (bench.dataset().to_owned(), machine.name.clone());
+            let setting = setting.to_owned();
             Line { dataset, setting, method, seed, node, vus_pr, auc_pr, auc_roc, hitrate_100, hitrate_150 }
         }));
     }
     Ok(lines)
 }
 
-/// Means over machines and seeds, and how far those of a seed are from each other.
+/// Means over machines and seeds, and how far those of a seed are from each other, in each setting.
 fn table(lines: &[Line]) -> Vec<String> {
-    let head = "| method | VUS-PR | over seeds | AUC-PR | AUC-ROC | HitRate@100 | HitRate@150 |";
-    let row = |method: &str| {
-        let of: Vec<&Line> = lines.iter().filter(|line| line.method == method).collect();
+    let mut settings: Vec<&str> = lines.iter().map(|line| &*line.setting).collect();
+    settings.sort_unstable();
+    settings.dedup();
+    let head = "| setting | method | VUS-PR | over seeds | AUC-PR | AUC-ROC | HitRate@100 | HitRate@150 |";
+    let row = |setting: &str, method: &str| {
+        let is_of = |line: &&Line| line.method == method && line.setting == setting;
+        let mut of: Vec<&Line> = lines.iter().filter(is_of).collect();
+        of.sort_by_key(|line| line.seed);
         let mean = |figure: &dyn Fn(&Line) -> Option<f64>| {
             let known: Vec<f64> = of.iter().filter_map(|line| figure(line)).collect();
             (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
@@ -151,7 +225,7 @@ fn table(lines: &[Line]) -> Vec<String> {
         let (least, most) =
             by_seed.fold((f64::MAX, f64::MIN), |(least, most), mean| (least.min(mean), most.max(mean)));
         format!(
-            "| {method} | {} | {least:.3} - {most:.3} | {} | {} | {} | {} |",
+            "| {setting} | {method} | {} | {least:.3} - {most:.3} | {} | {} | {} | {} |",
             show(mean(&|line| Some(line.vus_pr))),
             show(mean(&|line| Some(line.auc_pr))),
             show(mean(&|line| Some(line.auc_roc))),
@@ -159,10 +233,8 @@ fn table(lines: &[Line]) -> Vec<String> {
             show(mean(&|line| line.hitrate_150)),
         )
     };
-    [head.to_owned(), "|---|---|---|---|---|---|---|".to_owned()]
-        .into_iter()
-        .chain(METHODS.into_iter().map(row))
-        .collect()
+    let rows = settings.iter().flat_map(|setting| METHODS.map(|method| row(setting, method)));
+    [head.to_owned(), "|---|---|---|---|---|---|---|---|".to_owned()].into_iter().chain(rows).collect()
 }
 
 #[cfg(test)]
@@ -183,5 +255,25 @@ mod tests {
             assert!(mean(method) > 1.5 * mean("random"), "{method}: {} {}", mean(method), mean("random"));
         }
         assert_eq!(table(&lines).len(), 2 + METHODS.len());
+    }
+
+    #[test]
+    fn a_newcomer_is_judged_with_parts_of_its_history_by_what_the_others_trained() {
+        let words = ["bench-quality", "--rounds", "2", "--history", "5,100", "--newcomer"];
+        let dataset = Dataset::made(5, 3).unwrap();
+        let name = dataset.machines[1].name.clone();
+        let options = |name: &str| Options::parse_from(words.iter().copied().chain([name]));
+        let lines = judged(&dataset, &options(&name), 5).unwrap();
+        assert_eq!(lines.len(), 2 * METHODS.len());
+        assert!(lines.iter().all(|line| line.node == name));
+        let of = |setting: &str, method: &str| {
+            let line = lines.iter().find(|line| line.setting.contains(setting) && line.method == method);
+            line.unwrap().vus_pr
+        };
+        assert!(of(" 5 %", "federated") > of(" 5 %", "local"), "{lines:?}");
+        assert!(of(" 100 %", "local") > of(" 5 %", "local"), "{lines:?}");
+        assert_eq!(table(&lines).len(), 2 + 2 * METHODS.len());
+        let unknown = judged(&dataset, &options("nobody"), 5).unwrap_err().to_string();
+        assert!(unknown.contains("has no machine"), "{unknown}");
     }
 }

@@ -14,7 +14,7 @@ use node::detect::{History, Preparation};
 use node::learn::{Progress, Training, train};
 use pipeline::{Row, Table, Window, window};
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Machine};
 
 /// The recipe: what a forecaster that is trained on such data starts from.
 pub(crate) const PAST_STEPS: u32 = 19;
@@ -45,10 +45,8 @@ impl<'d> Bench<'d> {
         let hidden = hidden.to_vec().try_into().context("--hidden")?;
         let task = Forecaster { metrics, past_steps: PAST_STEPS, network, hidden };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
-        let prepare = |machine: &super::dataset::Machine| {
-            History::prepare(&task, &machine.training, &preparation).with_context(|| machine.name.clone())
-        };
-        let histories = dataset.machines.iter().map(prepare).collect::<Result<Vec<_>>>()?;
+        let histories = dataset.machines.iter().map(|machine| prepare(&task, machine, &preparation));
+        let histories = histories.collect::<Result<Vec<_>>>()?;
         let training =
             Training { epochs: 1, batch: BATCH, learning_rate: LEARNING_RATE, seed, ..Training::default() };
         let usual = dataset.machines.iter().map(|machine| machine.training.len() as u64).max().unwrap_or(0);
@@ -64,6 +62,21 @@ impl<'d> Bench<'d> {
             width,
         };
         Ok(Self { dataset, plan, histories, seed })
+    }
+
+    /// The name of the data set.
+    pub(crate) fn dataset(&self) -> &str {
+        &self.dataset.name
+    }
+
+    /// What all chance is drawn from.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// What another machine has to train on.
+    pub(crate) fn history(&self, machine: &Machine) -> Result<History> {
+        prepare(&self.plan.task, machine, &self.plan.preparation)
     }
 
     /// Trained by all machines together, as a coordinator and its nodes do it.
@@ -96,13 +109,13 @@ impl<'d> Bench<'d> {
     }
 
     /// Trained by one machine alone, with as many passes.
-    pub(crate) fn local(&self, machine: usize) -> Result<ParameterVector> {
-        Ok(train_alone(&self.plan, &self.histories[machine], &mut go_on)?)
+    pub(crate) fn local(&self, history: &History) -> Result<ParameterVector> {
+        Ok(train_alone(&self.plan, history, &mut go_on)?)
     }
 
     /// The federated model, trained on by one machine.
-    pub(crate) fn tuned(&self, machine: usize, federated: &ParameterVector) -> Result<ParameterVector> {
-        Ok(tune(&self.plan, &self.histories[machine], federated, &mut go_on)?)
+    pub(crate) fn tuned(&self, history: &History, federated: &ParameterVector) -> Result<ParameterVector> {
+        Ok(tune(&self.plan, history, federated, &mut go_on)?)
     }
 
     /// Trained on the telemetry of all machines in one place, each scaled by itself, with as many passes.
@@ -125,6 +138,10 @@ impl<'d> Bench<'d> {
         }
         Ok(parameters)
     }
+}
+
+fn prepare(task: &Forecaster, machine: &Machine, preparation: &Preparation) -> Result<History> {
+    History::prepare(task, &machine.training, preparation).with_context(|| machine.name.clone())
 }
 
 fn go_on(_: Progress) -> ControlFlow<()> {

@@ -11,7 +11,7 @@ use edge::{Format, print_one};
 use serde::Serialize;
 
 use super::progress_bar;
-use crate::detect::{Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
+use crate::detect::{Chosen, Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
 use crate::folder::Folder;
 use crate::kept;
 use crate::learn::{self, Training};
@@ -56,6 +56,7 @@ struct Line {
     auc_roc_local: f64,
     auc_roc_federated: f64,
     auc_roc_tuned: f64,
+    chosen: Chosen,
 }
 
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
@@ -101,7 +102,7 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
 }
 
 fn line(node: &str, evaluation: &Evaluation) -> Line {
-    let Evaluation { train_records, local, federated, tuned } = *evaluation;
+    let Evaluation { train_records, local, federated, tuned, chosen } = *evaluation;
     Line {
         node: node.to_owned(),
         train_records,
@@ -114,11 +115,12 @@ fn line(node: &str, evaluation: &Evaluation) -> Line {
         auc_roc_local: local.auc_roc,
         auc_roc_federated: federated.auc_roc,
         auc_roc_tuned: tuned.auc_roc,
+        chosen,
     }
 }
 
 fn table(node: &str, evaluation: &Evaluation) -> Vec<String> {
-    let Evaluation { train_records, local, federated, tuned } = *evaluation;
+    let Evaluation { train_records, local, federated, tuned, chosen } = *evaluation;
     let row = |name: &str, quality: Quality| {
         let Quality { vus_pr, auc_pr, auc_roc } = quality;
         format!("{name:<12} {vus_pr:>8.3} {auc_pr:>8.3} {auc_roc:>8.3}")
@@ -129,6 +131,7 @@ fn table(node: &str, evaluation: &Evaluation) -> Vec<String> {
         row("local", local),
         row("federated", federated),
         row("tuned", tuned),
+        format!("best by the records kept for validation, without labels: {chosen}"),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use common::model::{Forecaster, ParameterVector, Task};
 
 use super::metrics::{auc_pr, auc_roc, vus};
-use super::{Detector, DetectorError, History, Preparation};
+use super::{Chosen, Detector, DetectorError, History, Preparation, choose};
 use crate::learn::{LearnError, Progress, Training, train};
 use ingest::record::TelemetryRecord;
 
@@ -55,6 +55,19 @@ pub struct Evaluation {
     pub federated: Quality,
     /// The same after tuning; equal to `federated` where the node has too little history to tune.
     pub tuned: Quality,
+    /// Which of them is best on what the node has itself, without labels.
+    pub chosen: Chosen,
+}
+
+impl Evaluation {
+    /// How good the chosen model is.
+    pub fn own_choice(&self) -> Quality {
+        match self.chosen {
+            Chosen::Federated => self.federated,
+            Chosen::Tuned => self.tuned,
+            Chosen::Local => self.local,
+        }
+    }
 }
 
 /// Records to train on, and later ones with a label each that say what was wrong.
@@ -87,14 +100,21 @@ pub fn evaluate(
     let history = History::prepare(&plan.task, node.training, &plan.preparation)?;
     let judge = |parameters| quality(plan, &history, node, parameters);
     let train_records = node.training.len() as u64;
-    let federated_quality = judge(federated.clone())?;
     let tuned = if train_records as f64 >= plan.tune_share_min * plan.usual_records as f64 {
-        judge(tune(plan, &history, federated, progress)?)?
+        tune(plan, &history, federated, progress)?
     } else {
-        federated_quality
+        federated.clone()
     };
-    let local = judge(train_alone(plan, &history, progress)?)?;
-    Ok(Evaluation { train_records, local, federated: federated_quality, tuned })
+    let local = train_alone(plan, &history, progress)?;
+    let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
+    let chosen = choose(&plan.task, &history, candidates)?;
+    Ok(Evaluation {
+        train_records,
+        local: judge(local)?,
+        federated: judge(federated.clone())?,
+        tuned: judge(tuned)?,
+        chosen,
+    })
 }
 
 /// Trains alone: as many rounds and epochs, from the same first model and in the same order.

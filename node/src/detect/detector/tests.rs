@@ -5,6 +5,7 @@ use common::model::Task;
 use common::units::Timestamp;
 
 use super::super::evaluate::{Labelled, Plan, evaluate};
+use super::super::{Chosen, choice};
 use super::*;
 use crate::learn::samples::{forecaster, go_on, names};
 use crate::learn::{Training, mean_loss, train};
@@ -174,10 +175,28 @@ fn an_evaluation_compares_alone_together_and_tuned() {
     assert!(evaluation.federated.auc_roc > 0.9, "{evaluation:?}");
     assert_ne!(evaluation.tuned, evaluation.federated);
     assert_ne!(evaluation.local, evaluation.federated);
+    // Trained on with what it is judged by, it is better than before; and the better one of the two is chosen.
+    assert_ne!(evaluation.chosen, Chosen::Federated);
     // The same node as one of a fleet with twenty times its history and more is not tuned.
     let newcomer = evaluate(&plan(12_001), &node, &federated, &mut go_on).unwrap();
     assert_eq!(newcomer.tuned, newcomer.federated);
     assert_eq!(newcomer.federated, evaluation.federated);
+    assert_ne!(newcomer.chosen, Chosen::Tuned, "of equal models the first");
+}
+
+#[test]
+fn a_node_chooses_the_model_with_the_least_loss_on_what_was_kept_and_with_too_little_of_that_the_first() {
+    let history = History::prepare(&task(), &records(0, 600, false), &Preparation::default()).unwrap();
+    let (poor, good) = (trained(&history, 1), trained(&history, 20));
+    let choose = |history: &History, [one, two, three]: [&ParameterVector; 3]| {
+        let candidates = [(Chosen::Federated, one), (Chosen::Tuned, two), (Chosen::Local, three)];
+        choice::choose(&task(), history, candidates).unwrap()
+    };
+    assert_eq!(choose(&history, [&poor, &good, &poor]), Chosen::Tuned);
+    assert_eq!(choose(&history, [&poor, &poor, &good]), Chosen::Local);
+    assert_eq!(choose(&history, [&good, &poor, &good]), Chosen::Federated);
+    let short = History::prepare(&task(), &records(0, 90, false), &Preparation::default()).unwrap();
+    assert_eq!(choose(&short, [&poor, &good, &good]), Chosen::Federated);
 }
 
 #[test]
