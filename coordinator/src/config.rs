@@ -437,6 +437,21 @@ mod tests {
     }
 
     #[test]
+    fn a_forecaster_is_of_a_network_and_a_perceptron_unless_it_says_so() {
+        let usual = RunConfig::parse(RUN).unwrap().plan().unwrap().task;
+        let Task::Forecaster(usual) = usual else { panic!("the sample has a forecaster") };
+        assert_eq!(usual.network, Network::Perceptron);
+        for (name, network) in [("lstm", Network::Lstm), ("convolution", Network::Convolution)] {
+            let text = RUN.replace("past_steps = 19", &format!("past_steps = 19\nnetwork = \"{name}\""));
+            let expected = Forecaster { network, ..usual.clone() };
+            assert_eq!(RunConfig::parse(&text).unwrap().plan().unwrap().task, Task::Forecaster(expected));
+        }
+        let many = RUN.replace("past_steps = 19", "past_steps = 5000");
+        let error = RunConfig::parse(&many).and_then(|run| run.plan().map(drop)).unwrap_err().to_string();
+        assert_eq!(error, "`task` more than 2048 past steps");
+    }
+
+    #[test]
     fn a_run_can_train_a_classifier() {
         let (before, _) = RUN.split_once("[task]").unwrap();
         let parse = |task: &str| RunConfig::parse(&format!("{before}[task]\nkind = \"classifier\"\n{task}"));
