@@ -2,6 +2,7 @@
 
 use common::id::{EpochId, RunId};
 use common::message::event::reason;
+use common::model::{Forecaster, Network};
 use common::wire::List;
 
 use super::*;
@@ -217,4 +218,20 @@ fn a_run_begins_with_a_model_of_its_task_only() {
     assert!(error.contains("which is for another task: its metrics: [\"cpu_percent\", "), "{error}");
     assert!(error.contains("; the run's: [\"memory_percent\", "), "{error}");
     assert!(refused(Task::Flat { parameters: 3 }).ends_with("it is a forecaster, the run's is flat"));
+    let Task::Forecaster(forecaster) = shelf.task.clone() else { panic!() };
+    let error = refused(Task::Forecaster(Forecaster { network: Network::Lstm, ..forecaster }));
+    assert!(error.contains("its network: Perceptron; the run's: Lstm"), "{error}");
+}
+
+#[test]
+fn the_task_in_a_file_is_the_task_of_its_model_whatever_the_network() {
+    let shelf = shelf();
+    let Task::Forecaster(forecaster) = shelf.task else { panic!() };
+    for network in [Network::Perceptron, Network::Lstm, Network::Convolution] {
+        let task = Task::Forecaster(Forecaster { network, ..forecaster.clone() });
+        let initial = task.initial(7).unwrap();
+        let about = About { round: RoundId(0), task: &task };
+        let model = shelf.store.models().save(&about, initial.schema(), initial.values()).unwrap();
+        assert_eq!(task_of(&shelf.store.models().describe(model).unwrap().task).unwrap(), task);
+    }
 }

@@ -78,22 +78,6 @@ fn the_name_of_a_model_is_the_hash_of_its_file_and_the_same_everywhere() {
 }
 
 #[test]
-fn the_task_in_a_file_is_the_task_of_its_model_whatever_the_network() {
-    let Task::Forecaster(forecaster) = task() else { panic!("it is one") };
-    let dir = tempfile::tempdir().unwrap();
-    for network in [Network::Perceptron, Network::Lstm, Network::Convolution] {
-        let task = Task::Forecaster(Forecaster { network, ..forecaster.clone() });
-        let initial = task.initial(7).unwrap();
-        let about = About { round: RoundId(0), task: &task };
-        let (_, file) = write_plain(dir.path(), &about, initial.schema(), initial.values()).unwrap();
-        let bytes = fs::read(file).unwrap();
-        let (_, metadata) = ::safetensors::SafeTensors::read_metadata(&bytes).unwrap();
-        let said = &metadata.metadata().as_ref().unwrap()["task"];
-        assert_eq!(crate::registry::task_of(said).unwrap(), task);
-    }
-}
-
-#[test]
 fn other_software_reads_the_file_as_safetensors() {
     let folder = folder();
     let bytes = folder.exported(folder.save(3));
