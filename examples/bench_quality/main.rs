@@ -207,9 +207,12 @@ fn on_machines(
 
 /// Means over machines and seeds, and how far those of a seed are from each other, in each setting.
 fn table(lines: &[Line]) -> Vec<String> {
-    let mut settings: Vec<&str> = lines.iter().map(|line| &*line.setting).collect();
-    settings.sort_unstable();
-    settings.dedup();
+    let mut settings: Vec<&str> = Vec::new();
+    for line in lines {
+        if !settings.contains(&&*line.setting) {
+            settings.push(&line.setting);
+        }
+    }
     let head = "| setting | method | VUS-PR | over seeds | AUC-PR | AUC-ROC | HitRate@100 | HitRate@150 |";
     let row = |setting: &str, method: &str| {
         let is_of = |line: &&Line| line.method == method && line.setting == setting;
