@@ -9,7 +9,7 @@ use super::History;
 use crate::learn::{LearnError, mean_loss};
 
 /// Fewer windows for validation say nothing: then a node has too little history for a model of its own.
-pub const CHOICE_WINDOWS_MIN: usize = 20;
+const CHOICE_WINDOWS_MIN: usize = 20;
 
 /// Where a model comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

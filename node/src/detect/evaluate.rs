@@ -59,17 +59,6 @@ pub struct Evaluation {
     pub chosen: Chosen,
 }
 
-impl Evaluation {
-    /// How good the chosen model is.
-    pub fn own_choice(&self) -> Quality {
-        match self.chosen {
-            Chosen::Federated => self.federated,
-            Chosen::Tuned => self.tuned,
-            Chosen::Local => self.local,
-        }
-    }
-}
-
 /// Records to train on, and later ones with a label each that say what was wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Labelled<'a> {

@@ -56,13 +56,15 @@ impl Cursor<'_> {
         self.from = range.end;
         self.parameters.clone().slice(range).reshape([rows, columns])
     }
+
+    fn linear(&mut self, inputs: u32, outputs: u32) -> Linear {
+        Linear { weight: self.take(inputs, outputs), bias: self.take(1, outputs) }
+    }
 }
 
 fn layer(layer: &Layer, cursor: &mut Cursor<'_>) -> Box<dyn Pass> {
     match *layer {
-        Layer::Linear { inputs, outputs } => {
-            Box::new(Linear { weight: cursor.take(inputs, outputs), bias: cursor.take(1, outputs) })
-        }
+        Layer::Linear { inputs, outputs } => Box::new(cursor.linear(inputs, outputs)),
         Layer::Relu { .. } => Box::new(Relu),
         Layer::Lstm { steps, inputs, units, is_whole } => Box::new(Lstm {
             weight: cursor.take(inputs, 4 * units),
@@ -72,8 +74,7 @@ fn layer(layer: &Layer, cursor: &mut Cursor<'_>) -> Box<dyn Pass> {
             is_whole,
         }),
         Layer::Convolution { steps, inputs, kernel, channels } => Box::new(Convolution {
-            weight: cursor.take(kernel * inputs, channels),
-            bias: cursor.take(1, channels),
+            linear: cursor.linear(kernel * inputs, channels),
             steps: steps as usize,
             kernel: kernel as usize,
         }),

@@ -10,6 +10,7 @@ use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 use common::id::RoundId;
 use common::model::{Classifier, Network, Schema, Task};
+use serde::Serialize;
 
 /// Bytes of JSON in a header: over 4096 tensors and 1024 metrics with the longest names.
 pub(super) const HEADER_BYTES_MAX: u64 = 8 << 20;
@@ -86,9 +87,8 @@ fn task(task: &Task) -> String {
                 (metrics.join(","), forecaster.past_steps, &*forecaster.hidden);
             // The usual one goes without saying.
             let network = match forecaster.network {
-                Network::Perceptron => "",
-                Network::Lstm => ",\"network\":\"lstm\"",
-                Network::Convolution => ",\"network\":\"convolution\"",
+                Network::Perceptron => String::new(),
+                other => format!(",\"network\":{}", json(&other)),
             };
             format!(
                 "{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps}{network},\
@@ -98,8 +98,8 @@ fn task(task: &Task) -> String {
     }
 }
 
-fn json(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is JSON")
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("a string or a name is JSON")
 }
 
 /// Whether a file with this header and as many bytes of values holds the tensors of this schema, in its order.

@@ -112,14 +112,12 @@ impl Pass for Lstm {
         let output = if self.is_whole { self.by_example(Tensor::cat(said, 0)) } else { last };
         let back = move |by_output: Tensor<2>, is_wanted: bool| {
             let by_said = if self.is_whole { self.by_step(by_output) } else { by_output };
-            let (mut by_h, mut by_c) = (nothing.clone(), nothing.clone());
+            let mut by_h = if self.is_whole { nothing.clone() } else { by_said.clone() };
+            let mut by_c = nothing;
             let mut by_z = Vec::with_capacity(self.steps);
             for (step, kept) in kept.iter().enumerate().rev() {
-                let is_last = step + 1 == self.steps;
                 if self.is_whole {
                     by_h = by_h + of_step(&by_said, step);
-                } else if is_last {
-                    by_h = by_said.clone();
                 }
                 let slope;
                 (slope, by_c) = Self::step_back(kept, by_h.clone(), by_c);

@@ -29,8 +29,12 @@ impl Pass for MaxPool {
                 .collect();
             let by_kept = Tensor::cat(steps_of, 2).reshape([examples, given * size * channels]);
             let left = (steps - given * size) * channels;
-            let by_left = Tensor::zeros([examples, left], &by_kept.device());
-            let by_input = if left == 0 { by_kept } else { Tensor::cat(vec![by_kept, by_left], 1) };
+            let by_input = if left == 0 {
+                by_kept
+            } else {
+                let by_left = Tensor::zeros([examples, left], &by_kept.device());
+                Tensor::cat(vec![by_kept, by_left], 1)
+            };
             Slopes { by_input: Some(by_input), by_parameters: Vec::new() }
         };
         (largest.reshape([examples, given * channels]), Box::new(back))
