@@ -72,6 +72,9 @@ pub const JOIN_ANSWER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 4096;
 /// parameters.
 pub const PAST_STEPS_MAX: u32 = 2048;
 
+/// Steps ahead that a model foresees: as for those that it sees.
+pub const HORIZON_STEPS_MAX: u32 = PAST_STEPS_MAX;
+
 /// Tokens of a coordinator that may still be used.
 pub const TOKENS_MAX: usize = 256;
 

@@ -133,7 +133,7 @@ pub fn plans(config: &RunConfig) -> Result<(Plan, RoundPlan, Strategy)> {
     };
     let size = CohortSize { minimum, goal, over_selection, close, staleness_max };
     let rounds = RoundPlan::new(size, deadlines, config.rounds, from.attempts, config.seed)?;
-    Ok((config.plan()?, rounds, config.strategy.parse(minimum)?))
+    Ok((config.plan(), rounds, config.strategy.parse(minimum)?))
 }
 
 /// What the store holds, as people read it.

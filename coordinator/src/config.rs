@@ -16,7 +16,7 @@ use common::crypto::Suite;
 use common::known::Labels;
 use common::limits::{CERTIFICATE_LIFETIME_S, COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
-use common::model::{Classifier, Forecaster, MetricName, Network, Task};
+use common::model::Task;
 use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +130,7 @@ pub struct RunConfig {
     #[serde(default)]
     pub strategy: StrategyConfig,
     /// What they train.
-    pub task: TaskConfig,
+    pub task: Task,
 }
 
 /// Who takes part in a round.
@@ -188,38 +188,6 @@ pub struct Training {
     pub proximal: f32,
     /// Records between the starts of two training windows.
     pub stride: u32,
-}
-
-/// What is trained.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum TaskConfig {
-    /// Predict the next values of all metrics.
-    Forecaster {
-        /// Metric names, in the order of the model's inputs and outputs.
-        metrics: Vec<String>,
-        /// Past records the model sees.
-        past_steps: u32,
-        /// Of what kind its hidden layers are.
-        #[serde(default)]
-        network: Network,
-        /// Width of each hidden layer.
-        hidden: Vec<u32>,
-    },
-    /// Tell of which class an example is. Telemetry has no classes yet: nodes decline it, and the simulator trains it.
-    Classifier {
-        /// Values of an example.
-        inputs: u32,
-        /// Width of each hidden layer.
-        hidden: Vec<u32>,
-        /// Classes, counted from 0.
-        classes: u32,
-    },
-    /// A vector without meaning, for measuring rounds.
-    Flat {
-        /// Its length.
-        parameters: u32,
-    },
 }
 
 /// A configuration that cannot be used; says which key and what to do.
@@ -325,7 +293,17 @@ impl RunConfig {
             "strategy.combine",
             "of kind scaffold needs `cohort.staleness_max = 0`: control variates are of one round",
         )?;
-        let parameters = config.task.parse()?.schema().map_or(0, |schema| schema.parameters());
+        check_task(&config.task)?;
+        // What moments of nodes combine to are moments; somewhere on the way there, they are none.
+        let is_closed_form =
+            matches!(&config.task, Task::Forecaster(forecaster) if forecaster.network.is_closed_form());
+        require(
+            !is_closed_form || strategy.is_direct() && config.cohort.staleness_max == 0,
+            "task.network",
+            "in closed form needs a server of kind sgd with a learning rate of 1, no `strategy.clip_norm`, a `combine` \
+             other than normalized_mean and scaffold, and `cohort.staleness_max = 0`",
+        )?;
+        let parameters = config.task.schema().map_or(0, |schema| schema.parameters());
         require(
             !strategy.combine.has_control() || parameters as u64 <= CONTROLLED_PARAMETERS_MAX,
             "strategy.combine",
@@ -335,15 +313,11 @@ impl RunConfig {
     }
 
     /// What every node of the run is told.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] when the task is over a limit.
-    pub fn plan(&self) -> Result<Plan, ConfigError> {
+    pub fn plan(&self) -> Plan {
         let Training { epochs, batch, optimizer, learning_rate, proximal, stride } = self.training;
-        let (task, seed, rounds) = (self.task.parse()?, self.seed, self.rounds);
+        let (task, seed, rounds) = (self.task.clone(), self.seed, self.rounds);
         let control = self.strategy.has_control();
-        Ok(Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds, control })
+        Plan { task, epochs, batch, optimizer, learning_rate, proximal, stride, seed, rounds, control }
     }
 }
 
@@ -354,48 +328,37 @@ impl Deadlines {
     }
 }
 
-impl TaskConfig {
-    /// The task.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the key.
-    pub fn parse(&self) -> Result<Task, ConfigError> {
-        let wrong =
-            |key, error: &dyn std::fmt::Display| ConfigError::Value { key, problem: error.to_string() };
-        let layers = |hidden: &[u32]| {
-            require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
-            hidden.to_vec().try_into().map_err(|error| wrong("task.hidden", &error))
-        };
-        let task = match self {
-            Self::Flat { parameters } => Task::Flat { parameters: *parameters },
-            Self::Classifier { inputs, hidden, classes } => {
-                require(*inputs >= 1, "task.inputs", "is 0")?;
-                require(*classes >= 2, "task.classes", "must be 2 or more")?;
-                Task::Classifier(Classifier { inputs: *inputs, hidden: layers(hidden)?, classes: *classes })
-            }
-            Self::Forecaster { metrics, past_steps, network, hidden } => {
-                require(!metrics.is_empty(), "task.metrics", "is empty")?;
-                require(*past_steps >= 1, "task.past_steps", "is 0")?;
-                let names: Result<Vec<MetricName>, _> =
-                    metrics.iter().map(|name| name.as_str().try_into()).collect();
-                let names = names.map_err(|error| wrong("task.metrics", &error))?;
-                Task::Forecaster(Forecaster {
-                    metrics: names.try_into().map_err(|error| wrong("task.metrics", &error))?,
-                    past_steps: *past_steps,
-                    network: *network,
-                    hidden: layers(hidden)?,
-                })
-            }
-        };
-        let schema = task.schema().map_err(|error| wrong("task", &error))?;
-        require(schema.parameters() >= 1, "task", "has no parameters")?;
-        Ok(task)
-    }
+/// Checks a task, as it was written.
+///
+/// # Errors
+///
+/// [`ConfigError`] names the key.
+pub fn check_task(task: &Task) -> Result<(), ConfigError> {
+    let hidden = match task {
+        Task::Forecaster(forecaster) => {
+            require(!forecaster.metrics.is_empty(), "task.metrics", "is empty")?;
+            let sees = forecaster.past_steps >= 1 || forecaster.sees_record();
+            require(sees, "task.past_steps", "is 0")?;
+            &*forecaster.hidden
+        }
+        Task::Classifier(classifier) => {
+            require(classifier.inputs >= 1, "task.inputs", "is 0")?;
+            require(classifier.classes >= 2, "task.classes", "must be 2 or more")?;
+            &*classifier.hidden
+        }
+        Task::Flat { .. } => &[],
+    };
+    require(hidden.iter().all(|width| *width >= 1), "task.hidden", "has a layer without a unit")?;
+    let schema = task.schema();
+    let schema = schema
+        .map_err(|error| ConfigError::Value { key: "task", problem: format!("has no model: {error}") })?;
+    require(schema.parameters() >= 1, "task", "has no parameters")
 }
 
 #[cfg(test)]
 mod tests {
+    use common::model::{Forecaster, Network};
+
     use super::*;
 
     const COORDINATOR: &str = include_str!("../samples/coordinator.toml");
@@ -405,7 +368,7 @@ mod tests {
     fn the_sample_files_are_what_the_code_reads() {
         let coordinator = CoordinatorConfig::parse(COORDINATOR).unwrap();
         assert_eq!((coordinator.tenant.as_str(), coordinator.runs), ("default", Runs::default()));
-        let plan = RunConfig::parse(RUN).unwrap().plan().unwrap();
+        let plan = RunConfig::parse(RUN).unwrap().plan();
         assert_eq!((plan.rounds, plan.batch, plan.stride), (20, 64, 4));
         assert_eq!((plan.optimizer, plan.proximal.to_bits()), (Optimizer::Adam, 0));
     }
@@ -438,17 +401,74 @@ mod tests {
 
     #[test]
     fn a_forecaster_is_of_a_network_and_a_perceptron_unless_it_says_so() {
-        let usual = RunConfig::parse(RUN).unwrap().plan().unwrap().task;
+        let usual = RunConfig::parse(RUN).unwrap().plan().task;
         let Task::Forecaster(usual) = usual else { panic!("the sample has a forecaster") };
         assert_eq!(usual.network, Network::Perceptron);
-        for (name, network) in [("lstm", Network::Lstm), ("convolution", Network::Convolution)] {
+        let named = [
+            ("lstm", Network::Lstm),
+            ("autoencoder", Network::Autoencoder),
+            ("convolution", Network::Convolution),
+        ];
+        for (name, network) in named {
             let text = RUN.replace("past_steps = 19", &format!("past_steps = 19\nnetwork = \"{name}\""));
             let expected = Forecaster { network, ..usual.clone() };
-            assert_eq!(RunConfig::parse(&text).unwrap().plan().unwrap().task, Task::Forecaster(expected));
+            assert_eq!(RunConfig::parse(&text).unwrap().task, Task::Forecaster(expected));
         }
         let many = RUN.replace("past_steps = 19", "past_steps = 5000");
-        let error = RunConfig::parse(&many).and_then(|run| run.plan().map(drop)).unwrap_err().to_string();
-        assert_eq!(error, "`task` more than 2048 past steps");
+        let error = RunConfig::parse(&many).unwrap_err().to_string();
+        assert_eq!(error, "`task` has no model: more than 2048 past steps");
+    }
+
+    #[test]
+    fn a_closed_form_goes_with_strategies_that_arrive_where_the_nodes_are() {
+        let ridge = RUN.replace("hidden = [64, 16, 64]", "network = \"ridge\"");
+        assert!(RunConfig::parse(&ridge).is_ok());
+        let median = ridge.replace("[task]", "[strategy]\ncombine = { kind = \"median\" }\n[task]");
+        assert!(RunConfig::parse(&median).is_ok());
+        for (before, after) in [
+            ("[task]", "[strategy]\nclip_norm = 1.0\n[task]"),
+            ("[task]", "[strategy]\nserver = { kind = \"sgd\", learning_rate = 0.5 }\n[task]"),
+            (
+                "[task]",
+                "[strategy]\nserver = { kind = \"momentum\", learning_rate = 1.0, momentum = 0.9 }\n[task]",
+            ),
+            ("staleness_max = 0", "staleness_max = 2"),
+        ] {
+            let error = RunConfig::parse(&ridge.replace(before, after)).unwrap_err().to_string();
+            assert!(error.starts_with("`task.network` in closed form needs"), "{after}: {error}");
+        }
+        let layers = RUN.replace("hidden = [64, 16, 64]", "network = \"pca\"\nhidden = [4, 4]");
+        let error = RunConfig::parse(&layers).unwrap_err().to_string();
+        assert!(error.starts_with("`task` has no model: a ridge regression has no hidden layers"), "{error}");
+    }
+
+    #[test]
+    fn a_run_may_foresee_load_or_failures() {
+        let of = |foresees: &str| {
+            RunConfig::parse(
+                &RUN.replace("past_steps = 19", &format!("past_steps = 19\nforesees = {foresees}")),
+            )
+        };
+        let outputs = |foresees: &str| {
+            let schema = of(foresees).unwrap().task.schema().unwrap();
+            schema.tensors().last().unwrap().shape[0]
+        };
+        let load = "{ kind = \"load\", metric = \"cpu_percent\", steps = 6, quantiles = [0.1, 0.5, 0.9] }";
+        assert_eq!(
+            (outputs(load), outputs("{ kind = \"failure\", metric = \"down\", steps = 12 }")),
+            (18, 1)
+        );
+        for (foresees, message) in [
+            (
+                load.replace("cpu_percent", "disk"),
+                "`task` has no model: what it foresees is of metric `disk`",
+            ),
+            (load.replace("0.9", "1.0"), "1 is not from 0.001 to 0.999"),
+            (load.replace("steps", "stops"), "stops"),
+        ] {
+            let error = of(&foresees).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
     }
 
     #[test]
@@ -456,12 +476,15 @@ mod tests {
         let (before, _) = RUN.split_once("[task]").unwrap();
         let parse = |task: &str| RunConfig::parse(&format!("{before}[task]\nkind = \"classifier\"\n{task}"));
         let config = parse("inputs = 784\nhidden = [200, 200]\nclasses = 10").unwrap();
-        assert_eq!(config.plan().unwrap().task.schema().unwrap().parameters(), 199_210);
+        assert_eq!(config.task.schema().unwrap().parameters(), 199_210);
         let cases = [
             ("inputs = 0\nhidden = [2]\nclasses = 10", "`task.inputs` is 0"),
             ("inputs = 3\nhidden = [0]\nclasses = 10", "`task.hidden` has a layer without a unit"),
             ("inputs = 3\nhidden = []\nclasses = 1", "`task.classes` must be 2 or more"),
-            ("inputs = 300_000_000\nhidden = []\nclasses = 2", "`task` more than 200000000 parameters"),
+            (
+                "inputs = 300_000_000\nhidden = []\nclasses = 2",
+                "`task` has no model: more than 200000000 parameters",
+            ),
         ];
         for (task, message) in cases {
             assert_eq!(parse(task).unwrap_err().to_string(), message);

@@ -4,7 +4,7 @@
 //! optional fields, which are the same bytes. IR version 7 with version 13 of the operators: what ONNX 1.8 (November
 //! 2020) and everything after it reads.
 
-use common::model::{Forecaster, Network, Schema, Task};
+use common::model::{Forecaster, Foresees, Network, Schema, Task};
 use prost::Message;
 
 /// `IR_VERSION_2020_5_8`.
@@ -153,7 +153,10 @@ pub fn encode(
     values: &[f32],
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let Task::Forecaster(forecaster @ Forecaster { network: Network::Perceptron, .. }) = task else {
+    let Task::Forecaster(
+        forecaster @ Forecaster { network: Network::Perceptron, foresees: Foresees::Record, .. },
+    ) = task
+    else {
         return Err(OnnxError::NoGraph);
     };
     assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
@@ -230,7 +233,8 @@ mod tests {
     fn forecaster(hidden: &[u32]) -> Task {
         let metrics = vec!["cpu".try_into().unwrap(), "memory".try_into().unwrap()];
         let (metrics, hidden) = (metrics.try_into().unwrap(), hidden.to_vec().try_into().unwrap());
-        Task::Forecaster(Forecaster { metrics, past_steps: 3, network: Network::default(), hidden })
+        let (network, foresees) = (Network::default(), Foresees::default());
+        Task::Forecaster(Forecaster { metrics, past_steps: 3, network, hidden, foresees })
     }
 
     fn graph(hidden: &[u32]) -> GraphProto {

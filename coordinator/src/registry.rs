@@ -12,7 +12,7 @@ use common::id::{ModelHash, NodeId, RoundId};
 use common::model::{Schema, Task};
 use common::units::Timestamp;
 
-use crate::config::{RunConfig, TaskConfig};
+use crate::config::{RunConfig, check_task};
 use crate::control::{ModelAnswer, ModelOrder};
 use crate::store::registry::{Imported, standing};
 use crate::store::{Alias, Store};
@@ -68,8 +68,9 @@ pub fn first_of(store: &Store, wanted: &str, task: &Task, schema: &Schema) -> Re
 ///
 /// When it is none.
 pub fn task_of(json: &str) -> Result<Task> {
-    let task: TaskConfig = serde_json::from_str(json).context("its `task`")?;
-    Ok(task.parse()?)
+    let task = serde_json::from_str(json).context("its `task`")?;
+    check_task(&task)?;
+    Ok(task)
 }
 
 /// How the task of a model differs from that of a run, if it does.
@@ -84,6 +85,7 @@ fn difference(model: &Task, run: &Task) -> Option<String> {
                 .or_else(|| differ("past steps", &model.past_steps, &run.past_steps))
                 .or_else(|| differ("network", &model.network, &run.network))
                 .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden))
+                .or_else(|| differ("foreseen", &model.foresees, &run.foresees))
         }
         (Task::Flat { parameters: model }, Task::Flat { parameters: run }) => {
             differ("parameters", model, run)

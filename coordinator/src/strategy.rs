@@ -53,6 +53,15 @@ pub struct Strategy {
     pub server: Server,
 }
 
+impl Strategy {
+    /// Whether the model becomes what the nodes' models combine to, and not only moves in that direction.
+    pub fn is_direct(&self) -> bool {
+        let is_whole = matches!(self.server, Server::Sgd { learning_rate } if learning_rate.to_bits() == 1_f64.to_bits());
+        let is_of_models = matches!(self.combine, Combine::Mean | Combine::Robust(_));
+        is_whole && is_of_models && self.clip_norm.is_none()
+    }
+}
+
 /// How deltas become one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Combine {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use common::id::NodeId;
-use common::model::{Forecaster, Network, ParameterVector};
+use common::model::{Forecaster, Foresees, Network, ParameterVector};
 use coordinator::config::RunConfig;
 use coordinator_simulate::crew::Crew;
 use coordinator_simulate::federation::Federation;
@@ -43,7 +43,8 @@ impl<'d> Bench<'d> {
         let metrics =
             dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
         let hidden = hidden.to_vec().try_into().context("--hidden")?;
-        let task = Forecaster { metrics, past_steps: PAST_STEPS, network, hidden };
+        let task =
+            Forecaster { metrics, past_steps: PAST_STEPS, network, hidden, foresees: Foresees::default() };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
         let histories = dataset.machines.iter().map(|machine| prepare(&task, machine, &preparation));
         let histories = histories.collect::<Result<Vec<_>>>()?;

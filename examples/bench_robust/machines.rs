@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use common::id::{NodeId, TenantId};
-use common::model::{Forecaster, MetricName, Network, ParameterVector};
+use common::model::{Forecaster, Foresees, MetricName, Network, ParameterVector};
 use common::units::Timestamp;
 use coordinator::config::RunConfig;
 use coordinator_simulate::population::Population;
@@ -52,6 +52,7 @@ impl Machines {
             past_steps: PAST_STEPS,
             network: Network::default(),
             hidden,
+            foresees: Foresees::default(),
         };
         let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
         let (mut all, mut names) = (Vec::new(), Vec::new());

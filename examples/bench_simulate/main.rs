@@ -114,9 +114,9 @@ fn measure(kind: &Kind, rounds: u32, threads: usize) -> Result<Measured> {
          [task]\n{task}\n",
         rounds + 1
     ))?;
-    let population = match config.plan()?.task {
+    let population = match &config.task {
         Task::Forecaster(task) => {
-            Population::with_windows_of(&task, *nodes, |node| synthetic::windows(&task, SAMPLES, 1, node))
+            Population::with_windows_of(task, *nodes, |node| synthetic::windows(task, SAMPLES, 1, node))
         }
         _ => Population::with_nothing(*nodes),
     };

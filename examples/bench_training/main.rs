@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use common::message::model::Optimizer;
-use common::model::{Forecaster, MetricName, Network, ParameterVector, Task};
+use common::model::{Forecaster, Foresees, MetricName, Network, ParameterVector, Task};
 use common::units::Timestamp;
 use edge::{Format, Listing};
 use examples::usage::running_s;
@@ -88,14 +88,16 @@ impl Case {
         let name = |metric: usize| MetricName::try_from(format!("m{metric}").as_str());
         let metrics = (0..self.metrics).map(name).collect::<Result<Vec<_>, _>>()?;
         let (network, hidden) = (self.network, self.hidden.to_vec().try_into()?);
-        Ok(Forecaster { metrics: metrics.try_into()?, past_steps: self.past_steps, network, hidden })
+        let (past_steps, foresees) = (self.past_steps, Foresees::default());
+        Ok(Forecaster { metrics: metrics.try_into()?, past_steps, network, hidden, foresees })
     }
 
     /// As many windows as there are samples, of noise.
     fn windows(&self) -> Windows {
         let random = &mut ChaCha20Rng::seed_from_u64(1);
         let rows = self.samples + self.past_steps as usize;
-        let row = |record| Row { source: 0, at: Timestamp::from_millis(record as u64 * 1000), record };
+        let row =
+            |record| Row { source: 0, at: Timestamp::from_millis(record as u64 * 1000), record, down: false };
         let values = (0..rows * self.metrics).map(|_| random.random_range(-1.0..1.0)).collect();
         let table = Table { columns: self.metrics, rows: (0..rows).map(row).collect(), values };
         window(table, &Window { past_steps: self.past_steps, stride: 1, gap_steps: 3 })

@@ -3,6 +3,7 @@
 pub mod choice;
 pub mod detector;
 pub mod evaluate;
+pub mod measure;
 pub mod metrics;
 pub mod score;
 pub mod threshold;
@@ -10,5 +11,6 @@ pub mod threshold;
 pub use choice::{Chosen, choose};
 pub use detector::{Detector, DetectorError, Explained, History, Preparation, Profile, Scored};
 pub use evaluate::{Evaluation, Labelled, Plan, Quality, evaluate};
+pub use measure::Measure;
 pub use score::{Calibrate, Calibration, smooth};
 pub use threshold::Threshold;

@@ -106,7 +106,7 @@ pub fn read(dir: &Path, vault: &Vault) -> Result<(Detector, RunNote)> {
     };
     let (path, profile) = open(DETECTOR)?;
     let profile: Profile = serde_json::from_slice(&profile).with_context(|| path.display().to_string())?;
-    let schema = common::model::Task::Forecaster(profile.task()?).schema()?;
+    let schema = common::model::Task::Forecaster(profile.task.clone()).schema()?;
     let (path, model) = open(MODEL)?;
     let parameters = from_safetensors(&model, schema).with_context(|| path.display().to_string())?;
     let detector: Result<Detector, DetectorError> = Detector::from_profile(profile, parameters);

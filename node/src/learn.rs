@@ -3,13 +3,18 @@
 //! Single-threaded and seeded: the same task, start, examples and settings give the same bits on the
 //! same kind of processor.
 
+mod aim;
+mod attribute;
 mod examples;
 pub mod labelled;
+mod moments;
 mod network;
 pub mod predict;
 pub mod train;
 mod values;
 
+pub use aim::{healthy, known};
+pub use attribute::attribute;
 pub use examples::Examples;
 pub use labelled::{LabelledSet, Share};
 pub use predict::{Quality, mean_loss, predict, quality};
@@ -59,6 +64,9 @@ pub enum LearnError {
         /// Step in the epoch, counted from 1.
         step: u32,
     },
+    /// Moments that no telemetry has: out of them nothing can be computed in closed form.
+    #[error("the model's moments are those of no telemetry: they cannot be solved")]
+    NoMoments,
     /// Progress said stop.
     #[error("training was cancelled")]
     Cancelled,
@@ -94,7 +102,7 @@ pub(crate) mod samples {
     use std::ops::ControlFlow;
     use std::sync::Arc;
 
-    use common::model::{Classifier, Forecaster, MetricName, Network};
+    use common::model::{Classifier, Forecaster, Foresees, MetricName, Network};
     use common::units::Timestamp;
     use pipeline::{Row, Table, Window, Windows, window};
 
@@ -107,7 +115,7 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn row(source: u32, record: usize) -> Row {
-        Row { source, at: Timestamp::from_millis(record as u64 * 1000), record }
+        Row { source, at: Timestamp::from_millis(record as u64 * 1000), record, down: false }
     }
 
     pub(crate) fn names(names: &[&str]) -> Arc<[MetricName]> {
@@ -117,7 +125,8 @@ pub(crate) mod samples {
     pub(crate) fn forecaster(metrics: &[&str], past_steps: u32, hidden: &[u32]) -> Forecaster {
         let metrics: Vec<_> = metrics.iter().map(|name| MetricName::try_from(*name).unwrap()).collect();
         let hidden = hidden.to_vec().try_into().unwrap();
-        Forecaster { metrics: metrics.try_into().unwrap(), past_steps, network: Network::default(), hidden }
+        let (network, foresees) = (Network::default(), Foresees::default());
+        Forecaster { metrics: metrics.try_into().unwrap(), past_steps, network, hidden, foresees }
     }
 
     /// Windows over two metrics that swing, one a quarter behind the other.

@@ -92,7 +92,7 @@ pub struct Assignment {
     /// Which epoch.
     pub epoch: EpochId,
     /// How to train.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The model.
     pub model: Arc<ParameterVector>,
     /// What holds the node's steps to those of all, when the plan has control variates.

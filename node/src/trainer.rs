@@ -200,7 +200,7 @@ mod tests {
             run: RunId([1; 16]),
             round: RoundId(1),
             epoch: EpochId(epoch),
-            plan,
+            plan: Arc::new(plan),
             model: Arc::new(model),
             control: None,
         }

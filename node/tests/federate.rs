@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::id::TenantId;
-use common::model::{Forecaster, MetricName, Network, ParameterVector, Task};
+use common::model::{Forecaster, Foresees, MetricName, Network, ParameterVector, Task};
 use common::units::Timestamp;
 use flate2::read::GzDecoder;
 use ingest::record::{Origin, TelemetryRecord};
@@ -74,7 +74,13 @@ fn plan(machine: &Machine, rounds: u32) -> Plan {
     let metrics = machine.training[0].metrics.to_vec().try_into().unwrap();
     let hidden = vec![64, 16, 64].try_into().unwrap();
     Plan {
-        task: Forecaster { metrics, past_steps: 19, network: Network::default(), hidden },
+        task: Forecaster {
+            metrics,
+            past_steps: 19,
+            network: Network::default(),
+            hidden,
+            foresees: Foresees::default(),
+        },
         rounds,
         training: Training { seed: 7, ..Training::default() },
         initial_seed: 7,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::id::RoundId;
-use common::model::{Forecaster, Network, ParameterVector, Task};
+use common::model::{Forecaster, Foresees, Network, ParameterVector, Task};
 use common::units::Timestamp;
 use coordinator::store::About;
 use coordinator::store::models::write_plain;
@@ -35,13 +35,15 @@ fn forecaster(hidden: &[u32]) -> Forecaster {
         past_steps: 7,
         network: Network::default(),
         hidden: hidden.to_vec().try_into().unwrap(),
+        foresees: Foresees::default(),
     }
 }
 
 /// Values with a rhythm, a row a second.
 fn windows(columns: usize, past_steps: u32) -> Windows {
     let rows = WINDOWS + past_steps as usize;
-    let row = |record| Row { source: 0, at: Timestamp::from_millis(record as u64 * 1000), record };
+    let row =
+        |record| Row { source: 0, at: Timestamp::from_millis(record as u64 * 1000), record, down: false };
     let value = |index: usize| (index as f32 * 0.37).sin() * (1 + index % columns) as f32;
     let table = Table {
         columns,

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
 
-use super::{Layer, Network, ParameterVector, Schema, SchemaError};
+use super::{Foresees, Layer, Network, ParameterVector, Schema, SchemaError};
 use crate::limits::{METRICS_MAX, NAME_BYTES_MAX, PAST_STEPS_MAX};
 use crate::wire::{Fault, Input, List, Text, Wire, WireError};
 
 /// The name of a metric, as in a CSV header.
 pub type MetricName = Text<NAME_BYTES_MAX>;
 
-/// What a run trains.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a run trains; written in a run's configuration and in model files as here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Task {
-    /// The next values of all metrics from the past ones.
+    /// What comes next, from windows of telemetry.
     Forecaster(Forecaster),
     /// Which of some classes an example is of: a multi-layer perceptron.
     Classifier(Classifier),
@@ -29,31 +31,63 @@ pub enum Task {
     },
 }
 
-/// Past steps x metrics -> hidden layers -> metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Steps x metrics -> hidden layers -> what is foreseen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Forecaster {
-    /// The metrics, in the order of inputs and outputs.
+    /// The metrics that it sees, in the order of inputs.
     pub metrics: List<MetricName, METRICS_MAX>,
-    /// How many past steps it sees.
+    /// How many records before this one it sees.
     pub past_steps: u32,
     /// Of what kind its hidden layers are.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub network: Network,
     /// Width of each hidden layer.
+    #[serde(default)]
     pub hidden: List<u32, 8>,
+    /// What it says.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub foresees: Foresees,
 }
 
-crate::wire_fields!(Forecaster { metrics, past_steps, network, hidden });
+crate::wire_fields!(Forecaster { metrics, past_steps, network, hidden, foresees });
+
+/// What goes without saying.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 impl Forecaster {
+    /// Whether it sees the record too at which it says something, and not only those before.
+    pub fn sees_record(&self) -> bool {
+        self.network.sees_record() || self.foresees != Foresees::Record
+    }
+
     /// Its layers from the input to the output.
     pub fn layers(&self) -> Vec<Layer> {
         let metrics = self.metrics.len() as u32;
-        self.network.layers((self.past_steps, metrics), &self.hidden, metrics)
+        let steps = self.past_steps.saturating_add(u32::from(self.sees_record()));
+        self.network.layers((steps, metrics), &self.hidden, self.foresees.outputs(metrics))
+    }
+
+    fn schema(&self) -> Result<Schema, SchemaError> {
+        if self.past_steps > PAST_STEPS_MAX {
+            return Err(SchemaError::TooManySteps);
+        }
+        if !self.network.takes(&self.hidden) {
+            return Err(SchemaError::Layers);
+        }
+        if self.network.is_closed_form() && self.foresees != Foresees::Record {
+            return Err(SchemaError::ClosedForm);
+        }
+        self.foresees.fits(&self.metrics)?;
+        Schema::of_layers(&self.layers())
     }
 }
 
 /// Inputs -> hidden layers (`ReLU`) -> a score for each class, whose softmax are probabilities.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Classifier {
     /// Values of an example.
     pub inputs: u32,
@@ -89,16 +123,14 @@ impl Task {
     /// [`SchemaError`] when the model would be over a limit.
     pub fn schema(&self) -> Result<Schema, SchemaError> {
         match self {
-            Self::Forecaster(forecaster) if forecaster.past_steps > PAST_STEPS_MAX => {
-                Err(SchemaError::TooManySteps)
-            }
-            Self::Forecaster(_) | Self::Classifier(_) => Schema::of_layers(&self.layers()),
+            Self::Forecaster(forecaster) => forecaster.schema(),
+            Self::Classifier(_) => Schema::of_layers(&self.layers()),
             Self::Flat { parameters } => Schema::flat(*parameters),
         }
     }
 
     /// The first model of a run: weights and biases uniform in ±1/√(values that a sum of the layer is of)
-    /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed.
+    /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed; moments are zero.
     ///
     /// # Errors
     ///
@@ -109,8 +141,9 @@ impl Task {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         let mut ranges = schema.ranges();
         for layer in self.layers() {
-            let bound = 1.0 / f64::from(layer.fan_in()).sqrt();
+            let bound = layer.fan_in().map(|sums| 1.0 / f64::from(sums).sqrt());
             for (_, range) in ranges.by_ref().take(layer.tensors(0)?.len()) {
+                let Some(bound) = bound else { continue };
                 for value in &mut parameters.values_mut()[range] {
                     *value = random.random_range(-bound..=bound) as f32;
                 }
@@ -161,6 +194,7 @@ mod tests {
             past_steps: 19,
             network: Network::Perceptron,
             hidden: vec![64, 16, 64].try_into().unwrap(),
+            foresees: Foresees::Record,
         })
     }
 
@@ -199,6 +233,45 @@ mod tests {
             assert_eq!(decode(&encode(&task(19))), Ok(task(19)));
             assert_eq!(task(PAST_STEPS_MAX + 1).schema(), Err(SchemaError::TooManySteps));
         }
+    }
+
+    #[test]
+    fn what_sees_the_record_takes_a_step_more_and_a_closed_form_begins_with_zeros() {
+        let Task::Forecaster(forecaster) = forecaster() else { panic!("it is one") };
+        let task = |network, hidden: &[u32]| {
+            let hidden = hidden.to_vec().try_into().unwrap();
+            Task::Forecaster(Forecaster { network, hidden, ..forecaster.clone() })
+        };
+        let first = |task: &Task| task.schema().map(|schema| schema.tensors()[0].shape.to_vec());
+        assert_eq!(first(&task(Network::Autoencoder, &[16])), Ok(vec![40, 16]));
+        assert_eq!(first(&task(Network::Ridge, &[])), Ok(vec![39, 39]));
+        assert_eq!(first(&task(Network::Pca, &[2])), Ok(vec![41, 41]));
+        for closed in [task(Network::Ridge, &[]), task(Network::Pca, &[2])] {
+            assert!(closed.initial(3).unwrap().values().iter().all(|value| value.to_bits() == 0));
+        }
+        for layers in [task(Network::Ridge, &[4]), task(Network::Pca, &[]), task(Network::Pca, &[2, 2])] {
+            assert_eq!(layers.schema(), Err(SchemaError::Layers));
+        }
+    }
+
+    #[test]
+    fn a_task_that_foresees_something_else_says_as_many_values() {
+        let Task::Forecaster(forecaster) = forecaster() else { panic!("it is one") };
+        let quantiles = [0.1, 0.5, 0.9].map(|quantile| super::super::Quantile::try_from(quantile).unwrap());
+        let metric = || Text::try_from("cpu").unwrap();
+        let quantiles = quantiles.to_vec().try_into().unwrap();
+        let load = Foresees::Load(super::super::Load { metric: metric(), steps: 6, quantiles });
+        let task =
+            |network, foresees| Task::Forecaster(Forecaster { network, foresees, ..forecaster.clone() });
+        let schema = task(Network::Lstm, load.clone()).schema().unwrap();
+        assert_eq!(*schema.tensors().last().unwrap().shape, [18]);
+        assert_eq!(task(Network::Perceptron, load.clone()).schema().unwrap().tensors()[0].shape[0], 40);
+        let hidden = List::default();
+        let closed = Forecaster { network: Network::Ridge, hidden, foresees: load, ..forecaster.clone() };
+        assert_eq!(Task::Forecaster(closed).schema(), Err(SchemaError::ClosedForm));
+        let seen = Foresees::Failure(super::super::Failure { metric: metric(), steps: 6 });
+        let error = task(Network::Perceptron, seen).schema().unwrap_err();
+        assert!(error.to_string().starts_with("what it foresees is of metric `cpu`"), "{error}");
     }
 
     #[test]

@@ -20,9 +20,23 @@ pub enum Network {
     /// Convolutions over [`KERNEL_STEPS`] steps, with `ReLU` and the larger of two steps after each, as in the
     /// convolutional forecaster of Munir et al. 2019 ("`DeepAnT`").
     Convolution,
+    /// A perceptron that sees the record too and says it again: through a layer that is narrow, it can do so with what is
+    /// usual alone.
+    Autoencoder,
+    /// Ridge regression: linear, in closed form out of second moments.
+    Ridge,
+    /// The record again out of so many principal components of all that is seen, in closed form out of second moments.
+    Pca,
 }
 
-crate::wire_tags!(Network { Perceptron = 1, Lstm = 2, Convolution = 3 });
+crate::wire_tags!(Network {
+    Perceptron = 1,
+    Lstm = 2,
+    Convolution = 3,
+    Autoencoder = 4,
+    Ridge = 5,
+    Pca = 6
+});
 
 /// Steps that a convolution sees at once.
 pub const KERNEL_STEPS: u32 = 3;
@@ -78,13 +92,34 @@ pub enum Layer {
         /// Steps of which one becomes.
         size: u32,
     },
+    /// `x̃ W` of the `W` with the least mean squared error and norm (Hoerl and Kennard 1970), where `x̃` is `x` and a 1. Tensors:
+    /// the means of `x̃ᵀ x̃`, `gram` [inputs + 1, inputs + 1], and of `x̃ᵀ y`, `cross` [inputs + 1, outputs].
+    Ridge {
+        /// Values that it takes.
+        inputs: u32,
+        /// Values that it gives.
+        outputs: u32,
+    },
+    /// The last of the values that it takes, as so many principal components have them (Pearson 1901). Tensors: `gram`, as of a
+    /// ridge regression.
+    Principal {
+        /// Values that it takes.
+        inputs: u32,
+        /// Values that it gives.
+        outputs: u32,
+        /// Of the largest variance.
+        components: u32,
+    },
 }
 
 impl Layer {
     /// Values that it takes.
     pub fn inputs(&self) -> u32 {
         match *self {
-            Self::Linear { inputs, .. } | Self::Relu { width: inputs } => inputs,
+            Self::Linear { inputs, .. }
+            | Self::Relu { width: inputs }
+            | Self::Ridge { inputs, .. }
+            | Self::Principal { inputs, .. } => inputs,
             Self::Lstm { steps, inputs, .. } | Self::Convolution { steps, inputs, .. } => {
                 steps.saturating_mul(inputs)
             }
@@ -95,7 +130,10 @@ impl Layer {
     /// Values that it gives.
     pub fn outputs(&self) -> u32 {
         match *self {
-            Self::Linear { outputs, .. } | Self::Relu { width: outputs } => outputs,
+            Self::Linear { outputs, .. }
+            | Self::Relu { width: outputs }
+            | Self::Ridge { outputs, .. }
+            | Self::Principal { outputs, .. } => outputs,
             Self::Lstm { steps, units, is_whole, .. } => {
                 if is_whole {
                     steps.saturating_mul(units)
@@ -126,26 +164,69 @@ impl Layer {
             Self::Convolution { inputs, kernel, channels, .. } => {
                 &[("weight", &[kernel, inputs, channels]), ("bias", &[channels])]
             }
+            Self::Ridge { inputs, outputs } => {
+                let seen = inputs.saturating_add(1);
+                &[("gram", &[seen, seen]), ("cross", &[seen, outputs])]
+            }
+            Self::Principal { inputs, .. } => {
+                let seen = inputs.saturating_add(1);
+                &[("gram", &[seen, seen])]
+            }
         };
         shapes.iter().map(|(name, shape)| Tensor::new(&format!("layer{number}.{name}"), shape)).collect()
     }
 
-    /// Its first weights are uniform in ±1/√ of this: the values that one of its sums is of, and of an LSTM its units.
-    pub(super) fn fan_in(&self) -> u32 {
+    /// Its first weights are uniform in ±1/√ of this: the values that one of its sums is of, and of an LSTM its units. None
+    /// of what begins with zeros.
+    pub(super) fn fan_in(&self) -> Option<u32> {
         match *self {
-            Self::Linear { inputs, .. } => inputs,
-            Self::Lstm { units, .. } => units,
-            Self::Convolution { inputs, kernel, .. } => inputs.saturating_mul(kernel),
-            Self::Relu { .. } | Self::MaxPool { .. } => 1,
+            Self::Linear { inputs, .. } => Some(inputs),
+            Self::Lstm { units, .. } => Some(units),
+            Self::Convolution { inputs, kernel, .. } => Some(inputs.saturating_mul(kernel)),
+            Self::Relu { .. } | Self::MaxPool { .. } | Self::Ridge { .. } | Self::Principal { .. } => None,
         }
+    }
+
+    /// Whether its tensors are moments, of which those of several nodes together are the mean; nothing descends along a
+    /// gradient.
+    pub fn is_closed_form(&self) -> bool {
+        matches!(self, Self::Ridge { .. } | Self::Principal { .. })
     }
 }
 
 impl Network {
-    /// From past steps of so many values to as many outputs, with hidden layers of these widths: of a perceptron their
-    /// values, of an LSTM its units, of a convolution its channels.
+    /// Whether it sees the record that it says, and not only those before.
+    pub fn sees_record(self) -> bool {
+        matches!(self, Self::Autoencoder | Self::Pca)
+    }
+
+    /// Whether it is computed out of moments, and not trained by descent.
+    pub fn is_closed_form(self) -> bool {
+        matches!(self, Self::Ridge | Self::Pca)
+    }
+
+    /// Whether it is made with so many hidden layers.
+    pub(super) fn takes(self, hidden: &[u32]) -> bool {
+        match self {
+            Self::Ridge => hidden.is_empty(),
+            Self::Pca => hidden.len() == 1,
+            Self::Perceptron | Self::Lstm | Self::Convolution | Self::Autoencoder => true,
+        }
+    }
+
+    /// From steps of so many values to as many outputs, with hidden layers of these widths: of a perceptron their
+    /// values, of an LSTM its units, of a convolution its channels, of principal components how many they are.
     pub(super) fn layers(self, (steps, inputs): (u32, u32), hidden: &[u32], outputs: u32) -> Vec<Layer> {
         let mut layers = Vec::new();
+        let seen = steps.saturating_mul(inputs);
+        match self {
+            Self::Ridge => return vec![Layer::Ridge { inputs: seen, outputs }],
+            Self::Pca => {
+                let components = hidden.first().copied().unwrap_or(0);
+                return vec![Layer::Principal { inputs: seen, outputs, components }];
+            }
+            Self::Perceptron | Self::Lstm | Self::Convolution | Self::Autoencoder => (),
+        }
         let mut sequence = (steps, inputs);
         for (place, &width) in hidden.iter().enumerate() {
             sequence = self.push(&mut layers, sequence, width, place + 1 == hidden.len());
@@ -164,7 +245,8 @@ impl Network {
         is_last: bool,
     ) -> (u32, u32) {
         match self {
-            Self::Perceptron => {
+            // Closed forms have no hidden layers.
+            Self::Perceptron | Self::Autoencoder | Self::Ridge | Self::Pca => {
                 let inputs = steps.saturating_mul(inputs);
                 layers.extend([Layer::Linear { inputs, outputs: width }, Layer::Relu { width }]);
                 (1, width)
@@ -224,6 +306,19 @@ mod tests {
             (&*weight.shape, &*recurrent.shape, &*bias.shape),
             (&[6, 256][..], &[64, 256][..], &[256][..])
         );
-        assert_eq!((recurrent.name.as_str(), layers[0].fan_in()), ("layer0.recurrent", 64));
+        assert_eq!((recurrent.name.as_str(), layers[0].fan_in()), ("layer0.recurrent", Some(64)));
+    }
+
+    #[test]
+    fn a_closed_form_has_second_moments_of_what_it_sees_and_a_one() {
+        let [ridge] = Network::Ridge.layers((19, 6), &[], 6)[..] else { panic!("one layer") };
+        let shapes = |layer: Layer| {
+            layer.tensors(0).unwrap().iter().map(|tensor| tensor.shape.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(shapes(ridge), [vec![115, 115], vec![115, 6]]);
+        let [pca] = Network::Pca.layers((1, 6), &[2], 6)[..] else { panic!("one layer") };
+        assert_eq!(pca, Layer::Principal { inputs: 6, outputs: 6, components: 2 });
+        assert_eq!(shapes(pca), [vec![7, 7]]);
+        assert!(pca.is_closed_form() && ridge.is_closed_form() && ridge.fan_in().is_none());
     }
 }

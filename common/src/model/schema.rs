@@ -37,6 +37,15 @@ pub enum SchemaError {
     /// More past steps than a model may see.
     #[error("more than {PAST_STEPS_MAX} past steps")]
     TooManySteps,
+    /// A closed form takes no such layers: none of a ridge regression, and of principal components how many there are.
+    #[error("a ridge regression has no hidden layers, and principal components have one width: how many")]
+    Layers,
+    /// It cannot say that.
+    #[error("what it foresees {0}")]
+    Foresees(#[from] super::Misfit),
+    /// A closed form says the record and nothing else.
+    #[error("a closed form foresees the record, and nothing else")]
+    ClosedForm,
     /// More values than a model may have.
     #[error("more than {PARAMETERS_MAX} parameters")]
     TooManyParameters,

@@ -1,7 +1,11 @@
 //! Lists and texts whose type bounds their length.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Fault, Input, Wire, WireError};
 
@@ -71,6 +75,32 @@ impl<T: Wire, const MAX: usize> Wire for List<T, MAX> {
             values.push(T::take(input)?);
         }
         Ok(Self(values))
+    }
+}
+
+// In configurations and in files that people read.
+impl<T: Serialize, const MAX: usize> Serialize for List<T, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Vec::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl<const MAX: usize> Serialize for Text<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::try_from(&*text).map_err(D::Error::custom)
     }
 }
 

@@ -41,14 +41,19 @@ pub fn windows(task: &Forecaster, count: usize, seed: u64, node: usize) -> Windo
             values.push((row as f32 * rate + phase).sin() + 0.1 * random.sample::<f32, _>(StandardNormal));
         }
     }
-    let at = |record: usize| Row { source: 0, at: Timestamp::from_millis(record as u64 * 1000), record };
+    let at = |record: usize| Row {
+        source: 0,
+        at: Timestamp::from_millis(record as u64 * 1000),
+        record,
+        down: false,
+    };
     let table = Table { columns, rows: (0..rows).map(at).collect(), values };
     window(table, &Window { past_steps, stride: 1, gap_steps: 3 })
 }
 
 #[cfg(test)]
 mod tests {
-    use common::model::Network;
+    use common::model::{Foresees, Network};
 
     use super::*;
 
@@ -65,6 +70,7 @@ mod tests {
             past_steps: 3,
             network: Network::default(),
             hidden: vec![].try_into().unwrap(),
+            foresees: Foresees::default(),
         };
         assert_eq!(windows(&task, 20, 7, 0).count(), 20);
         assert_eq!(windows(&task, 20, 7, 0), windows(&task, 20, 7, 0));

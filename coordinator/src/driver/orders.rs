@@ -116,7 +116,7 @@ impl Driver {
                 size: Some(size),
             };
             return Ok(Startable::New(Box::new(move |store| {
-                archive::first_named(store, &parsed, &parsed.plan()?.task)?;
+                archive::first_named(store, &parsed, &parsed.task)?;
                 Ok(Prepared::Tried(tried))
             })));
         }

@@ -24,7 +24,7 @@ struct Shelf {
 fn shelf() -> Shelf {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), crate::store::tests::vault()).unwrap();
-    let task = RunConfig::parse(CONFIG).unwrap().plan().unwrap().task;
+    let task = RunConfig::parse(CONFIG).unwrap().task;
     let mut values = task.initial(1).unwrap();
     let mut save = |round, change: f32| {
         values.values_mut()[0] += change;
@@ -227,7 +227,7 @@ fn a_run_begins_with_a_model_of_its_task_only() {
 fn the_task_in_a_file_is_the_task_of_its_model_whatever_the_network() {
     let shelf = shelf();
     let Task::Forecaster(forecaster) = shelf.task else { panic!() };
-    for network in [Network::Perceptron, Network::Lstm, Network::Convolution] {
+    for network in [Network::Perceptron, Network::Lstm, Network::Convolution, Network::Autoencoder] {
         let task = Task::Forecaster(Forecaster { network, ..forecaster.clone() });
         let initial = task.initial(7).unwrap();
         let about = About { round: RoundId(0), task: &task };

@@ -86,13 +86,37 @@ pub fn clean(
         for index in indices {
             let record = &records[index];
             selection.follow(record, metrics)?;
-            cleaned.table.rows.push(Row { source, at: record.at, record: index });
+            cleaned.table.rows.push(Row { source, at: record.at, record: index, down: false });
             for (gap, &column) in gaps.iter_mut().zip(&selection.columns) {
                 cleaned.push(gap, record.values[column], params.fill_rows_max);
             }
         }
     }
     Ok(cleaned)
+}
+
+/// Marks the rows of the records at which the machine was down: those where this metric is known and not zero.
+///
+/// # Errors
+///
+/// [`CleanError::MissingMetric`] names the source that lacks it.
+///
+/// # Panics
+///
+/// When the table is not one of these records.
+pub fn mark_down(
+    table: &mut Table,
+    records: &[TelemetryRecord],
+    metric: &MetricName,
+) -> Result<(), CleanError> {
+    let mut selection = Selection::default();
+    for row in &mut table.rows {
+        let record = &records[row.record];
+        selection.follow(record, std::slice::from_ref(metric))?;
+        let value = record.values[selection.columns[0]];
+        row.down = value.is_finite() && value.abs() > 0.0;
+    }
+    Ok(())
 }
 
 impl Cleaned {
@@ -163,6 +187,17 @@ mod tests {
         let records: Vec<_> =
             (0..).zip(values).map(|(at, &value)| record("a", at, &["x"], &[value])).collect();
         clean(&records, &names(&["x"]), &Clean { fill_rows_max }).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_down_where_its_metric_is_known_and_not_zero() {
+        let at = |second, down| record("a", second, &["x", "down"], &[1.0, down]);
+        let records = [at(2, 1.0), at(0, 0.0), at(1, f32::NAN), at(3, -2.0)];
+        let mut table = clean(&records, &names(&["x"]), &Clean::default()).unwrap().table;
+        mark_down(&mut table, &records, &names(&["down"])[0]).unwrap();
+        assert_eq!(table.rows.iter().map(|row| row.down).collect::<Vec<_>>(), [false, false, true, true]);
+        let error = mark_down(&mut table, &records, &names(&["fails"])[0]).unwrap_err();
+        assert_eq!(error.to_string(), "source `a` has no metric `fails`");
     }
 
     #[test]

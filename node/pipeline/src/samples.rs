@@ -17,7 +17,7 @@ pub(crate) fn table(columns: usize, values: &[f32]) -> Table {
 }
 
 pub(crate) fn row(source: u32, record: usize) -> Row {
-    Row { source, at: Timestamp::from_millis(record as u64 * 1000), record }
+    Row { source, at: Timestamp::from_millis(record as u64 * 1000), record, down: false }
 }
 
 /// A record of `source` at this second.

@@ -22,6 +22,8 @@ pub struct Row {
     pub at: Timestamp,
     /// Index of the record in the input of the first stage.
     pub record: usize,
+    /// Whether the machine was down then; only known where somebody asked.
+    pub down: bool,
 }
 
 impl Table {

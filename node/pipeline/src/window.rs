@@ -73,6 +73,13 @@ impl Windows {
         Self { targets: targets(&self.runs, self.past_steps, 1), ..self.clone() }
     }
 
+    /// Those of these windows that are wanted, by their numbers.
+    #[must_use]
+    pub fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
+        let wanted = self.targets.iter().enumerate().filter(|(index, _)| is_wanted(*index));
+        Self { targets: wanted.map(|(_, target)| *target).collect(), ..self.clone() }
+    }
+
     /// How many windows there are.
     pub fn count(&self) -> usize {
         self.targets.len()
@@ -129,6 +136,29 @@ impl Windows {
         &self.table.values[(target - self.past_steps) * columns..target * columns]
     }
 
+    /// The same, and the row that it foresees behind them.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such window.
+    pub fn past_and_next(&self, index: usize) -> &[f32] {
+        let columns = self.table.columns;
+        let target = self.targets[index];
+        &self.table.values[(target - self.past_steps) * columns..(target + 1) * columns]
+    }
+
+    /// The rows of the table behind the one that this window foresees, so many at most: time runs on to them without a gap.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such window.
+    pub fn ahead(&self, index: usize, steps: usize) -> Range<usize> {
+        let first = self.targets[index] + 1;
+        // Runs are in the order of rows, and the target is in one.
+        let run = &self.runs[self.runs.partition_point(|run| run.end < first)];
+        first..first.saturating_add(steps).min(run.end)
+    }
+
     /// What this window foresees: one row.
     ///
     /// # Panics
@@ -175,6 +205,19 @@ mod tests {
         let windows = window(Table { columns: 1, rows: rows.to_vec(), values: vec![0.0; 8] }, &EVERY);
         assert_eq!(*windows.runs(), [0..3, 3..5, 5..8]);
         assert_eq!((0..windows.count()).map(|index| windows.target(index)).collect::<Vec<_>>(), [2, 7]);
+    }
+
+    #[test]
+    fn what_is_ahead_of_a_window_ends_with_its_run() {
+        let rows: Vec<_> = [0, 1, 2, 3, 4, 20, 21, 22, 23].map(|second| row(0, second)).to_vec();
+        let values = (0..9).map(|value| value as f32).collect();
+        let windows = window(Table { columns: 1, rows, values }, &EVERY);
+        let ahead: Vec<_> = (0..windows.count()).map(|index| windows.ahead(index, 2)).collect();
+        assert_eq!(ahead, [3..5, 4..5, 5..5, 8..9, 9..9]);
+        assert_eq!(windows.past_and_next(1), [1.0, 2.0, 3.0]);
+        let some = windows.only(|index| !windows.ahead(index, 2).is_empty());
+        assert_eq!((0..some.count()).map(|index| some.target(index)).collect::<Vec<_>>(), [2, 3, 7]);
+        assert_eq!(some.every().count(), 5);
     }
 
     #[test]

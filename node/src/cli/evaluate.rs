@@ -68,7 +68,7 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let test = staged_in_place(&config.stages, test)?;
     let labels = labels::read_labels(&options.labels)?;
     let plan = Plan {
-        task: detector.profile().task()?,
+        task: detector.profile().task,
         rounds: note.rounds,
         training: Training {
             epochs: note.epochs,

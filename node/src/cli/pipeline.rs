@@ -233,7 +233,7 @@ fn prepared(dir: &Path, config: &NodeConfig, records: &[TelemetryRecord]) -> Res
     if dir.join("model").is_dir() {
         let (detector, note) = kept::read(dir, &*Folder::vault(dir, config)?)?;
         let preparation = Preparation { stride: note.stride, ..config.preparation };
-        task = Some((detector.profile().task()?, preparation));
+        task = Some((detector.profile().task, preparation));
     }
     let metrics: &[MetricName] = match (&task, records.first()) {
         (Some((task, _)), _) => &task.metrics,

@@ -1,13 +1,15 @@
 //! The detector: a model with all that is needed to score new telemetry with it.
 
-use common::model::{Forecaster, MetricName, Network, ParameterVector};
+use common::model::{Forecaster, Foresees, MetricName, ParameterVector};
 use serde::{Deserialize, Serialize};
 
 use super::score::error_moments;
-use super::{Calibrate, Calibration, Threshold};
-use crate::learn::{LearnError, predict};
+use super::{Calibrate, Calibration, Measure, Threshold};
+use crate::learn::{LearnError, attribute, healthy, known, predict};
 use ingest::record::TelemetryRecord;
-use pipeline::{Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, split, window};
+use pipeline::{
+    Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, mark_down, split, window,
+};
 
 /// Parameters of all stages between records and scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,14 +100,17 @@ impl History {
         records: &[TelemetryRecord],
         preparation: &Preparation,
     ) -> Result<Self, DetectorError> {
-        let cleaned = clean(records, &task.metrics, &preparation.clean)?;
+        let mut cleaned = clean(records, &task.metrics, &preparation.clean)?;
+        if let Foresees::Failure(failure) = &task.foresees {
+            mark_down(&mut cleaned.table, records, &failure.metric)?;
+        }
         let parts = split(cleaned.table, &preparation.split);
         let scaler = Scaler::fit(&parts.training, &preparation.scale);
         let windows =
             |stride| Window { past_steps: task.past_steps, stride, gap_steps: preparation.gap_steps };
         Ok(Self {
-            training: window(scaler.scale(parts.training)?, &windows(preparation.stride)),
-            validation: window(scaler.scale(parts.validation)?, &windows(1)),
+            training: known(task, &window(scaler.scale(parts.training)?, &windows(preparation.stride))),
+            validation: known(task, &window(scaler.scale(parts.validation)?, &windows(1))),
             scaler,
             filled: cleaned.filled,
             missing: cleaned.missing,
@@ -122,7 +127,7 @@ pub struct Detector {
     clean: Clean,
     gap_steps: u32,
     scaler: Scaler,
-    calibration: Calibration,
+    measure: Measure,
     threshold: Threshold,
 }
 
@@ -140,7 +145,8 @@ pub struct Scored {
 pub struct Explained {
     /// The verdict.
     pub verdict: Scored,
-    /// How much of the score each metric has, in the model's order: they add up to it. Empty when nobody wanted to know.
+    /// How much of the score each metric has, in the model's order: they add up to it, and where load or a failure is foreseen to
+    /// what is more than of the usual values. Empty when nobody wanted to know.
     pub contributions: Vec<f64>,
 }
 
@@ -156,31 +162,37 @@ impl Detector {
         parameters: ParameterVector,
         history: &History,
     ) -> Result<Self, DetectorError> {
-        let seen = history.training.every();
+        let seen = healthy(task, &history.training.every());
         if seen.count() == 0 {
             return Err(LearnError::NoExamples.into());
         }
-        let forecasts = predict(task, &parameters, &seen)?;
-        let moments = error_moments(&seen, &forecasts);
-        let calibration = Calibration::from_moments(&moments, &history.preparation.calibrate);
+        let said = predict(task, &parameters, &seen)?;
+        let measure = match task.foresees {
+            Foresees::Record => {
+                let moments = error_moments(&seen, &said);
+                Measure::Surprise(Calibration::from_moments(&moments, &history.preparation.calibrate))
+            }
+            Foresees::Load(_) => Measure::Load,
+            Foresees::Failure(_) => Measure::Failure,
+        };
         let Preparation { quantile, .. } = history.preparation;
-        let unseen = &history.validation;
-        let mut healthy = Vec::new();
+        let unseen = healthy(task, &history.validation.every());
+        let mut usual = Vec::new();
         if unseen.count() > 0 {
-            healthy = calibration.scores(unseen, &predict(task, &parameters, unseen)?);
+            usual = measure.scores(&unseen, &predict(task, &parameters, &unseen)?);
         }
         // A newcomer's validation part is a short night or noon with no such quantile: all it has is taken.
         if (unseen.count() as f64) * (1.0 - quantile) < 1.0 {
-            healthy.extend(calibration.scores(&seen, &forecasts));
+            usual.extend(measure.scores(&seen, &said));
         }
-        let threshold = Threshold::at_quantile(healthy.into_iter().flatten(), quantile);
+        let threshold = Threshold::at_quantile(usual.into_iter().flatten(), quantile);
         Ok(Self {
             task: task.clone(),
             parameters,
             clean: history.preparation.clean,
             gap_steps: history.preparation.gap_steps,
             scaler: history.scaler.clone(),
-            calibration,
+            measure,
             threshold: threshold.ok_or(LearnError::NoExamples)?,
         })
     }
@@ -223,18 +235,28 @@ impl Detector {
         let table = clean(records, &self.task.metrics, &self.clean)?.table;
         let params = Window { past_steps: self.task.past_steps, stride: 1, gap_steps: self.gap_steps };
         let windows = window(self.scaler.scale(table)?, &params);
-        let forecasts = predict(&self.task, &self.parameters, &windows)?;
+        let said = predict(&self.task, &self.parameters, &windows)?;
         let mut verdicts = vec![None; records.len()];
-        let scores = self.calibration.scores(&windows, &forecasts);
+        let scores = self.measure.scores(&windows, &said);
         for (at, (row, score)) in windows.table().rows.iter().zip(scores).enumerate() {
-            let contributions =
-                || self.calibration.contributions(&windows, &forecasts, at).unwrap_or_default();
+            let contributions = || self.contributions(&windows, &said, at);
             verdicts[row.record] = score.map(|score| {
                 let verdict = Scored { score, alarm: self.threshold.alarms(score) };
                 (verdict, why(verdict, &contributions))
             });
         }
         Ok(verdicts)
+    }
+
+    /// What each metric has of the score of a row.
+    fn contributions(&self, windows: &Windows, said: &[f32], row: usize) -> Vec<f64> {
+        if let Measure::Surprise(calibration) = &self.measure {
+            return calibration.contributions(windows, said, row).unwrap_or_default();
+        }
+        let window = windows.of_target(row);
+        let attributed = window.map(|window| attribute(&self.task, &self.parameters, windows, window));
+        // What could say something of the window can be asked why.
+        attributed.and_then(Result::ok).unwrap_or_default()
     }
 
     /// The metrics, in the order of the model.
@@ -244,7 +266,7 @@ impl Detector {
 
     /// Records before a stretch that its scores depend on: the past steps and the smoothing.
     pub fn run_up(&self) -> usize {
-        self.task.past_steps as usize + self.calibration.memory()
+        self.task.past_steps as usize + self.measure.memory()
     }
 
     /// When a score is an alarm.
@@ -261,14 +283,11 @@ impl Detector {
     pub fn profile(&self) -> Profile {
         Profile {
             version: Profile::VERSION,
-            metrics: self.task.metrics.iter().map(ToString::to_string).collect(),
-            past_steps: self.task.past_steps,
-            network: self.task.network,
-            hidden: self.task.hidden.to_vec(),
+            task: self.task.clone(),
             clean: self.clean,
             gap_steps: self.gap_steps,
             scaler: self.scaler.clone(),
-            calibration: self.calibration.clone(),
+            measure: self.measure.clone(),
             threshold: self.threshold,
         }
     }
@@ -280,16 +299,17 @@ impl Detector {
     /// [`DetectorError::Profile`] when the profile contradicts itself, and
     /// [`LearnError::OtherSchema`] when the parameters are another model's.
     pub fn from_profile(profile: Profile, parameters: ParameterVector) -> Result<Self, DetectorError> {
-        let task = profile.task()?;
+        let Profile { version, task, clean, gap_steps, scaler, measure, threshold } = profile;
+        if version != Profile::VERSION {
+            return Err(DetectorError::Profile("it is of another version"));
+        }
         if **parameters.schema() != crate::learn::schema(&task)? {
             return Err(LearnError::OtherSchema.into());
         }
-        let Profile { clean, gap_steps, scaler, calibration, threshold, .. } = profile;
-        let columns = task.metrics.len();
-        if !scaler.is_for(columns) || !calibration.is_for(columns) || !threshold.0.is_finite() {
+        if !scaler.is_for(task.metrics.len()) || !measure.is_for(&task) || !threshold.0.is_finite() {
             return Err(DetectorError::Profile("statistics are missing, or not positive and finite"));
         }
-        Ok(Self { task, parameters, clean, gap_steps, scaler, calibration, threshold })
+        Ok(Self { task, parameters, clean, gap_steps, scaler, measure, threshold })
     }
 }
 
@@ -299,43 +319,18 @@ impl Detector {
 pub struct Profile {
     /// Version of this layout.
     pub version: u32,
-    /// Names of the metrics, in the order of the model's inputs.
-    pub metrics: Vec<String>,
-    /// How many past steps the model sees.
-    pub past_steps: u32,
-    /// Of what kind the model's hidden layers are.
-    pub network: Network,
-    /// Their widths.
-    pub hidden: Vec<u32>,
+    /// The task of the model.
+    pub task: Forecaster,
     clean: Clean,
     gap_steps: u32,
     scaler: Scaler,
-    calibration: Calibration,
+    measure: Measure,
     threshold: Threshold,
 }
 
 impl Profile {
     /// The layout that this code writes and reads.
-    pub const VERSION: u32 = 2;
-
-    /// The task of the model.
-    ///
-    /// # Errors
-    ///
-    /// [`DetectorError::Profile`] when it is over a limit or of another version.
-    pub fn task(&self) -> Result<Forecaster, DetectorError> {
-        if self.version != Self::VERSION {
-            return Err(DetectorError::Profile("it is of another version"));
-        }
-        let too_long = |_| DetectorError::Profile("a list or a name is too long");
-        let names = self.metrics.iter().map(|name| MetricName::try_from(name.as_str()).map_err(too_long));
-        Ok(Forecaster {
-            metrics: names.collect::<Result<Vec<_>, _>>()?.try_into().map_err(too_long)?,
-            past_steps: self.past_steps,
-            network: self.network,
-            hidden: self.hidden.clone().try_into().map_err(too_long)?,
-        })
-    }
+    pub const VERSION: u32 = 3;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is learned from: windows with the row that follows them, or inputs with the class that they are of.
+//! What is learned from: windows of telemetry, or inputs with the class that they are of.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -6,8 +6,9 @@ use common::model::{Classifier, Forecaster, Layer};
 use pipeline::Windows;
 
 use super::LearnError;
+use super::aim::aim;
 use super::labelled::Share;
-use super::values::rows;
+use super::values::{matrix, rows};
 
 /// What a model sees, what it should say, and how wrong it is.
 pub trait Examples {
@@ -24,22 +25,42 @@ pub trait Examples {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// What the model sees of one: as many values as its first layer has inputs.
+    /// Appends what the model sees of one: as many values as its first layer has inputs.
     ///
     /// # Panics
     ///
     /// When there is no such example.
-    fn input(&self, index: usize) -> &[f32];
+    fn see(&self, task: &Self::Task, index: usize, out: &mut Vec<f32>);
 
-    /// The mean loss over those chosen, of what the model said of them ([chosen, outputs]), and its gradient by that.
+    /// What its outputs should be of those chosen: [chosen, outputs].
     ///
     /// # Panics
     ///
     /// When there is no such example.
-    fn loss(&self, output: Tensor<2>, chosen: &[usize]) -> (Tensor<1>, Tensor<2>);
+    fn target(&self, task: &Self::Task, chosen: &[usize]) -> Tensor<2>;
+
+    /// Makes of its outputs for one example what the model says of it.
+    fn settle(&self, _: &Self::Task, _: usize, _: &mut [f32]) {}
+
+    /// The mean loss of what it says and should say, each [examples, outputs], and its gradient by what it says.
+    fn loss(task: &Self::Task, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>);
 }
 
-/// Mean squared error over windows and metrics.
+/// What a model of these layers sees of the examples chosen: [chosen, inputs].
+pub(super) fn seen<E: Examples>(
+    task: &E::Task,
+    layers: &[Layer],
+    examples: &E,
+    chosen: &[usize],
+) -> Tensor<2> {
+    let width = layers[0].inputs() as usize;
+    let mut values = Vec::with_capacity(chosen.len() * width);
+    for index in chosen {
+        examples.see(task, *index, &mut values);
+    }
+    matrix(values, width)
+}
+
 impl Examples for Windows {
     type Task = Forecaster;
 
@@ -56,15 +77,28 @@ impl Examples for Windows {
         self.count()
     }
 
-    fn input(&self, index: usize) -> &[f32] {
-        self.past(index)
+    fn see(&self, task: &Forecaster, index: usize, out: &mut Vec<f32>) {
+        let from = out.len();
+        out.extend_from_slice(if task.sees_record() { self.past_and_next(index) } else { self.past(index) });
+        aim(task).see(&mut out[from..]);
     }
 
-    fn loss(&self, output: Tensor<2>, chosen: &[usize]) -> (Tensor<1>, Tensor<2>) {
-        let next = rows(chosen.iter().map(|index| self.next(*index)), self.columns());
-        let values = (chosen.len() * self.columns()) as f64;
-        let error = output - next;
-        (error.clone().square().mean(), error * (2.0 / values))
+    fn target(&self, task: &Forecaster, chosen: &[usize]) -> Tensor<2> {
+        let aim = aim(task);
+        let mut values = Vec::with_capacity(chosen.len() * self.columns());
+        for index in chosen {
+            aim.target(self, *index, &mut values);
+        }
+        let width = values.len() / chosen.len().max(1);
+        matrix(values, width)
+    }
+
+    fn settle(&self, task: &Forecaster, index: usize, outputs: &mut [f32]) {
+        aim(task).settle(self, index, outputs);
+    }
+
+    fn loss(task: &Forecaster, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+        aim(task).loss(output, target)
     }
 }
 
@@ -85,18 +119,21 @@ impl Examples for Share {
         self.count()
     }
 
-    fn input(&self, index: usize) -> &[f32] {
-        self.input(index)
+    fn see(&self, _: &Classifier, index: usize, out: &mut Vec<f32>) {
+        out.extend_from_slice(self.input(index));
     }
 
-    fn loss(&self, output: Tensor<2>, chosen: &[usize]) -> (Tensor<1>, Tensor<2>) {
-        let classes = self.set().classes() as usize;
+    fn target(&self, task: &Classifier, chosen: &[usize]) -> Tensor<2> {
+        let classes = task.classes as usize;
         let mut target = vec![0.0; chosen.len() * classes];
         for (row, index) in target.chunks_exact_mut(classes).zip(chosen) {
             row[self.class(*index) as usize] = 1.0;
         }
-        let target = rows(target.chunks_exact(classes), classes);
-        let (log, each) = (log_softmax(output, 1), 1.0 / chosen.len() as f64);
+        rows(target.chunks_exact(classes), classes)
+    }
+
+    fn loss(_: &Classifier, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+        let (log, each) = (log_softmax(output, 1), 1.0 / target.dims()[0] as f64);
         let loss = (log.clone() * target.clone()).sum() * -each;
         (loss, (log.exp() - target) * each)
     }

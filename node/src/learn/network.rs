@@ -4,6 +4,7 @@
 //! and Williams 1986), because a graph of small tensors costs more than the arithmetic on them: a step takes a fraction of
 //! the time that automatic differentiation takes.
 
+mod closed_form;
 mod convolution;
 mod linear;
 mod lstm;
@@ -12,6 +13,9 @@ mod relu;
 
 use burn::tensor::Tensor;
 use common::model::Layer;
+
+use super::LearnError;
+use super::values::floats;
 
 use convolution::Convolution;
 use linear::Linear;
@@ -62,8 +66,8 @@ impl Cursor<'_> {
     }
 }
 
-fn layer(layer: &Layer, cursor: &mut Cursor<'_>) -> Box<dyn Pass> {
-    match *layer {
+fn layer(layer: &Layer, cursor: &mut Cursor<'_>) -> Result<Box<dyn Pass>, LearnError> {
+    Ok(match *layer {
         Layer::Linear { inputs, outputs } => Box::new(cursor.linear(inputs, outputs)),
         Layer::Relu { .. } => Box::new(Relu),
         Layer::Lstm { steps, inputs, units, is_whole } => Box::new(Lstm {
@@ -81,19 +85,55 @@ fn layer(layer: &Layer, cursor: &mut Cursor<'_>) -> Box<dyn Pass> {
         Layer::MaxPool { steps, channels, size } => {
             Box::new(MaxPool { steps: steps as usize, channels: channels as usize, size: size as usize })
         }
-    }
+        Layer::Ridge { inputs, outputs } => {
+            let gram = floats(cursor.take(inputs + 1, inputs + 1))?;
+            let cross = floats(cursor.take(inputs + 1, outputs))?;
+            Box::new(closed_form::ridge(&gram, &cross, outputs as usize)?)
+        }
+        Layer::Principal { inputs, outputs, components } => {
+            let gram = floats(cursor.take(inputs + 1, inputs + 1))?;
+            Box::new(closed_form::principal(&gram, outputs as usize, components as usize)?)
+        }
+    })
 }
 
 impl Network {
     /// These layers, in a vector of as many parameters as they have.
-    pub(super) fn new(layers: &[Layer], parameters: &Tensor<1>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`LearnError::NoMoments`] when there is nothing in closed form of them.
+    pub(super) fn new(layers: &[Layer], parameters: &Tensor<1>) -> Result<Self, LearnError> {
         let mut cursor = Cursor { parameters, from: 0 };
-        Self(layers.iter().map(|of| layer(of, &mut cursor)).collect())
+        Ok(Self(layers.iter().map(|of| layer(of, &mut cursor)).collect::<Result<_, _>>()?))
     }
 
     /// What it says: [examples, inputs] to [examples, outputs].
     pub(super) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         self.0.iter().fold(input, |input, layer| layer.forward(input))
+    }
+
+    /// What it says, and the way back through each layer.
+    fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Vec<Back<'_>>) {
+        let mut ways_back = Vec::with_capacity(self.0.len());
+        let output = self.0.iter().fold(input, |input, layer| {
+            let (output, back) = layer.traced(input);
+            ways_back.push(back);
+            output
+        });
+        (output, ways_back)
+    }
+
+    /// Of some examples the gradient, by what is seen of them, of that whose gradient by what the model says is given:
+    /// [examples, inputs].
+    pub(super) fn slopes_by_input(
+        &self,
+        input: Tensor<2>,
+        by_output: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let (output, ways_back) = self.traced(input);
+        let back_through = |slope, back: Back<'_>| back(slope, true).by_input.expect("it is asked for");
+        ways_back.into_iter().rev().fold(by_output(output), back_through)
     }
 
     /// The loss on some examples, and its gradient by the parameters, flat. `loss` gives both for what the model says,
@@ -103,12 +143,7 @@ impl Network {
         input: Tensor<2>,
         loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<2>),
     ) -> (Tensor<1>, Tensor<1>) {
-        let mut ways_back = Vec::with_capacity(self.0.len());
-        let output = self.0.iter().fold(input, |input, layer| {
-            let (output, back) = layer.traced(input);
-            ways_back.push(back);
-            output
-        });
+        let (output, ways_back) = self.traced(input);
         let (loss, by_output) = loss(output);
         let (mut gradients, mut by_output) = (Vec::new(), Some(by_output));
         for (index, back) in ways_back.into_iter().enumerate().rev() {
@@ -151,7 +186,8 @@ mod tests {
     #[test]
     fn a_weight_is_laid_out_by_input_and_then_output() {
         let network =
-            Network::new(&[Layer::Linear { inputs: 2, outputs: 2 }], &flat(&[1.0, 2.0, 3.0, 4.0, 0.5, 0.25]));
+            Network::new(&[Layer::Linear { inputs: 2, outputs: 2 }], &flat(&[1.0, 2.0, 3.0, 4.0, 0.5, 0.25]))
+                .unwrap();
         let output = network.forward(rows([&[1.0, 10.0][..]].into_iter(), 2));
         assert_eq!(floats(output).unwrap(), [1.0 + 30.0 + 0.5, 2.0 + 40.0 + 0.25]);
     }
@@ -165,16 +201,18 @@ mod tests {
             (Kind::Lstm, 3, &[3, 2]),
             (Kind::Convolution, 8, &[3, 2]),
             (Kind::Convolution, 2, &[3]),
+            (Kind::Autoencoder, 2, &[4, 2, 4]),
         ];
         for (kind, past_steps, hidden) in kinds {
             let (task, parameters) = task(kind, past_steps, hidden);
-            let (layers, width) = (task.layers(), past_steps as usize * 2);
+            let layers = task.layers();
+            let width = layers[0].inputs() as usize;
             let inputs: Vec<f32> = (0..3 * width).map(|index| (index as f32 * 1.7).sin()).collect();
             let input = || rows(inputs.chunks_exact(width), width);
             let loss = |values: &[f32]| {
-                floats(Network::new(&layers, &flat(values)).gradient(input(), sum).0).unwrap()[0]
+                floats(Network::new(&layers, &flat(values)).unwrap().gradient(input(), sum).0).unwrap()[0]
             };
-            let network = Network::new(&layers, &flat(parameters.values()));
+            let network = Network::new(&layers, &flat(parameters.values())).unwrap();
             let gradient = floats(network.gradient(input(), sum).1).unwrap();
             assert_eq!(gradient.len(), parameters.values().len(), "{kind:?}");
             let said = floats(network.gradient(input(), sum).0).unwrap()[0];

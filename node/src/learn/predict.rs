@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use common::model::{Classifier, ParameterVector};
 
+use super::examples::seen;
 use super::labelled::Share;
 use super::network::Network;
-use super::values::{flat, floats, rows};
+use super::values::{flat, floats};
 use super::{Examples, LearnError, check};
 
 /// Examples in one pass: bounds the memory, and is large enough for the matrix product.
@@ -32,8 +33,12 @@ pub fn predict<E: Examples>(
     examples: &E,
 ) -> Result<Vec<f32>, LearnError> {
     let mut all = Vec::new();
-    in_batches(task, parameters, examples, |output, _| {
+    in_batches(task, parameters, examples, |output, chosen| {
+        let outputs = output.dims()[1];
+        let from = all.len();
         all.extend(floats(output)?);
+        let said = all[from..].chunks_exact_mut(outputs).zip(chosen);
+        said.for_each(|(outputs, index)| examples.settle(task, *index, outputs));
         Ok(())
     })?;
     Ok(all)
@@ -51,7 +56,7 @@ pub fn mean_loss<E: Examples>(
 ) -> Result<f64, LearnError> {
     let mut sum = 0.0;
     in_batches(task, parameters, examples, |output, chosen| {
-        sum += loss_sum(examples, output, chosen)?;
+        sum += loss_sum(task, examples, output, chosen)?;
         Ok(())
     })?;
     mean(sum, examples)
@@ -69,7 +74,7 @@ pub fn quality(
 ) -> Result<Quality, LearnError> {
     let (mut loss, mut right) = (0.0, 0);
     in_batches(task, parameters, examples, |output, chosen| {
-        loss += loss_sum(examples, output.clone(), chosen)?;
+        loss += loss_sum(task, examples, output.clone(), chosen)?;
         let scores = floats(output)?;
         let told = scores.chunks_exact(examples.set().classes() as usize).map(likeliest);
         right += told.zip(chosen).filter(|(told, index)| *told == examples.class(**index) as usize).count();
@@ -82,8 +87,13 @@ fn mean<E: Examples>(sum: f64, examples: &E) -> Result<f64, LearnError> {
     if examples.count() == 0 { Err(LearnError::NoExamples) } else { Ok(sum / examples.count() as f64) }
 }
 
-fn loss_sum<E: Examples>(examples: &E, output: Tensor<2>, chosen: &[usize]) -> Result<f64, LearnError> {
-    let (loss, _) = examples.loss(output, chosen);
+fn loss_sum<E: Examples>(
+    task: &E::Task,
+    examples: &E,
+    output: Tensor<2>,
+    chosen: &[usize],
+) -> Result<f64, LearnError> {
+    let (loss, _) = E::loss(task, output, examples.target(task, chosen));
     Ok(floats(loss)?.iter().map(|loss| f64::from(*loss)).sum::<f64>() * chosen.len() as f64)
 }
 
@@ -101,10 +111,8 @@ fn in_batches<E: Examples>(
     mut take: impl FnMut(Tensor<2>, &[usize]) -> Result<(), LearnError>,
 ) -> Result<(), LearnError> {
     let layers = check(task, parameters, examples)?;
-    let network = Network::new(&layers, &flat(parameters.values()));
+    let network = Network::new(&layers, &flat(parameters.values()))?;
     let all: Vec<usize> = (0..examples.count()).collect();
-    all.chunks(BATCH).try_for_each(|chosen| {
-        let input = rows(chosen.iter().map(|index| examples.input(*index)), layers[0].inputs() as usize);
-        take(network.forward(input), chosen)
-    })
+    all.chunks(BATCH)
+        .try_for_each(|chosen| take(network.forward(seen(task, &layers, examples, chosen)), chosen))
 }

@@ -11,9 +11,11 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 
+use super::examples::seen;
+use super::moments::moments;
 use super::network::Network;
-use super::values::{flat, floats, rows};
-use super::{Examples, LearnError, check};
+use super::values::{flat, floats};
+use super::{Examples, LearnError, check, mean_loss};
 
 /// How a node trains in one round.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +88,13 @@ pub fn train<E: Examples>(
     settings: &Training<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, LearnError> {
-    let mut learner = Learner::new(check(task, start, examples)?, start, settings);
+    let layers = check(task, start, examples)?;
+    if let [layer] = &layers[..]
+        && layer.is_closed_form()
+    {
+        return solve(task, layer, start, examples, progress);
+    }
+    let mut learner = Learner::new(layers, start, settings);
     let mut random = ChaCha20Rng::seed_from_u64(settings.seed);
     random.set_stream(u64::from(settings.round));
     let mut order: Vec<usize> = (0..examples.count()).collect();
@@ -100,7 +108,7 @@ pub fn train<E: Examples>(
         order.shuffle(&mut random);
         let mut sum = 0.0;
         for (step, chosen) in (1..).zip(order.chunks(batch)) {
-            let loss = learner.step(examples, chosen)?;
+            let loss = learner.step(task, examples, chosen)?;
             if !loss.is_finite() {
                 return Err(LearnError::NotFinite { epoch, step });
             }
@@ -111,10 +119,38 @@ pub fn train<E: Examples>(
         }
         loss = (sum / order.len() as f64) as f32;
     }
-    let parameters = ParameterVector::new(Arc::clone(start.schema()), floats(learner.parameters)?)
-        .map_err(|_| LearnError::OtherSchema)?;
+    let parameters = of_schema(start, floats(learner.parameters)?)?;
     let all_steps = settings.epochs.saturating_mul(steps);
     Ok(Trained { parameters, samples: order.len() as u64, steps: all_steps, loss })
+}
+
+/// In closed form: one pass, whatever the settings, and nothing of the start. Its loss is that of its own solution.
+fn solve<E: Examples>(
+    task: &E::Task,
+    layer: &Layer,
+    start: &ParameterVector,
+    examples: &E,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Trained, LearnError> {
+    let count = examples.count();
+    if count == 0 {
+        return Err(LearnError::NoExamples);
+    }
+    let steps = u32::try_from(count).unwrap_or(u32::MAX);
+    let values = moments(task, layer, examples, |done| {
+        let step = u32::try_from(done).unwrap_or(u32::MAX);
+        progress(Progress { epoch: 1, epochs: 1, step, steps, loss: 0.0 })
+    })?;
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(LearnError::NotFinite { epoch: 1, step: 1 });
+    }
+    let parameters = of_schema(start, values)?;
+    let loss = mean_loss(task, &parameters, examples)? as f32;
+    Ok(Trained { parameters, samples: count as u64, steps: 1, loss })
+}
+
+fn of_schema(start: &ParameterVector, values: Vec<f32>) -> Result<ParameterVector, LearnError> {
+    ParameterVector::new(Arc::clone(start.schema()), values).map_err(|_| LearnError::OtherSchema)
 }
 
 struct Learner {
@@ -147,11 +183,16 @@ impl Learner {
     }
 
     /// One step on the examples chosen; the loss before it.
-    fn step<E: Examples>(&mut self, examples: &E, chosen: &[usize]) -> Result<f32, LearnError> {
-        let width = self.layers[0].inputs() as usize;
-        let input = rows(chosen.iter().map(|index| examples.input(*index)), width);
-        let network = Network::new(&self.layers, &self.parameters);
-        let (loss, mut gradient) = network.gradient(input, |output| examples.loss(output, chosen));
+    fn step<E: Examples>(
+        &mut self,
+        task: &E::Task,
+        examples: &E,
+        chosen: &[usize],
+    ) -> Result<f32, LearnError> {
+        let input = seen(task, &self.layers, examples, chosen);
+        let network = Network::new(&self.layers, &self.parameters)?;
+        let target = examples.target(task, chosen);
+        let (loss, mut gradient) = network.gradient(input, |output| E::loss(task, output, target));
         drop(network);
         if let Some((proximal, held)) = &self.anchor {
             gradient = gradient + (self.parameters.clone() - held.clone()) * *proximal;

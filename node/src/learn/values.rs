@@ -16,10 +16,15 @@ pub(super) fn flat(values: &[f32]) -> Tensor<1> {
 
 /// Rows of one width as a tensor: [rows, width].
 pub(super) fn rows<'v>(rows: impl ExactSizeIterator<Item = &'v [f32]>, width: usize) -> Tensor<2> {
-    let count = rows.len();
-    let mut values = Vec::with_capacity(count * width);
+    let mut values = Vec::with_capacity(rows.len() * width);
     rows.for_each(|row| values.extend_from_slice(row));
-    Tensor::from_data(TensorData::new(values, [count, width]), &device())
+    matrix(values, width)
+}
+
+/// Values, row after row, as a tensor: [rows, width].
+pub(super) fn matrix(values: Vec<f32>, width: usize) -> Tensor<2> {
+    let rows = values.len() / width.max(1);
+    Tensor::from_data(TensorData::new(values, [rows, width]), &device())
 }
 
 /// The values of a tensor, row-major.

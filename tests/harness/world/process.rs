@@ -114,7 +114,7 @@ impl Process {
     /// The model of this hash, of this run's task.
     pub(super) fn model_of(&self, run: RunId, hash: ModelHash) -> Option<Vec<f32>> {
         let config = RunConfig::parse(&self.store.state().config(run).ok()?).ok()?;
-        let schema = config.plan().ok()?.task.schema().ok()?;
+        let schema = config.task.schema().ok()?;
         self.store.models().load(hash, &schema).ok()
     }
 }

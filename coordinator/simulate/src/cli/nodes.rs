@@ -77,7 +77,7 @@ pub(super) fn gather(
     config: &RunConfig,
     tell: &mut dyn FnMut(String),
 ) -> Result<(Population, Vec<NodeId>, usize)> {
-    let plan = config.plan()?;
+    let plan = config.plan();
     let nodes = options.nodes.unwrap_or_default();
     let list = List::read(options, config)?;
     let population = match (plan.task, &options.telemetry, &options.images) {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 use common::id::RoundId;
-use common::model::{Classifier, Network, Schema, Task};
+use common::model::{Schema, Task};
 use serde::Serialize;
 
 /// Bytes of JSON in a header: over 4096 tensors and 1024 metrics with the longest names.
@@ -39,7 +39,7 @@ pub struct Described {
 
 /// The bytes before the values.
 pub(super) fn header(about: &About<'_>, schema: &Schema) -> Vec<u8> {
-    let task = json(&task(about.task));
+    let task = json(&json(about.task));
     let mut text = format!("{{\"__metadata__\":{{\"round\":\"{}\",\"task\":{task}}}", about.round);
     for (tensor, range) in schema.ranges() {
         let (name, shape) = (json(tensor.name.as_str()), &*tensor.shape);
@@ -70,36 +70,8 @@ pub(super) fn describe(header: &[u8], bytes: u64) -> Result<Described, String> {
     Ok(Described { round: RoundId(round), task: said("task")?, bytes })
 }
 
-/// The task in JSON, with the keys that it has in a run's configuration.
-fn task(task: &Task) -> String {
-    match task {
-        Task::Flat { parameters } => format!("{{\"kind\":\"flat\",\"parameters\":{parameters}}}"),
-        Task::Classifier(Classifier { inputs, hidden, classes }) => {
-            let hidden = &**hidden;
-            format!(
-                "{{\"kind\":\"classifier\",\"inputs\":{inputs},\"hidden\":{hidden:?},\"classes\":{classes}}}"
-            )
-        }
-        Task::Forecaster(forecaster) => {
-            let metrics: Vec<String> =
-                forecaster.metrics.iter().map(|metric| json(metric.as_str())).collect();
-            let (metrics, past_steps, hidden) =
-                (metrics.join(","), forecaster.past_steps, &*forecaster.hidden);
-            // The usual one goes without saying.
-            let network = match forecaster.network {
-                Network::Perceptron => String::new(),
-                other => format!(",\"network\":{}", json(&other)),
-            };
-            format!(
-                "{{\"kind\":\"forecaster\",\"metrics\":[{metrics}],\"past_steps\":{past_steps}{network},\
-                 \"hidden\":{hidden:?}}}"
-            )
-        }
-    }
-}
-
 fn json(value: &(impl Serialize + ?Sized)) -> String {
-    serde_json::to_string(value).expect("a string or a name is JSON")
+    serde_json::to_string(value).expect("a text or a task is JSON")
 }
 
 /// Whether a file with this header and as many bytes of values holds the tensors of this schema, in its order.

@@ -1,6 +1,6 @@
 use ::safetensors::Dtype;
 use common::id::RoundId;
-use common::model::{Forecaster, Network, Task};
+use common::model::{Forecaster, Foresees, Network, Task};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +11,7 @@ fn task() -> Task {
         past_steps: 3,
         network: Network::default(),
         hidden: vec![5].try_into().unwrap(),
+        foresees: Foresees::default(),
     })
 }
 

@@ -134,8 +134,8 @@ fn a_profile_that_contradicts_itself_or_its_model_is_refused() {
         Detector::from_profile(profile, detector.parameters().clone()).unwrap_err().to_string()
     };
     assert!(refused(&|profile| profile.version = 1).contains("another version"));
-    assert!(refused(&|profile| profile.metrics = vec!["x".repeat(1000)]).contains("too long"));
-    assert!(refused(&|profile| profile.hidden = vec![17]).contains("another schema"));
+    assert!(refused(&|profile| profile.task = forecaster(&["x", "y"], 6, &[17])).contains("another schema"));
+    assert!(refused(&|profile| profile.measure = Measure::Load).contains("statistics"));
     let other = Scaler::from_moments(&[], &Scale::default());
     assert!(refused(&|profile| profile.scaler = other.clone()).contains("statistics"));
     assert!(refused(&|profile| profile.threshold = Threshold(f64::INFINITY)).contains("statistics"));

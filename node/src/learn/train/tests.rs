@@ -207,3 +207,70 @@ proptest! {
         prop_assert_eq!(trained.samples, rows as u64 - 4);
     }
 }
+
+/// A task in closed form over two metrics, and its first model.
+fn closed(network: Network, past_steps: u32, hidden: &[u32]) -> (Forecaster, ParameterVector) {
+    let task = Forecaster { network, ..forecaster(&["x", "y"], past_steps, hidden) };
+    let first = Task::Forecaster(task.clone()).initial(1).unwrap();
+    (task, first)
+}
+
+#[test]
+fn a_ridge_regression_learns_a_line_in_one_pass() {
+    let (task, first) = closed(Network::Ridge, 6, &[]);
+    let windows = swinging(300, 6);
+    assert!(mean_loss(&task, &first, &windows).unwrap() > 0.4);
+    let trained = train(&task, &first, &windows, &Training::default(), &mut go_on).unwrap();
+    // A swing goes on as a line of its past; the penalty leaves a little.
+    assert!(trained.loss < 0.001, "{}", trained.loss);
+    assert_eq!((trained.samples, trained.steps), (294, 1));
+    let again = train(&task, &trained.parameters, &windows, &Training::default(), &mut go_on).unwrap();
+    assert_eq!(again, trained);
+}
+
+#[test]
+fn principal_components_say_again_what_lies_along_them() {
+    // Two metrics that are one, but for a little; the other way round is what they do not know.
+    let rows = |opposed: f32| -> Vec<f32> {
+        (0..200)
+            .flat_map(|row| {
+                let x = (row as f32 * 0.7).sin();
+                [x + 1.0, opposed * x + 2.0]
+            })
+            .collect()
+    };
+    let windows = |values: &[f32]| {
+        pipeline::window(table(2, values), &pipeline::Window { past_steps: 0, stride: 1, gap_steps: 3 })
+    };
+    let (task, first) = closed(Network::Pca, 0, &[1]);
+    let trained = train(&task, &first, &windows(&rows(0.9)), &Training::default(), &mut go_on).unwrap();
+    assert!(trained.loss < 1e-6, "{}", trained.loss);
+    assert!(mean_loss(&task, &trained.parameters, &windows(&rows(-0.9))).unwrap() > 0.3);
+}
+
+#[test]
+fn moments_of_two_nodes_are_those_of_both_in_one_place() {
+    let (task, first) = closed(Network::Ridge, 6, &[]);
+    let all = swinging(300, 6);
+    let parts = [all.only(|index| index < 200), all.only(|index| index >= 200)];
+    let of = |windows: &Windows| train(&task, &first, windows, &Training::default(), &mut go_on).unwrap();
+    let (one, other, both) = (of(&parts[0]), of(&parts[1]), of(&all));
+    assert_eq!((one.samples, other.samples), (200, 94));
+    let each = one.parameters.values().iter().zip(other.parameters.values());
+    for ((one, other), both) in each.zip(both.parameters.values()) {
+        let mean = (200.0 * f64::from(*one) + 94.0 * f64::from(*other)) / 294.0;
+        assert!((mean - f64::from(*both)).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_model_in_closed_form_can_be_broken_off_and_needs_moments_that_telemetry_has() {
+    let (task, first) = closed(Network::Ridge, 6, &[]);
+    let windows = swinging(300, 6);
+    let stop = &mut |_: Progress| ControlFlow::Break(());
+    let error = train(&task, &first, &windows, &Training::default(), stop).unwrap_err();
+    assert_eq!(error, LearnError::Cancelled);
+    let negative = first.values().iter().map(|_| -1.0).collect();
+    let negative = ParameterVector::new(Arc::clone(first.schema()), negative).unwrap();
+    assert_eq!(mean_loss(&task, &negative, &windows).unwrap_err(), LearnError::NoMoments);
+}

@@ -90,7 +90,7 @@ impl Participant {
         let control = control.map(|values| Arc::new(ServerControl { values, folded }));
         out.push(channel.receipt(me, Status::Complete));
         let Asked { run, round, epoch, .. } = asked;
-        let (plan, model) = (head.plan, Arc::new(parameters));
+        let (plan, model) = (Arc::new(head.plan), Arc::new(parameters));
         let assignment = Assignment { run, round, epoch, plan, model, control };
         if train {
             self.turns += 1;
