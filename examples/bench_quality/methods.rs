@@ -9,7 +9,7 @@ use coordinator::config::RunConfig;
 use coordinator_simulate::crew::Crew;
 use coordinator_simulate::federation::Federation;
 use coordinator_simulate::population::Population;
-use node::detect::evaluate::{Plan, train_alone, tune};
+use node::detect::evaluate::Plan;
 use node::detect::{History, Preparation};
 use node::learn::{Progress, Training, train};
 use pipeline::{Row, Table, Window, window};
@@ -111,12 +111,12 @@ impl<'d> Bench<'d> {
 
     /// Trained by one machine alone, with as many passes.
     pub(crate) fn local(&self, history: &History) -> Result<ParameterVector> {
-        Ok(train_alone(&self.plan, history, &mut go_on)?)
+        Ok(self.plan.train_alone(history, &mut go_on)?)
     }
 
     /// The federated model, trained on by one machine.
     pub(crate) fn tuned(&self, history: &History, federated: &ParameterVector) -> Result<ParameterVector> {
-        Ok(tune(&self.plan, history, federated, &mut go_on)?)
+        Ok(self.plan.tune(history, federated, &mut go_on)?)
     }
 
     /// Trained on the telemetry of all machines in one place, each scaled by itself, with as many passes.

@@ -120,7 +120,7 @@ async fn one(
     let scored = scored.with_context(|| format!("{dir}: no scores"))?;
     let folder = programs.home().join(&dir);
     let vault = Folder::vault(&folder, &Folder::config(&folder)?)?;
-    let threshold = kept::read(&folder, &vault)?.0.threshold().0;
+    let threshold = kept::read(&folder, &vault)?.detector.threshold().0;
     let labels = read_labels(&labels)?;
     if labels.len() != scored.len() {
         bail!("{dir}: {} labels for {} scores", labels.len(), scored.len());

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! model.sealed      the parameters, as the federation made them: a safetensors file, sealed
+//! own.sealed        the parameters by which this node scores, where its own are better here
 //! detector.sealed   this node's scaling, calibration and alarm threshold: JSON, sealed
 //! run.json          the run that made it: what training alone would need to be compared
 //! ```
@@ -24,9 +25,10 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::detector::Profile;
-use crate::detect::{Detector, DetectorError};
+use crate::detect::{Chosen, Detector, DetectorError};
 
 const MODEL: &str = "model.sealed";
+const OWN: &str = "own.sealed";
 const DETECTOR: &str = "detector.sealed";
 
 /// The run that made a model, as far as training alone would need it.
@@ -51,13 +53,28 @@ pub struct RunNote {
     pub stride: u32,
     /// The run's seed.
     pub seed: u64,
+    /// By whose parameters this node scores.
+    #[serde(default)]
+    pub chosen: Chosen,
+}
+
+/// What was kept.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What the node scores by.
+    pub detector: Detector,
+    /// The parameters that the federation made.
+    pub federated: ParameterVector,
+    /// The run.
+    pub note: RunNote,
 }
 
 impl RunNote {
     /// What is noted of a plan after some rounds.
     pub fn of(run: &str, rounds: u32, plan: &Plan) -> Self {
         let Plan { epochs, batch, optimizer, learning_rate, proximal, stride, seed, .. } = *plan;
-        Self { run: run.to_owned(), rounds, epochs, batch, optimizer, learning_rate, proximal, stride, seed }
+        let (run, chosen) = (run.to_owned(), Chosen::Federated);
+        Self { run, rounds, epochs, batch, optimizer, learning_rate, proximal, stride, seed, chosen }
     }
 }
 
@@ -66,14 +83,18 @@ impl RunNote {
 /// # Errors
 ///
 /// Names the file.
-pub fn write(dir: &Path, vault: &Vault, detector: &Detector, note: &RunNote) -> Result<()> {
+pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kept) -> Result<()> {
+    let is_own = note.chosen != Chosen::Federated;
     let new = dir.join("model.new");
     let _ = fs::remove_dir_all(&new);
     fs::create_dir_all(&new).with_context(|| new.display().to_string())?;
     let note = serde_json::to_vec_pretty(note)?;
     write_replacing(&new.join("run.json"), &note)?;
     let seal = |file: &str, plain: &[u8]| vault.write(&new.join(file), &sealed_name(file, &note), plain);
-    seal(MODEL, &to_safetensors(detector.parameters())?)?;
+    seal(MODEL, &to_safetensors(federated)?)?;
+    if is_own {
+        seal(OWN, &to_safetensors(detector.parameters())?)?;
+    }
     seal(DETECTOR, &serde_json::to_vec(&detector.profile())?)?;
     let kept = dir.join("model");
     let old = dir.join("model.old");
@@ -91,14 +112,25 @@ pub fn write(dir: &Path, vault: &Vault, detector: &Detector, note: &RunNote) -> 
 /// # Errors
 ///
 /// Names the file and what is wrong with it.
-pub fn read(dir: &Path, vault: &Vault) -> Result<(Detector, RunNote)> {
+pub fn read(dir: &Path, vault: &Vault) -> Result<Kept> {
+    loop {
+        let before = fs::read(dir.join("model").join("run.json")).ok();
+        match read_once(dir, vault) {
+            // A model may be replaced while it is read: then the new one is.
+            Err(_) if before != fs::read(dir.join("model").join("run.json")).ok() => (),
+            read => return read,
+        }
+    }
+}
+
+fn read_once(dir: &Path, vault: &Vault) -> Result<Kept> {
     let kept = dir.join("model");
     let path = kept.join("run.json");
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(&path)),
         read => read.with_context(|| path.display().to_string())?,
     };
-    let note = serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
+    let note: RunNote = serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
     let open = |file: &str| {
         let path = kept.join(file);
         let plain = vault.read(&path, &sealed_name(file, &bytes))?.ok_or_else(|| missing(&path))?;
@@ -107,10 +139,14 @@ pub fn read(dir: &Path, vault: &Vault) -> Result<(Detector, RunNote)> {
     let (path, profile) = open(DETECTOR)?;
     let profile: Profile = serde_json::from_slice(&profile).with_context(|| path.display().to_string())?;
     let schema = common::model::Task::Forecaster(profile.task.clone()).schema()?;
-    let (path, model) = open(MODEL)?;
-    let parameters = from_safetensors(&model, schema).with_context(|| path.display().to_string())?;
-    let detector: Result<Detector, DetectorError> = Detector::from_profile(profile, parameters);
-    Ok((detector.with_context(|| kept.display().to_string())?, note))
+    let parameters = |file: &str| {
+        let (path, model) = open(file)?;
+        from_safetensors(&model, schema.clone()).with_context(|| path.display().to_string())
+    };
+    let federated = parameters(MODEL)?;
+    let own = if note.chosen == Chosen::Federated { federated.clone() } else { parameters(OWN)? };
+    let detector: Result<Detector, DetectorError> = Detector::from_profile(profile, own);
+    Ok(Kept { detector: detector.with_context(|| kept.display().to_string())?, federated, note })
 }
 
 /// The name of a sealed file beside this note.

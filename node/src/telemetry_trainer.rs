@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::id::RoundId;
 use common::message::model::Plan;
-use common::model::{Forecaster, Task};
+use common::model::{Forecaster, ParameterVector, Task};
 use common::units::Timestamp;
 use custody::Vault;
 
 use crate::controls::Controls;
+use crate::detect::choice::{self, Chosen};
 use crate::detect::{Detector, History, Preparation};
-use crate::kept::{self, RunNote};
+use crate::kept::{self, Kept, RunNote};
 use crate::learn::{self, Training};
 use crate::participant::{Assignment, ControlChange, Trained, control};
 use crate::telemetry::Telemetry;
@@ -73,6 +74,19 @@ impl TelemetryTrainer {
         }
         self.prepared.push((version, task.clone(), stride, Arc::clone(&history)));
         Ok(history)
+    }
+
+    /// Keeps the parameters by which this node scores, and those that the federation made.
+    fn store(
+        &self,
+        task: &Forecaster,
+        (own, federated): (ParameterVector, ParameterVector),
+        history: &History,
+        note: RunNote,
+    ) -> Result<(), String> {
+        let detector = Detector::fit(task, own, history).map_err(|error| error.to_string())?;
+        let kept = Kept { detector, federated, note };
+        kept::write(&self.dir, &self.vault, &kept).map_err(|error| format!("{error:#}"))
     }
 }
 
@@ -149,9 +163,46 @@ impl Trainer for TelemetryTrainer {
         let task = forecaster(assignment)?;
         let history = self.history(task, assignment.plan.stride)?;
         let model = (*assignment.model).clone();
-        let detector = Detector::fit(task, model, &history).map_err(|error| error.to_string())?;
         let note = RunNote::of(&assignment.run.to_string(), assignment.round.0, &assignment.plan);
-        kept::write(&self.dir, &self.vault, &detector, &note).map_err(|error| format!("{error:#}"))?;
-        Ok(format!("the model of {} rounds is kept in {}", note.rounds, self.dir.join("model").display()))
+        let rounds = note.rounds;
+        self.store(task, (model.clone(), model), &history, note)?;
+        Ok(format!("the model of {rounds} rounds is kept in {}", self.dir.join("model").display()))
+    }
+
+    fn choose(
+        &mut self,
+        assignment: &Assignment,
+        progress: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<String>, String> {
+        let task = forecaster(assignment)?;
+        let history = self.history(task, assignment.plan.stride)?;
+        if !choice::is_possible(&history) {
+            return Ok(None);
+        }
+        let federated = &*assignment.model;
+        let (rounds, seed) = (assignment.round.0, assignment.plan.seed);
+        let training = settings(&assignment.plan, &self.name, assignment.round);
+        let mut tell = |_: learn::Progress| progress();
+        let alone = choice::train_alone(task, &training, (rounds, seed), &history, &mut tell);
+        let local = alone.map_err(|error| error.to_string())?;
+        let tuned = choice::tune(task, &training, (rounds, TUNE_EPOCHS), (&history, federated), &mut tell);
+        let tuned = tuned.map_err(|error| error.to_string())?;
+        let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
+        let chosen = choice::choose(task, &history, candidates).map_err(|error| error.to_string())?;
+        let own = match chosen {
+            Chosen::Federated => {
+                return Ok(Some("the federated model foresees best on this node".to_owned()));
+            }
+            Chosen::Tuned => tuned,
+            Chosen::Local => local,
+        };
+        let note = RunNote::of(&assignment.run.to_string(), rounds, &assignment.plan);
+        self.store(task, (own, federated.clone()), &history, RunNote { chosen, ..note })?;
+        Ok(Some(format!(
+            "this node scores by its {chosen} model, which foresees better here than the federated one"
+        )))
     }
 }
+
+/// Passes over the node's telemetry with which it tunes the federated model to itself.
+const TUNE_EPOCHS: u32 = 5;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 
 use common::id::{EpochId, RunId};
@@ -31,6 +32,20 @@ pub trait Trainer: Send + 'static {
     ///
     /// A reason for this node's operator.
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String>;
+
+    /// Looks whether a model of this node's own is better here than the one that was kept, and scores with it from then on. It takes a
+    /// while, and is nobody's hurry: `progress` breaks it off, and it is begun again later. What was found out, if something was.
+    ///
+    /// # Errors
+    ///
+    /// A reason for this node's operator.
+    fn choose(
+        &mut self,
+        _: &Assignment,
+        _: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<String>, String> {
+        Ok(None)
+    }
 }
 
 /// What the driver hears from the thread.
@@ -52,11 +67,15 @@ enum Job {
     /// With its number.
     Train(Assignment, u64),
     Keep(Assignment),
+    /// When there is nothing else to do.
+    Choose(Assignment),
 }
 
 /// The thread. It ends when this is dropped, after the assignment it works on.
 pub struct Training {
     jobs: std::sync::mpsc::Sender<Job>,
+    /// How many of them wait; and one more when no others come.
+    waiting: Arc<AtomicU64>,
     /// The number of the training that is wanted; any other breaks off at its next step.
     wanted: Arc<AtomicU64>,
     /// When the last step was taken, in microseconds since the Unix epoch.
@@ -75,13 +94,16 @@ impl Training {
         mut trainer: impl Trainer,
         clock: fn() -> Timestamp,
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
-        let (jobs, todo) = std::sync::mpsc::channel::<Job>();
+        let (jobs, todo) = std::sync::mpsc::channel();
+        let waiting = Arc::new(AtomicU64::new(0));
+        let others = Arc::clone(&waiting);
         let (reports, heard) = mpsc::unbounded_channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let stepped = Arc::new(AtomicU64::new(0));
         let (current, step) = (Arc::clone(&wanted), Arc::clone(&stepped));
         thread::Builder::new().name("training".into()).spawn(move || {
-            for job in todo {
+            let mut unchosen = None;
+            while let Some(job) = next(&todo, &others, &mut unchosen) {
                 let report = match job {
                     Job::Train(assignment, number) => {
                         let tell = |report| drop(reports.send(report));
@@ -89,7 +111,17 @@ impl Training {
                         let is_wanted = || current.load(Ordering::Relaxed) == number;
                         train(&mut trainer, &assignment, is_wanted, tell, on_step)
                     }
-                    Job::Keep(assignment) => Some(keep(&mut trainer, &assignment)),
+                    Job::Keep(assignment) => {
+                        let kept = keep(&mut trainer, &assignment);
+                        unchosen = Some(assignment);
+                        Some(kept)
+                    }
+                    Job::Choose(assignment) => {
+                        let is_wanted = || others.load(Ordering::Relaxed) == 0;
+                        let chosen = choose(&mut trainer, &assignment, is_wanted);
+                        unchosen = Some(assignment).filter(|_| !is_wanted());
+                        chosen
+                    }
                 };
                 // Nobody listens any more when the driver has ended; then neither does the loop go on.
                 if report.is_some_and(|report| reports.send(report).is_err()) {
@@ -97,7 +129,7 @@ impl Training {
                 }
             }
         })?;
-        Ok((Self { jobs, wanted, stepped, asked: 0 }, heard))
+        Ok((Self { jobs, waiting, wanted, stepped, asked: 0 }, heard))
     }
 
     /// When the trainer took its last step.
@@ -109,18 +141,42 @@ impl Training {
     pub fn train(&mut self, assignment: Assignment) {
         self.asked += 1;
         self.wanted.store(self.asked, Ordering::Relaxed);
-        let _ = self.jobs.send(Job::Train(assignment, self.asked));
+        self.ask(Job::Train(assignment, self.asked));
     }
 
     /// Keeps a model.
     pub fn keep(&self, assignment: Assignment) {
-        let _ = self.jobs.send(Job::Keep(assignment));
+        self.ask(Job::Keep(assignment));
+    }
+
+    fn ask(&self, job: Job) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = self.jobs.send(job);
     }
 
     /// What was asked is not wanted any more.
     pub fn cancel(&self) {
         self.wanted.store(0, Ordering::Relaxed);
     }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What is to be done now: what was asked, and in between what can wait; nothing when nobody asks any more.
+fn next(todo: &Receiver<Job>, waiting: &AtomicU64, unchosen: &mut Option<Assignment>) -> Option<Job> {
+    let asked = match todo.try_recv() {
+        Err(TryRecvError::Empty) => match unchosen.take() {
+            Some(assignment) => return Some(Job::Choose(assignment)),
+            None => todo.recv().ok()?,
+        },
+        asked => asked.ok()?,
+    };
+    waiting.fetch_sub(1, Ordering::Relaxed);
+    Some(asked)
 }
 
 fn train(
@@ -158,6 +214,19 @@ fn keep(trainer: &mut impl Trainer, assignment: &Assignment) -> Report {
     survive(|| trainer.keep(assignment)).map_or_else(Report::NotKept, Report::Kept)
 }
 
+fn choose(
+    trainer: &mut impl Trainer,
+    assignment: &Assignment,
+    is_wanted: impl Fn() -> bool,
+) -> Option<Report> {
+    let mut progress = || if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    match survive(|| trainer.choose(assignment, &mut progress)) {
+        Ok(chosen) => chosen.map(Report::Kept),
+        Err(_) if !is_wanted() => None,
+        Err(reason) => Some(Report::NotKept(reason)),
+    }
+}
+
 /// A trainer that panics has failed this assignment; the node tells its coordinator so, and goes on.
 fn survive<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
@@ -173,7 +242,7 @@ mod tests {
     use super::*;
 
     /// Panics at the first assignment, trains at the second.
-    struct Shaky(bool);
+    struct Shaky(bool, Option<EpochId>);
 
     impl Trainer for Shaky {
         fn train(
@@ -183,6 +252,7 @@ mod tests {
         ) -> Result<Trained, String> {
             assert!(std::mem::replace(&mut self.0, true), "as asked");
             let _ = progress(50);
+            self.1 = Some(assignment.epoch);
             let parameters = (*assignment.model).clone();
             let Assignment { run, epoch, .. } = *assignment;
             Ok(Trained { run, epoch, parameters, samples: 1, steps: 1, loss: 0.0, control: None })
@@ -190,6 +260,21 @@ mod tests {
 
         fn keep(&mut self, _: &Assignment) -> Result<String, String> {
             Ok("kept".to_owned())
+        }
+
+        /// Until something was trained it goes on for ever.
+        fn choose(
+            &mut self,
+            _: &Assignment,
+            progress: &mut dyn FnMut() -> ControlFlow<()>,
+        ) -> Result<Option<String>, String> {
+            while self.1.is_none() {
+                if progress().is_break() {
+                    return Err("broken off".to_owned());
+                }
+                thread::yield_now();
+            }
+            Ok(Some("chosen".to_owned()))
         }
     }
 
@@ -208,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_trainer_that_panics_is_reported_and_trains_the_next_time() {
-        let (mut training, mut reports) = Training::start(Shaky(false), || Timestamp(77)).unwrap();
+        let (mut training, mut reports) = Training::start(Shaky(false, None), || Timestamp(77)).unwrap();
         training.train(assignment(1));
         let report = reports.recv().await.unwrap();
         assert!(
@@ -220,5 +305,16 @@ mod tests {
         assert!(matches!(reports.recv().await.unwrap(), Report::Progress((_, EpochId(2)), 50)));
         assert!(matches!(reports.recv().await.unwrap(), Report::Trained(_)));
         assert_eq!(training.stepped(), Timestamp(77));
+    }
+
+    #[tokio::test]
+    async fn a_choice_makes_room_for_what_is_asked_and_is_made_when_there_is_nothing_else() {
+        let (mut training, mut reports) = Training::start(Shaky(true, None), || Timestamp(77)).unwrap();
+        training.keep(assignment(1));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Kept(what) if what == "kept"));
+        training.train(assignment(2));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Progress((_, EpochId(2)), 50)));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Trained(_)));
+        assert!(matches!(reports.recv().await.unwrap(), Report::Kept(what) if what == "chosen"));
     }
 }

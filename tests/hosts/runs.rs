@@ -5,9 +5,8 @@ use std::fs;
 use common::units::Millis;
 use coordinator::view::RunStatus;
 use harness::programs::{edit, wait_until};
-use node::detect::Detector;
 use node::folder::Folder;
-use node::kept;
+use node::kept::{self, Kept};
 
 use crate::fleet::{Fleet, Run};
 
@@ -40,9 +39,8 @@ fn the_programs_of_five_hosts_end_a_run_and_every_node_keeps_its_model() {
     let model = |node| {
         let folder = fleet.node_folder(node);
         let vault = Folder::vault(&folder, &Folder::config(&folder).unwrap()).unwrap();
-        let values =
-            |detector: Detector| detector.parameters().values().iter().map(|value| value.to_bits()).collect();
-        kept::read(&folder, &vault).map(|(detector, _)| values(detector))
+        let bits = |kept: Kept| kept.federated.values().iter().map(|value| value.to_bits()).collect();
+        kept::read(&folder, &vault).map(bits)
     };
     let bits = |node| -> Vec<u32> { model(node).unwrap() };
     wait_until(|| (1..=4).all(|node| model(node).is_ok()), || fleet.logs());

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::progress_bar;
 use crate::detect::{Chosen, Evaluation, Labelled, Plan, Preparation, Quality, evaluate};
 use crate::folder::Folder;
-use crate::kept;
+use crate::kept::{self, Kept};
 use crate::learn::{self, Training};
 use crate::telemetry_trainer::node_seed;
 use ingest::record::{Origin, TelemetryRecord};
@@ -61,7 +61,7 @@ struct Line {
 
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
-    let (detector, note) = kept::read(dir, &*Folder::vault(dir, &config)?)?;
+    let Kept { detector, federated, note } = kept::read(dir, &*Folder::vault(dir, &config)?)?;
     let tenant = TenantId::of_name(&config.tenant);
     let training = super::pipeline::staged(&config.stages, read_all(&config.sources, tenant)?);
     let test = read_all(&[like_first(&config.sources, &options.test)?], tenant)?;
@@ -95,7 +95,7 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
         }
         ControlFlow::Continue(())
     };
-    let evaluation = evaluate(&plan, &labelled, detector.parameters(), &mut progress)?;
+    let evaluation = evaluate(&plan, &labelled, &federated, &mut progress)?;
     bar.finish_and_clear();
     let line = line(&config.name, &evaluation);
     print_one(options.format, &line, || table(&config.name, &evaluation))

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::config::NodeConfig;
 use crate::detect::{History, Preparation};
 use crate::folder::Folder;
-use crate::kept;
+use crate::kept::{self, Kept};
 
 /// Metrics of a record that are shown to people; programs get all.
 const METRICS_SHOWN: usize = 8;
@@ -231,7 +231,7 @@ fn text(record: &TelemetryRecord) -> String {
 fn prepared(dir: &Path, config: &NodeConfig, records: &[TelemetryRecord]) -> Result<Prepared> {
     let mut task: Option<(Forecaster, Preparation)> = None;
     if dir.join("model").is_dir() {
-        let (detector, note) = kept::read(dir, &*Folder::vault(dir, config)?)?;
+        let Kept { detector, note, .. } = kept::read(dir, &*Folder::vault(dir, config)?)?;
         let preparation = Preparation { stride: note.stride, ..config.preparation };
         task = Some((detector.profile().task, preparation));
     }

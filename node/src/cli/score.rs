@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::progress_bar;
 use crate::detect::Explained;
 use crate::folder::Folder;
-use crate::kept;
+use crate::kept::{self, Kept};
 use ingest::record::TelemetryRecord;
 
 /// Records scored between two steps of the progress bar.
@@ -76,7 +76,7 @@ impl<'d> Explaining<'d> {
 
 pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
     let config = Folder::config(dir)?;
-    let (detector, _) = kept::read(dir, &*Folder::vault(dir, &config)?)?;
+    let Kept { detector, .. } = kept::read(dir, &*Folder::vault(dir, &config)?)?;
     let tenant = TenantId::of_name(&config.tenant);
     let explaining = Explaining {
         metrics: detector.metrics().map(|name| &**name).collect(),

@@ -1,21 +1,23 @@
 //! Whose model is best on this node, by telemetry that none of them was trained on.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use common::model::{Forecaster, ParameterVector};
-use serde::Serialize;
+use common::model::{Forecaster, ParameterVector, Task};
+use serde::{Deserialize, Serialize};
 
 use super::History;
-use crate::learn::{LearnError, mean_loss};
+use crate::learn::{LearnError, Progress, Training, mean_loss, train};
 
 /// Fewer windows for validation say nothing: then a node has too little history for a model of its own.
 const CHOICE_WINDOWS_MIN: usize = 20;
 
 /// Where a model comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chosen {
     /// Trained by all nodes together.
+    #[default]
     Federated,
     /// That, trained on by this node.
     Tuned,
@@ -33,6 +35,47 @@ impl fmt::Display for Chosen {
     }
 }
 
+/// Whether a node has enough that was kept from training to tell which model is best.
+pub fn is_possible(history: &History) -> bool {
+    history.validation.count() >= CHOICE_WINDOWS_MIN
+}
+
+/// Trains alone: as many rounds and epochs as a run had, from the same first model, that of the seed, and in the same order.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn train_alone(
+    task: &Forecaster,
+    training: &Training<'static>,
+    (rounds, seed): (u32, u64),
+    history: &History,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<ParameterVector, LearnError> {
+    let mut parameters = Task::Forecaster(task.clone()).initial(seed)?;
+    for round in 1..=rounds {
+        let settings = Training { round, ..*training };
+        parameters = train(task, &parameters, &history.training, &settings, progress)?.parameters;
+    }
+    Ok(parameters)
+}
+
+/// Trains the model of a run of so many rounds on, for some epochs, on the node's own windows.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn tune(
+    task: &Forecaster,
+    training: &Training<'static>,
+    (rounds, epochs): (u32, u32),
+    (history, federated): (&History, &ParameterVector),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<ParameterVector, LearnError> {
+    let settings = Training { epochs, round: rounds + 1, ..*training };
+    Ok(train(task, federated, &history.training, &settings, progress)?.parameters)
+}
+
 /// The model with the least mean loss on the part of the history that is kept for validation; of equal ones the first. With
 /// too few windows there it is the first too.
 ///
@@ -45,7 +88,7 @@ pub fn choose(
     candidates: [(Chosen, &ParameterVector); 3],
 ) -> Result<Chosen, LearnError> {
     let [(mut best, first), others @ ..] = candidates;
-    if history.validation.count() < CHOICE_WINDOWS_MIN {
+    if !is_possible(history) {
         return Ok(best);
     }
     let mut least = mean_loss(task, first, &history.validation)?;

@@ -3,11 +3,11 @@
 
 use std::ops::ControlFlow;
 
-use common::model::{Forecaster, ParameterVector, Task};
+use common::model::{Forecaster, ParameterVector};
 
 use super::metrics::{auc_pr, auc_roc, vus};
-use super::{Chosen, Detector, DetectorError, History, Preparation, choose};
-use crate::learn::{LearnError, Progress, Training, train};
+use super::{Chosen, Detector, DetectorError, History, Preparation, choice, choose};
+use crate::learn::{LearnError, Progress, Training};
 use ingest::record::TelemetryRecord;
 
 /// The run that is judged, and how.
@@ -31,6 +31,37 @@ pub struct Plan {
     pub tune_share_min: f64,
     /// Widest fading of labels in the volumes, in rows.
     pub width: usize,
+}
+
+impl Plan {
+    /// A model of this node alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](crate::learn::train).
+    pub fn train_alone(
+        &self,
+        history: &History,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<ParameterVector, LearnError> {
+        let run = (self.rounds, self.initial_seed);
+        choice::train_alone(&self.task, &self.training, run, history, progress)
+    }
+
+    /// The federated model, tuned to this node.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](crate::learn::train).
+    pub fn tune(
+        &self,
+        history: &History,
+        federated: &ParameterVector,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<ParameterVector, LearnError> {
+        let run = (self.rounds, self.tune_epochs);
+        choice::tune(&self.task, &self.training, run, (history, federated), progress)
+    }
 }
 
 /// How good the scores of one model are, 0 to 1.
@@ -90,11 +121,11 @@ pub fn evaluate(
     let judge = |parameters| quality(plan, &history, node, parameters);
     let train_records = node.training.len() as u64;
     let tuned = if train_records as f64 >= plan.tune_share_min * plan.usual_records as f64 {
-        tune(plan, &history, federated, progress)?
+        plan.tune(&history, federated, progress)?
     } else {
         federated.clone()
     };
-    let local = train_alone(plan, &history, progress)?;
+    let local = plan.train_alone(&history, progress)?;
     let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
     let chosen = choose(&plan.task, &history, candidates)?;
     Ok(Evaluation {
@@ -104,39 +135,6 @@ pub fn evaluate(
         tuned: judge(tuned)?,
         chosen,
     })
-}
-
-/// Trains alone: as many rounds and epochs, from the same first model and in the same order.
-///
-/// # Errors
-///
-/// As [`train`].
-pub fn train_alone(
-    plan: &Plan,
-    history: &History,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<ParameterVector, LearnError> {
-    let mut parameters = Task::Forecaster(plan.task.clone()).initial(plan.initial_seed)?;
-    for round in 1..=plan.rounds {
-        let settings = Training { round, ..plan.training };
-        parameters = train(&plan.task, &parameters, &history.training, &settings, progress)?.parameters;
-    }
-    Ok(parameters)
-}
-
-/// Trains the run's model on, for some epochs, on the node's own windows.
-///
-/// # Errors
-///
-/// As [`train`].
-pub fn tune(
-    plan: &Plan,
-    history: &History,
-    federated: &ParameterVector,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<ParameterVector, LearnError> {
-    let settings = Training { epochs: plan.tune_epochs, round: plan.rounds + 1, ..plan.training };
-    Ok(train(&plan.task, federated, &history.training, &settings, progress)?.parameters)
 }
 
 fn quality(

@@ -24,8 +24,8 @@ pub(super) trait Aim {
     /// Appends what the outputs should be at this window, where that is known.
     fn target(&self, windows: &Windows, index: usize, out: &mut Vec<f32>);
 
-    /// Makes of the outputs at this window what is said of it.
-    fn settle(&self, _: &Windows, _: usize, _: &mut [f32]) {}
+    /// Makes of the outputs for the values that a window has what is said of it.
+    fn settle(&self, _: &[f32], _: &mut [f32]) {}
 
     /// The mean loss of what is and should be said, each [windows, outputs], and its gradient by what is said.
     fn loss(&self, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>);

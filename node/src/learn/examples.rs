@@ -46,6 +46,11 @@ pub trait Examples {
     fn loss(task: &Self::Task, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>);
 }
 
+/// The values that a window has for a model of this task.
+fn seen_at<'w>(task: &Forecaster, windows: &'w Windows, index: usize) -> &'w [f32] {
+    if task.sees_record() { windows.past_and_next(index) } else { windows.past(index) }
+}
+
 /// What a model of these layers sees of the examples chosen: [chosen, inputs].
 pub(super) fn seen<E: Examples>(
     task: &E::Task,
@@ -79,7 +84,7 @@ impl Examples for Windows {
 
     fn see(&self, task: &Forecaster, index: usize, out: &mut Vec<f32>) {
         let from = out.len();
-        out.extend_from_slice(if task.sees_record() { self.past_and_next(index) } else { self.past(index) });
+        out.extend_from_slice(seen_at(task, self, index));
         aim(task).see(&mut out[from..]);
     }
 
@@ -94,7 +99,7 @@ impl Examples for Windows {
     }
 
     fn settle(&self, task: &Forecaster, index: usize, outputs: &mut [f32]) {
-        aim(task).settle(self, index, outputs);
+        aim(task).settle(seen_at(task, self, index), outputs);
     }
 
     fn loss(task: &Forecaster, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>) {

@@ -56,8 +56,8 @@ impl Aim for Ahead {
         }
     }
 
-    fn settle(&self, windows: &Windows, index: usize, outputs: &mut [f32]) {
-        let (mean, spread) = self.moments(windows.past_and_next(index));
+    fn settle(&self, seen: &[f32], outputs: &mut [f32]) {
+        let (mean, spread) = self.moments(seen);
         for output in outputs {
             *output = *output * spread + mean;
         }
@@ -93,7 +93,7 @@ mod tests {
         let mut out = Vec::new();
         ahead.target(&windows, 0, &mut out);
         // It was 1 and 3: a mean of 2 and a spread of 1.
-        ahead.settle(&windows, 0, &mut out);
+        ahead.settle(windows.past_and_next(0), &mut out);
         let close = |values: &[f32], expected: &[f32]| {
             values.len() == expected.len()
                 && values.iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-5)
