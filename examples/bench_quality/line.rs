@@ -111,7 +111,9 @@ fn one(lines: &[Line], (setting, method): (Setting, &'static str)) -> Option<Mea
         hitrate_100: hit_rate(|line| line.hitrate_100),
         hitrate_150: hit_rate(|line| line.hitrate_150),
     };
-    Some(Mean { line, over_seeds: interval(&by_seed), over_machines: interval(&by_machine) })
+    // A VUS-PR lies between 0 and 1, whatever the interval of two machines would say.
+    let bounded = |values: &[f64]| interval(values).map(|ends| ends.map(|end| end.clamp(0.0, 1.0)));
+    Some(Mean { line, over_seeds: bounded(&by_seed), over_machines: bounded(&by_machine) })
 }
 
 fn vus_pr(lines: &[&Line], is_of: impl Fn(&Line) -> bool) -> Option<f64> {
@@ -147,14 +149,16 @@ mod tests {
     #[test]
     fn a_mean_is_over_seeds_and_machines_and_its_intervals_are_by_each() {
         let of = |seed, node, value| line(Setting::All, "local", seed, node, value);
-        let lines = [of(1, "a", 0.1), of(1, "b", 0.5), of(2, "a", 0.3), of(2, "b", 0.7)];
+        let lines = [of(1, "a", 0.39), of(1, "b", 0.40), of(2, "a", 0.40), of(2, "b", 0.41)];
         let [mean] = &means(&lines)[..] else { panic!("one method in one setting") };
         assert!((mean.line.vus_pr - 0.4).abs() < 1e-12);
-        // Means 0.3 and 0.5 of the seeds, 0.2 and 0.6 of the machines: half of the width is 12.706 times half of their distance.
-        for (interval, half) in [(mean.over_seeds, 1.27062), (mean.over_machines, 2.54124)] {
+        // 0.395 and 0.405, by seed and by machine: half of the width is 12.7062 times half of their distance.
+        for interval in [mean.over_seeds, mean.over_machines] {
             let [low, high] = interval.unwrap();
-            assert!((high - 0.4 - half).abs() < 1e-9 && (0.4 - low - half).abs() < 1e-9, "{interval:?}");
+            assert!((high - 0.463_531).abs() < 1e-9 && (low - 0.336_469).abs() < 1e-9, "{interval:?}");
         }
+        let far = [of(1, "a", 0.1), of(1, "b", 0.9)];
+        assert_eq!(means(&far)[0].over_machines, Some([0.0, 1.0]), "no VUS-PR is beyond these");
         let one = &means(&lines[..1])[0];
         assert_eq!((one.over_seeds, one.drawn()), (None, None));
         assert_eq!(means(&lines[..2])[0].drawn(), means(&lines[..2])[0].over_machines);

@@ -1,14 +1,21 @@
+use std::slice;
+
 use super::*;
+
+/// Something was wrong in ten rows.
+const WINDOW: Range<usize> = 40..50;
 
 /// Scores of 100 rows, of which these have another score than 0.
 fn scores(high: &[(usize, f64)]) -> Vec<Option<f64>> {
     let mut scores = vec![Some(0.0); 100];
-    high.iter().for_each(|(row, score)| scores[*row] = Some(*score));
+    for (row, score) in high {
+        scores[*row] = Some(*score);
+    }
     scores
 }
 
 fn judged(high: &[(usize, f64)]) -> Outcome {
-    judge(&[Series { scores: &scores(high), windows: &[40..50] }])
+    judge(&[Series { scores: &scores(high), windows: slice::from_ref(&WINDOW) }])
 }
 
 fn assert_near(value: f64, expected: f64) {
@@ -70,8 +77,7 @@ fn what_lies_in_the_first_part_is_not_judged() {
 fn one_threshold_is_the_best_for_all_series_together() {
     let (one, other) =
         (scores(&[(40, 2.0)]), scores(&[(60, 3.0), (61, 3.0), (62, 3.0), (70, 2.5), (45, 1.0)]));
-    let windows = [40..50];
-    let series = [&one, &other].map(|scores| Series { scores, windows: &windows });
+    let series = [&one, &other].map(|scores| Series { scores, windows: slice::from_ref(&WINDOW) });
     let outcome = judge(&series);
     // With 1.0 the second window is found too, for four false alarms.
     assert_near(outcome.threshold.unwrap(), 1.0);
@@ -79,6 +85,6 @@ fn one_threshold_is_the_best_for_all_series_together() {
     assert_near(outcome.whole.raw, outcome.series[0].raw + outcome.series[1].raw);
     // A row without a score raises no alarm.
     let unscored = vec![None; 100];
-    let silent = judge(&[Series { scores: &unscored, windows: &windows }]);
+    let silent = judge(&[Series { scores: &unscored, windows: slice::from_ref(&WINDOW) }]);
     assert_eq!((silent.whole.found, silent.threshold), (0, None));
 }
