@@ -1,7 +1,8 @@
-//! What the programs beside this file share: a fleet of machines that can be made anywhere, what a process has used, and
-//! how a program ends.
+//! What the programs beside this file share: a fleet of machines that can be made anywhere, pages for reports, what
+//! a process has used, and how a program ends.
 
 pub mod fleet;
+pub mod page;
 pub mod usage;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 use examples::fleet::{self, INTERVAL_S, METRICS};
+use examples::page::strip::UNNAMED;
 use flate2::read::GzDecoder;
 use ingest::record::{Origin, TelemetryRecord};
 
@@ -23,8 +24,18 @@ pub(crate) struct Machine {
     pub(crate) test: Vec<TelemetryRecord>,
     /// Whether each record of the test is part of a fault.
     pub(crate) labels: Vec<bool>,
-    /// Rows of the test in which some metrics were disturbed, by their places; empty where nobody knows.
-    pub(crate) causes: Vec<(Range<usize>, BTreeSet<usize>)>,
+    /// What was wrong in the test, in order of time.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Rows of a test in which something was wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) rows: Range<usize>,
+    /// What it was, where that is known.
+    pub(crate) name: &'static str,
+    /// The metrics that it disturbed, by their places; empty where nobody knows.
+    pub(crate) causes: BTreeSet<usize>,
 }
 
 /// Machines with the same metrics.
@@ -50,7 +61,13 @@ impl Dataset {
             };
             let labels = made.labels();
             let (training, test) = (rows(&made.training), rows(&made.test));
-            machine(made.name, &metrics, (training, test), labels, Vec::new())
+            let fault = |fault: &fleet::Fault| Fault {
+                rows: fault.start..fault.end_inclusive + 1,
+                name: fault.kind.name(),
+                causes: fault.metrics.iter().copied().collect(),
+            };
+            let faults = made.faults.iter().map(fault).collect();
+            machine(made.name, &metrics, (training, test), labels, faults)
         });
         Ok(Self { name: "fleet".to_owned(), machines: machines.collect(), metrics })
     }
@@ -85,7 +102,11 @@ impl Dataset {
             }
         }
         folders.sort();
-        ensure!(!folders.is_empty(), "{}: no folder with train.csv.gz", place());
+        ensure!(
+            !folders.is_empty(),
+            "{}: no folder with train.csv.gz (series of NAB are read with --nab)",
+            place()
+        );
         let mut known: Option<Vec<String>> = None;
         let mut machines = Vec::new();
         for folder in &folders {
@@ -105,10 +126,11 @@ impl Dataset {
                 labels.len(),
                 test.len()
             );
-            let causes = causes(&folder.join("interpretation.csv"), test.len(), before.len())?;
+            let known = causes(&folder.join("interpretation.csv"), test.len(), before.len())?;
+            let faults = if known.is_empty() { labelled(&labels) } else { known };
             let metrics = names(before)?;
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            machines.push(machine(name, &metrics, (training, test), labels, causes));
+            machines.push(machine(name, &metrics, (training, test), labels, faults));
         }
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, metrics: names(&known.unwrap_or_default())?, machines })
@@ -134,7 +156,7 @@ fn machine(
     metrics: &Arc<[MetricName]>,
     (training, test): (Vec<Vec<f32>>, Vec<Vec<f32>>),
     labels: Vec<bool>,
-    causes: Vec<(Range<usize>, BTreeSet<usize>)>,
+    faults: Vec<Fault>,
 ) -> Machine {
     let origin = Origin::new(TenantId::default(), &name);
     let records = |rows: Vec<Vec<f32>>, first: usize| -> Vec<TelemetryRecord> {
@@ -148,7 +170,7 @@ fn machine(
         rows.into_iter().enumerate().map(record).collect()
     };
     let first = training.len();
-    Machine { training: records(training, 0), test: records(test, first), name, labels, causes }
+    Machine { training: records(training, 0), test: records(test, first), name, labels, faults }
 }
 
 /// The header of a CSV file, and its rows.
@@ -166,26 +188,48 @@ fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
     Ok((header, rows))
 }
 
-fn unpacked(path: &Path) -> Result<String> {
+/// The text of a file that gzip packed.
+///
+/// # Errors
+///
+/// Names the file.
+pub(crate) fn unpacked(path: &Path) -> Result<String> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| GzDecoder::new(file).read_to_string(&mut text));
     read.with_context(|| path.display().to_string())?;
     Ok(text)
 }
 
+/// The stretches that are labelled.
+pub(crate) fn labelled(labels: &[bool]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut start = 0;
+    for stretch in labels.chunk_by(|one, other| one == other) {
+        let rows = start..start + stretch.len();
+        start = rows.end;
+        if stretch[0] {
+            faults.push(Fault { rows, name: UNNAMED, causes: BTreeSet::new() });
+        }
+    }
+    faults
+}
+
 /// Lines `start,end_inclusive,metrics` after a header, the metrics counted from 0; none where there is no such file.
-fn causes(path: &Path, rows: usize, metrics: usize) -> Result<Vec<(Range<usize>, BTreeSet<usize>)>> {
+fn causes(path: &Path, rows: usize, metrics: usize) -> Result<Vec<Fault>> {
     let Ok(text) = fs::read_to_string(path) else { return Ok(Vec::new()) };
     let line = |(index, line): (usize, &str)| {
         let read = || {
             let mut cells = line.split(',');
             let (start, last): (usize, usize) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
-            let named: Option<BTreeSet<usize>> =
+            let causes: Option<BTreeSet<usize>> =
                 cells.next()?.split_whitespace().map(|metric| metric.parse().ok()).collect();
-            let named = named.filter(|named| named.iter().all(|metric| *metric < metrics))?;
-            (start <= last && last < rows).then_some((start..last + 1, named))
+            let causes = causes.filter(|causes| causes.iter().all(|metric| *metric < metrics))?;
+            (start <= last && last < rows).then_some(Fault { rows: start..last + 1, name: UNNAMED, causes })
         };
         read().with_context(|| format!("{} line {}: not START,END,METRICS", path.display(), index + 2))
     };
-    text.lines().skip(1).enumerate().filter(|(_, text)| !text.is_empty()).map(line).collect()
+    let lines = text.lines().skip(1).enumerate().filter(|(_, text)| !text.is_empty());
+    let mut faults = lines.map(line).collect::<Result<Vec<_>>>()?;
+    faults.sort_by_key(|fault| fault.rows.start);
+    Ok(faults)
 }

@@ -16,12 +16,22 @@ use pipeline::{Row, Table, Window, window};
 
 use super::dataset::{Dataset, Machine};
 
-/// The recipe: what a forecaster that is trained on such data starts from.
-pub(crate) const PAST_STEPS: u32 = 19;
-const STRIDE: u32 = 4;
+/// What every forecaster sees and how it is trained, whatever the data are.
+const PAST_STEPS: u32 = 19;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
 const TUNE_EPOCHS: u32 = 5;
+
+/// What is trained, for how long, and how it is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) network: Network,
+    pub(crate) hidden: Vec<u32>,
+    pub(crate) rounds: u32,
+    pub(crate) preparation: Preparation,
+    /// How far, in records, a detection may be from a fault and still count in part.
+    pub(crate) width: usize,
+}
 
 /// A data set that is ready to be trained on, with one seed.
 pub(crate) struct Bench<'d> {
@@ -33,19 +43,17 @@ pub(crate) struct Bench<'d> {
 
 impl<'d> Bench<'d> {
     /// Prepares each machine's own telemetry.
-    pub(crate) fn new(
-        dataset: &'d Dataset,
-        (network, hidden): (Network, &[u32]),
-        rounds: u32,
-        seed: u64,
-        width: usize,
-    ) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Names the machine that cannot be trained on, or what no model can be made of.
+    pub(crate) fn new(dataset: &'d Dataset, recipe: &Recipe, seed: u64) -> Result<Self> {
+        let Recipe { network, rounds, preparation, width, .. } = *recipe;
         let metrics =
             dataset.metrics.to_vec().try_into().ok().context("as many metrics as a model may have")?;
-        let hidden = hidden.to_vec().try_into().context("--hidden")?;
+        let hidden = recipe.hidden.clone().try_into().context("--hidden")?;
         let task =
             Forecaster { metrics, past_steps: PAST_STEPS, network, hidden, foresees: Foresees::default() };
-        let preparation = Preparation { stride: STRIDE, ..Preparation::default() };
         let histories = dataset.machines.iter().map(|machine| prepare(&task, machine, &preparation));
         let histories = histories.collect::<Result<Vec<_>>>()?;
         let training =
@@ -96,6 +104,7 @@ impl<'d> Bench<'d> {
 
     fn config(&self) -> RunConfig {
         let (seed, nodes, rounds) = (self.seed, self.dataset.machines.len(), self.plan.rounds);
+        let stride = self.plan.preparation.stride;
         let hidden = &*self.plan.task.hidden;
         let network = serde_json::to_string(&self.plan.task.network).expect("a network has a name");
         let metrics: Vec<&str> = self.dataset.metrics.iter().map(|name| &**name).collect();
@@ -103,7 +112,7 @@ impl<'d> Bench<'d> {
             "name = \"quality\"\nseed = {seed}\nrounds = {rounds}\n\
              [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
              [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
-             [training]\nepochs = 1\nbatch = {BATCH}\nlearning_rate = {LEARNING_RATE}\nstride = {STRIDE}\n\
+             [training]\nepochs = 1\nbatch = {BATCH}\nlearning_rate = {LEARNING_RATE}\nstride = {stride}\n\
              [task]\nkind = \"forecaster\"\nmetrics = {metrics:?}\npast_steps = {PAST_STEPS}\nnetwork = {network}\nhidden = {hidden:?}\n"
         );
         RunConfig::parse(&text).expect("a configuration that was written here")
@@ -128,8 +137,8 @@ impl<'d> Bench<'d> {
                 pooled.push(Row { source: source as u32, ..*row }, table.row(index));
             }
         }
-        let params =
-            Window { past_steps: PAST_STEPS, stride: STRIDE, gap_steps: self.plan.preparation.gap_steps };
+        let Preparation { stride, gap_steps, .. } = self.plan.preparation;
+        let params = Window { past_steps: PAST_STEPS, stride, gap_steps };
         let windows = window(pooled, &params);
         let task = common::model::Task::Forecaster(self.plan.task.clone());
         let mut parameters = task.initial(self.plan.initial_seed)?;

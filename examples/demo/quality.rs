@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use examples::page::strip::{Stretch, UNNAMED};
 use ingest::labels::read_labels;
 use node::folder::Folder;
 use node::kept;
@@ -31,15 +32,6 @@ pub(crate) struct Figures {
     pub(crate) vus_pr_federated: f64,
     pub(crate) vus_pr_tuned: f64,
     pub(crate) auc_pr_federated: f64,
-}
-
-/// A stretch of test records in which something was wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
-    pub(crate) start: usize,
-    pub(crate) end_inclusive: usize,
-    /// What it was, where that is known.
-    pub(crate) name: &'static str,
 }
 
 /// One node judged.
@@ -141,7 +133,7 @@ fn stretches(labels: &[bool], machine: &Machine) -> Vec<Stretch> {
     let mut found = Vec::new();
     for stretch in labels.chunk_by(|a, b| a == b) {
         if stretch[0] {
-            let name = machine.faults.get(&start).copied().unwrap_or("fault");
+            let name = machine.faults.get(&start).copied().unwrap_or(UNNAMED);
             found.push(Stretch { start, end_inclusive: start + stretch.len() - 1, name });
         }
         start += stretch.len();

@@ -1,12 +1,14 @@
 //! The report: one HTML page that needs nothing else, out of what the demo measured.
 
-mod bars;
-mod strip;
-mod svg;
+mod rounds;
 
 use std::fmt::Write as _;
 
 use coordinator::view::RunView;
+use examples::fleet;
+use examples::page::bars::{self, Bar, Group};
+use examples::page::strip::{self, Strip};
+use examples::page::{self, escape};
 
 use super::quality::Verdict;
 use super::table::{bytes, means};
@@ -30,44 +32,38 @@ pub(crate) struct Report<'d> {
     pub(crate) wall_s: f64,
 }
 
-const STYLE: &str = include_str!("report/style.css");
-
-/// Text between tags and in quoted attributes.
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(character),
-        }
-    }
-    safe
-}
+/// What is compared on each node.
+const MODELS: [&str; 3] = ["local", "federated", "tuned"];
 
 /// The page.
 pub(crate) fn html(report: &Report<'_>) -> String {
-    let mut page = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    page.push_str(
-        "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Starling: a federated run</title>\n",
+    let mut content = head(report);
+    content.push_str(&quality(report.verdicts));
+    content.push_str(&rounds(report.run));
+    let _ = writeln!(
+        content,
+        "<section>\n<h2>What each node saw</h2>\n<p>Scores of the federated model on the node's later telemetry, \
+         with its own scaling and calibration. {}</p>",
+        strip::KEY
     );
-    let _ = write!(page, "<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n");
-    page.push_str(&head(report));
-    page.push_str(&quality(report.verdicts));
-    page.push_str(&rounds(report.run));
-    page.push_str("<section>\n<h2>What each node saw</h2>\n<p>Scores of the federated model on the node's later telemetry, \
-        with its own scaling and calibration. <i class=\"key fault\"></i> a labelled fault, <i class=\"key score\"></i> score, \
-        <i class=\"key hit\"></i> alarm during a fault, <i class=\"key miss\"></i> alarm without one; \
-        the dashed line is the alarm threshold.</p>\n");
-    report.verdicts.iter().for_each(|verdict| page.push_str(&strip::figure(verdict)));
-    page.push_str("</section>\n");
-    page.push_str(&trust());
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
+    report.verdicts.iter().for_each(|verdict| content.push_str(&seen(verdict)));
+    content.push_str("</section>\n");
+    content.push_str(&trust());
+    page::html("Starling: a federated run", &content)
+}
+
+/// One node's scores over time.
+fn seen(verdict: &Verdict) -> String {
+    let Verdict { figures, newcomer, scores, alarms, threshold, faults } = verdict;
+    strip::figure(&Strip {
+        name: &figures.node,
+        badge: newcomer.then_some("newcomer"),
+        scores,
+        alarms,
+        threshold: *threshold,
+        faults,
+        day: fleet::DAY,
+    })
 }
 
 fn head(report: &Report<'_>) -> String {
@@ -117,7 +113,15 @@ fn quality(verdicts: &[Verdict]) -> String {
          of the whole run; <i class=\"key federated\"></i> <b>federated</b>, trained together; <i class=\"key tuned\"></i> \
          <b>tuned</b>, trained together and then for a little while on the node.</p>\n",
     );
-    text.push_str(&bars::grouped(verdicts));
+    let bar = |(name, value)| Bar { name, value, interval: None };
+    let group = |Verdict { figures, .. }: &'_ Verdict| {
+        let three = [figures.vus_pr_local, figures.vus_pr_federated, figures.vus_pr_tuned];
+        MODELS.into_iter().zip(three).map(bar).collect()
+    };
+    let groups: Vec<Group<'_>> =
+        verdicts.iter().map(|verdict| Group { name: &verdict.figures.node, bars: group(verdict) }).collect();
+    let shows = "VUS-PR of the local, federated and tuned model on each node";
+    text.push_str(&bars::grouped(shows, 1.0, &groups));
     text.push_str(
         "<table>\n<thead><tr><th>node</th><th>train records</th><th>local</th><th>federated</th><th>tuned</th>\
          <th>AUC-PR, federated</th></tr></thead>\n<tbody>\n",
@@ -154,9 +158,9 @@ fn rounds(run: &RunView) -> String {
          <p>Mean squared error of the nodes' forecasts while they trained, weighted by their samples.</p></figcaption>\n{}</figure>\n\
          <figure>\n<figcaption><h2>Time by round</h2><p>From a round's announcement to its commit: {}.</p></figcaption>\n{}</figure>\n\
          </section>\n",
-        bars::loss(&run.history),
-        bars::phase_key(),
-        bars::phases(&run.history)
+        rounds::loss(&run.history),
+        rounds::phase_key(),
+        rounds::phases(&run.history)
     )
 }
 

@@ -2,7 +2,6 @@
 
 use super::escape;
 use super::svg::{Anchor, Drawing};
-use crate::quality::{Stretch, Verdict};
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 140.0;
@@ -17,22 +16,61 @@ const NAME_LETTER: f64 = 6.4;
 /// Narrowest thing that can still be seen.
 const VISIBLE: f64 = 1.5;
 
+/// A stretch of records in which something was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its first record.
+    pub start: usize,
+    /// Its last record.
+    pub end_inclusive: usize,
+    /// What it was, or [`UNNAMED`].
+    pub name: &'static str,
+}
+
+/// The name of a stretch of which nobody knows what it was.
+pub const UNNAMED: &str = "fault";
+
+/// What one node made of its telemetry.
+#[derive(Clone, Copy, Debug)]
+pub struct Strip<'s> {
+    /// The node.
+    pub name: &'s str,
+    /// What stands beside its name.
+    pub badge: Option<&'s str>,
+    /// Score of each record; none where too few come before it.
+    pub scores: &'s [Option<f64>],
+    /// Whether each record raised an alarm.
+    pub alarms: &'s [bool],
+    /// Above this, a score is an alarm.
+    pub threshold: f64,
+    /// What was wrong, in order and apart from each other.
+    pub faults: &'s [Stretch],
+    /// Records of a day.
+    pub day: usize,
+}
+
+/// What the marks of a strip mean, for the text above.
+pub const KEY: &str = "<i class=\"key fault\"></i> a labelled fault, <i class=\"key score\"></i> score, \
+    <i class=\"key hit\"></i> alarm during a fault, <i class=\"key miss\"></i> alarm without one; \
+    the dashed line is the alarm threshold.";
+
 /// The strip with its caption.
-pub(super) fn figure(verdict: &Verdict) -> String {
-    let Verdict { figures, faults, alarms, newcomer, .. } = verdict;
+pub fn figure(strip: &Strip<'_>) -> String {
+    let Strip { name, badge, faults, alarms, .. } = strip;
     let found =
         faults.iter().filter(|fault| alarms[fault.start..=fault.end_inclusive].contains(&true)).count();
     let quiet = (0..alarms.len()).filter(|row| !is_faulty(faults, *row));
     let (healthy, false_alarms) =
         quiet.fold((0_usize, 0_usize), |(rows, alarmed), row| (rows + 1, alarmed + usize::from(alarms[row])));
-    let badge = if *newcomer { "<span class=\"badge\">newcomer</span>" } else { "" };
+    let badge =
+        badge.map_or(String::new(), |badge| format!("<span class=\"badge\">{}</span>", escape(badge)));
     format!(
         "<figure class=\"strip\">\n<figcaption><b>{}</b>{badge}<span>{found} of {} faults raised an alarm; \
          {:.1} % of healthy records did</span></figcaption>\n{}</figure>\n",
-        escape(&figures.node),
+        escape(name),
         faults.len(),
         100.0 * false_alarms as f64 / healthy.max(1) as f64,
-        draw(verdict)
+        draw(strip)
     )
 }
 
@@ -40,12 +78,12 @@ fn is_faulty(faults: &[Stretch], row: usize) -> bool {
     faults.iter().any(|fault| (fault.start..=fault.end_inclusive).contains(&row))
 }
 
-fn draw(verdict: &Verdict) -> String {
-    let Verdict { figures, scores, alarms, threshold, faults, .. } = verdict;
+fn draw(strip: &Strip<'_>) -> String {
+    let Strip { name, scores, alarms, threshold, faults, day, .. } = strip;
     let rows = scores.len().max(1);
     let x = |row: usize| WIDTH * row as f64 / rows as f64;
-    let mut drawing = Drawing::new(WIDTH, HEIGHT, &format!("scores of {} over time", figures.node));
-    for Stretch { start, end_inclusive, name } in faults {
+    let mut drawing = Drawing::new(WIDTH, HEIGHT, &format!("scores of {name} over time"));
+    for Stretch { start, end_inclusive, name } in *faults {
         let width = (x(end_inclusive + 1) - x(*start)).max(VISIBLE);
         let title = format!("{name}, records {start} to {end_inclusive}");
         drawing.rect("fault", [x(*start), TOP, width, ALARMS + ALARM_HEIGHT - TOP], 2.0, &title);
@@ -74,14 +112,14 @@ fn draw(verdict: &Verdict) -> String {
             "",
         );
     }
-    days(&mut drawing, rows, x);
+    days(&mut drawing, *day, rows, x);
     drawing.finish()
 }
 
 /// What was wrong, where the data say it; a name that would run into the last one goes a line higher.
 fn names(drawing: &mut Drawing, faults: &[Stretch], x: impl Fn(usize) -> f64) {
     let mut free = [0.0; 2];
-    for Stretch { start, name, .. } in faults.iter().filter(|fault| fault.name != "fault") {
+    for Stretch { start, name, .. } in faults.iter().filter(|fault| fault.name != UNNAMED) {
         let width = NAME_LETTER * name.len() as f64;
         let from = x(*start).min(WIDTH - width);
         let line = usize::from(from < free[0]);
@@ -115,8 +153,7 @@ fn alarm_stretches(alarms: &[bool], faults: &[Stretch]) -> Vec<(usize, usize)> {
     found
 }
 
-fn days(drawing: &mut Drawing, rows: usize, x: impl Fn(usize) -> f64) {
-    let day = 86_400 / examples::fleet::INTERVAL_S as usize;
+fn days(drawing: &mut Drawing, day: usize, rows: usize, x: impl Fn(usize) -> f64) {
     let days = rows.div_ceil(day);
     let every = days.div_ceil(10).max(1);
     for number in (0..days).step_by(every) {

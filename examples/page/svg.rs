@@ -5,27 +5,31 @@ use std::fmt::Write as _;
 use super::escape;
 
 /// A drawing of a width and a height, in its own units.
-pub(super) struct Drawing {
+#[derive(Clone, Debug)]
+pub struct Drawing {
     body: String,
 }
 
 /// Where a text is anchored.
-#[derive(Clone, Copy)]
-pub(super) enum Anchor {
+#[derive(Clone, Copy, Debug)]
+pub enum Anchor {
+    /// At its first letter.
     Start,
+    /// In its middle.
     Middle,
+    /// At its last letter.
     End,
 }
 
 impl Drawing {
     /// An empty drawing that says what it shows to those who cannot see it.
-    pub(super) fn new(width: f64, height: f64, shows: &str) -> Self {
+    pub fn new(width: f64, height: f64, shows: &str) -> Self {
         let shows = escape(shows);
         Self { body: format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{shows}\">\n") }
     }
 
     /// A filled rectangle with a title that a pointer shows.
-    pub(super) fn rect(&mut self, class: &str, [x, y, width, height]: [f64; 4], round: f64, title: &str) {
+    pub fn rect(&mut self, class: &str, [x, y, width, height]: [f64; 4], round: f64, title: &str) {
         let title =
             if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };
         let _ = writeln!(
@@ -36,7 +40,7 @@ impl Drawing {
     }
 
     /// A straight line.
-    pub(super) fn line(&mut self, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
+    pub fn line(&mut self, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
         let _ = writeln!(
             self.body,
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
@@ -44,7 +48,7 @@ impl Drawing {
     }
 
     /// A line through points; closed to an area when its class fills it.
-    pub(super) fn path(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub fn path(&mut self, class: &str, points: &[(f64, f64)]) {
         let mut command = 'M';
         let mut way = String::new();
         for (x, y) in points {
@@ -55,7 +59,7 @@ impl Drawing {
     }
 
     /// A dot with a title.
-    pub(super) fn dot(&mut self, class: &str, (x, y): (f64, f64), title: &str) {
+    pub fn dot(&mut self, class: &str, (x, y): (f64, f64), title: &str) {
         let title = escape(title);
         let _ = writeln!(
             self.body,
@@ -64,7 +68,7 @@ impl Drawing {
     }
 
     /// A line of text.
-    pub(super) fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
+    pub fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -78,13 +82,13 @@ impl Drawing {
     }
 
     /// The finished drawing.
-    pub(super) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         self.body + "</svg>\n"
     }
 }
 
 /// A round number at or above a positive value, for the end of an axis with four steps.
-pub(super) fn axis_end(most: f64) -> f64 {
+pub fn axis_end(most: f64) -> f64 {
     if !(most.is_finite() && most > 0.0) {
         return 1.0;
     }

@@ -1,9 +1,8 @@
-//! Charts of the run: quality by node, loss and time by round.
+//! Charts of the run: loss and time by round.
 
 use coordinator::view::RoundView;
 
-use super::svg::{Anchor, Drawing, axis_end};
-use crate::quality::Verdict;
+use examples::page::svg::{Anchor, Drawing, axis_end};
 
 /// Phases in the order in which a round goes through them.
 const PHASES: [&str; 5] = ["selection", "configuration", "reporting", "aggregation", "committing"];
@@ -12,44 +11,6 @@ const HALF: (f64, f64) = (490.0, 270.0);
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 34.0;
 const TOP: f64 = 14.0;
-
-/// Local, federated and tuned side by side for each node.
-pub(super) fn grouped(verdicts: &[Verdict]) -> String {
-    let (width, height, left) = (1000.0, 300.0, 36.0);
-    let mut drawing =
-        Drawing::new(width, height, "VUS-PR of the local, federated and tuned model on each node");
-    let floor = height - BOTTOM;
-    let y = |value: f64| floor - value.clamp(0.0, 1.0) * (floor - TOP);
-    for step in 0..=4 {
-        let value = f64::from(step) / 4.0;
-        drawing.line("grid", [left, y(value), width, y(value)]);
-        drawing.text("", Anchor::End, (left - 8.0, y(value) + 4.0), &format!("{value}"));
-    }
-    let group = (width - left) / verdicts.len().max(1) as f64;
-    let bar = (group * 0.22).min(52.0);
-    for (index, Verdict { figures, .. }) in verdicts.iter().enumerate() {
-        let middle = left + group * (index as f64 + 0.5);
-        let three = [
-            ("local", figures.vus_pr_local),
-            ("federated", figures.vus_pr_federated),
-            ("tuned", figures.vus_pr_tuned),
-        ];
-        for (place, (class, value)) in three.into_iter().enumerate() {
-            let x = middle + (place as f64 - 1.5) * (bar + 3.0);
-            let title = format!("{}, {class}: {value:.3}", figures.node);
-            drawing.rect(class, [x, y(value), bar, floor - y(value)], 3.0, &title);
-            if bar > 26.0 {
-                let class = if class == "federated" { "strong small" } else { "small" };
-                drawing.text(class, Anchor::Middle, (x + bar / 2.0, y(value) - 6.0), &format!("{value:.2}"));
-            }
-        }
-        // Long fleets have no room for level names.
-        let class = if verdicts.len() > 12 { "small" } else { "strong" };
-        drawing.text(class, Anchor::Middle, (middle, height - 12.0), &figures.node);
-    }
-    drawing.line("axis", [left, floor, width, floor]);
-    drawing.finish()
-}
 
 /// Axes of a chart over half of the page; gives the height of a value.
 fn half_axes(drawing: &mut Drawing, end: f64, unit: &str) -> impl Fn(f64) -> f64 + use<> {

@@ -1,0 +1,116 @@
+//! What each method makes of a machine's later telemetry: a score for each record, and why.
+
+use anyhow::{Result, ensure};
+use common::model::ParameterVector;
+use node::detect::evaluate::Plan;
+use node::detect::score::error_moments;
+use node::detect::{Calibration, Detector, Explained, History, smooth};
+use pipeline::{Scale, Scaler, Window, clean, window};
+use rand::RngExt;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::dataset::Machine;
+use super::pca::Pca;
+
+/// Scores of a test.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdicts {
+    /// None of a record in a stretch without gaps that is too short.
+    pub(crate) scores: Vec<Option<f64>>,
+    /// For each fault how much of its scores each metric has; nothing where the method does not say.
+    pub(crate) contributions: Vec<Vec<f64>>,
+    /// Above this, a score is an alarm, where the method says so.
+    pub(crate) threshold: Option<f64>,
+}
+
+/// A model, with the machine's own scaling and calibration.
+///
+/// # Errors
+///
+/// Why the model or the telemetry cannot be used.
+pub(crate) fn model(
+    plan: &Plan,
+    (machine, history): (&Machine, &History),
+    parameters: ParameterVector,
+) -> Result<Verdicts> {
+    let detector = Detector::fit(&plan.task, parameters, history)?;
+    let explained = detector.explain(&machine.test, |_| true)?;
+    let parts = |record: usize| Some(explained[record].as_ref()?.contributions.clone());
+    Ok(Verdicts {
+        contributions: by_fault(machine, parts),
+        scores: explained.iter().map(|explained| explained.as_ref().map(score)).collect(),
+        threshold: Some(detector.threshold().0),
+    })
+}
+
+fn score(explained: &Explained) -> f64 {
+    explained.verdict.score
+}
+
+/// What the principal components of the machine's own history leave over, calibrated and smoothed as a model's errors are.
+///
+/// # Errors
+///
+/// Why the telemetry cannot be used.
+pub(crate) fn pca(plan: &Plan, (machine, history): (&Machine, &History)) -> Result<Verdicts> {
+    let preparation = &plan.preparation;
+    let seen = history.training.every();
+    ensure!(seen.count() > 0, "{}: too short a history", machine.name);
+    let pca = Pca::fit(seen.table());
+    let moments = error_moments(&seen, &pca.rebuilt(&seen));
+    let calibration = Calibration::from_moments(&moments, &preparation.calibrate);
+    let table = clean(&machine.test, &plan.task.metrics, &preparation.clean)?.table;
+    // The windows of the models, so that the same records have scores.
+    let params = Window { past_steps: plan.task.past_steps, stride: 1, gap_steps: preparation.gap_steps };
+    let windows = window(history.scaler.scale(table)?, &params);
+    let rebuilt = pca.rebuilt(&windows);
+    let (mut places, mut scores) = (vec![None; machine.test.len()], vec![None; machine.test.len()]);
+    let scored = calibration.scores(&windows, &rebuilt);
+    for (place, (row, score)) in windows.table().rows.iter().zip(scored).enumerate() {
+        (places[row.record], scores[row.record]) = (Some(place), score);
+    }
+    let parts = |record: usize| calibration.contributions(&windows, &rebuilt, places[record]?);
+    Ok(Verdicts { contributions: by_fault(machine, parts), scores, threshold: None })
+}
+
+/// What each metric has of the scores during each fault.
+fn by_fault(machine: &Machine, parts: impl Fn(usize) -> Option<Vec<f64>>) -> Vec<Vec<f64>> {
+    let metrics = machine.test.first().map_or(0, |record| record.metrics.len());
+    let sum = |mut sums: Vec<f64>, parts: Vec<f64>| {
+        sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        sums
+    };
+    let faults = machine.faults.iter();
+    faults.map(|fault| fault.rows.clone().filter_map(&parts).fold(vec![0.0; metrics], sum)).collect()
+}
+
+/// Scores by chance, others for each machine.
+pub(crate) fn random(machine: &Machine, seed: u64) -> Verdicts {
+    let own = blake3::hash(format!("{seed} {}", machine.name).as_bytes());
+    let random = &mut ChaCha20Rng::from_seed(*own.as_bytes());
+    let scores = machine.test.iter().map(|_| Some(random.random())).collect();
+    Verdicts { scores, ..Verdicts::default() }
+}
+
+/// How many spreads the metrics are from their usual means, in the mean over all of them, smoothed as a detector's scores.
+///
+/// # Errors
+///
+/// Why the telemetry cannot be used.
+pub(crate) fn z_score(plan: &Plan, machine: &Machine) -> Result<Verdicts> {
+    let preparation = &plan.preparation;
+    let cleaned = |records| clean(records, &plan.task.metrics, &preparation.clean);
+    // Not cut at some spreads, as the input of a model is: nothing would be left to rank extremes by.
+    let scale = Scale { clip: f32::INFINITY, ..preparation.scale };
+    let scaler = Scaler::fit(&cleaned(&machine.training)?.table, &scale);
+    let table = scaler.scale(cleaned(&machine.test)?.table)?;
+    let mut scores = vec![None; machine.test.len()];
+    for (index, row) in table.rows.iter().enumerate() {
+        let values = table.row(index);
+        let sum: f64 = values.iter().map(|value| f64::from(value.abs())).sum();
+        scores[row.record] = Some(sum / values.len().max(1) as f64);
+    }
+    smooth(scores.iter_mut().flatten(), preparation.calibrate.smoothing_factor);
+    Ok(Verdicts { scores, ..Verdicts::default() })
+}
