@@ -13,6 +13,7 @@ mod relu;
 use burn::tensor::Tensor;
 use common::model::Layer;
 
+use super::LearnError;
 use convolution::Convolution;
 use linear::Linear;
 use lstm::Lstm;
@@ -20,7 +21,7 @@ use pool::MaxPool;
 use relu::Relu;
 
 /// A layer with its parameters.
-trait Pass {
+trait Pass: Send {
     /// What it gives: [examples, inputs] to [examples, outputs].
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         self.traced(input).0
@@ -28,6 +29,17 @@ trait Pass {
 
     /// What it gives, and the way back.
     fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Back<'_>);
+
+    /// The same for one example at a time, where somebody wrote it out.
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        Ok(None)
+    }
+}
+
+/// A layer without tensors: of one example, asking for them costs more than the arithmetic on them.
+pub(super) trait ByRow: Send {
+    /// Puts what it gives in place of what is in `output`.
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>);
 }
 
 /// From the gradient by what a layer gave to that by what it took, which is asked for unless nothing comes before it.
@@ -96,6 +108,11 @@ impl Network {
         self.0.iter().fold(input, |input, layer| layer.forward(input))
     }
 
+    /// Its layers for one example at a time, when all of them can.
+    pub(super) fn by_row(&self) -> Result<Option<Vec<Box<dyn ByRow>>>, LearnError> {
+        self.0.iter().map(|layer| layer.by_row()).collect()
+    }
+
     /// The loss on some examples, and its gradient by the parameters, flat. `loss` gives both for what the model says,
     /// the gradient by that.
     pub(super) fn gradient(
@@ -154,6 +171,36 @@ mod tests {
             Network::new(&[Layer::Linear { inputs: 2, outputs: 2 }], &flat(&[1.0, 2.0, 3.0, 4.0, 0.5, 0.25]));
         let output = network.forward(rows([&[1.0, 10.0][..]].into_iter(), 2));
         assert_eq!(floats(output).unwrap(), [1.0 + 30.0 + 0.5, 2.0 + 40.0 + 0.25]);
+    }
+
+    #[test]
+    fn one_example_by_rows_gives_what_it_gives_by_tensors_whatever_the_layers() {
+        use common::model::Network as Kind;
+        let kinds = [
+            (Kind::Perceptron, 19, &[64, 16, 64][..]),
+            (Kind::Lstm, 4, &[3]),
+            (Kind::Lstm, 19, &[30, 7]),
+            (Kind::Convolution, 19, &[32, 40]),
+            (Kind::Convolution, 2, &[3]),
+        ];
+        for (kind, past_steps, hidden) in kinds {
+            let (task, parameters) = task(kind, past_steps, hidden);
+            let network = Network::new(&task.layers(), &flat(parameters.values()));
+            let layers = network.by_row().unwrap().unwrap();
+            let width = past_steps as usize * 2;
+            for example in 0..3 {
+                let input: Vec<f32> = (0..width).map(|at| ((at + 40 * example) as f32).sin() * 2.0).collect();
+                let said = floats(network.forward(rows([&input[..]].into_iter(), width))).unwrap();
+                let (mut given, mut taken) = (input, Vec::new());
+                for layer in &layers {
+                    layer.forward(&given, &mut taken);
+                    std::mem::swap(&mut given, &mut taken);
+                }
+                assert_eq!(given.len(), said.len(), "{kind:?}");
+                let near = given.iter().zip(&said).all(|(one, other)| (one - other).abs() < 1e-5);
+                assert!(near, "{kind:?} {hidden:?}: {given:?} is not {said:?}");
+            }
+        }
     }
 
     #[test]
