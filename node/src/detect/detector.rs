@@ -117,12 +117,12 @@ impl History {
 /// A model, the node's own scaling and calibration, and when to raise an alarm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
-    task: Forecaster,
-    parameters: ParameterVector,
-    clean: Clean,
-    gap_steps: u32,
-    scaler: Scaler,
-    calibration: Calibration,
+    pub(super) task: Forecaster,
+    pub(super) parameters: ParameterVector,
+    pub(super) clean: Clean,
+    pub(super) gap_steps: u32,
+    pub(super) scaler: Scaler,
+    pub(super) calibration: Calibration,
     threshold: Threshold,
 }
 
