@@ -1,8 +1,10 @@
 //! The `node` command.
 
+mod alarms;
 mod evaluate;
 mod import;
 mod join;
+mod label;
 mod pipeline;
 mod run;
 mod score;
@@ -61,6 +63,10 @@ enum Command {
     Rotate,
     /// Score telemetry with the model that this node keeps.
     Score(score::Score),
+    /// List the alarms that `node run` raised.
+    Alarms(alarms::Alarms),
+    /// Note that an alarm was a fault, or was none: training and thresholds heed it.
+    Label(label::Label),
     /// Compare the kept model with one trained on this node alone, on labelled telemetry.
     Evaluate(evaluate::Evaluate),
 }
@@ -141,6 +147,8 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Pipeline(options) => pipeline::execute(dir, options),
         Command::Rotate => rotate(dir),
         Command::Score(options) => score::execute(dir, options),
+        Command::Alarms(options) => alarms::execute(dir, options),
+        Command::Label(options) => label::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
     }
 }

@@ -1,11 +1,11 @@
 //! `node.toml`, parsed into types that cannot be wrong. Unknown keys are refused.
 
 use common::crypto::Suite;
-use common::limits::{CONFIG_BYTES_MAX, NAME_BYTES_MAX};
+use common::limits::{CONFIG_BYTES_MAX, METRICS_MAX, NAME_BYTES_MAX};
 use forward::routes::ForwardConfig;
 use serde::Deserialize;
 
-use crate::detect::Preparation;
+use crate::detect::{AlarmPolicy, Preparation};
 use ingest::Source;
 use ingest::listen::metrics::MetricsConfig;
 use ingest::listen::mqtt::MqttConfig;
@@ -75,6 +75,9 @@ pub struct NodeConfig {
     /// How records become windows and scores.
     #[serde(default)]
     pub preparation: Preparation,
+    /// When scores become alarms.
+    #[serde(default)]
+    pub alarms: AlarmPolicy,
 }
 
 /// How much may be on its way.
@@ -165,6 +168,19 @@ impl NodeConfig {
             (config.shutdown.drain_ms <= 3_600_000, "shutdown.drain_ms", "is over an hour"),
             (config.telemetry.records_max >= 1, "telemetry.records_max", "is 0"),
             (config.telemetry.poll_ms >= 10, "telemetry.poll_ms", "is under 10"),
+            (config.alarms.raise_after >= 1, "alarms.raise_after", "is 0"),
+            (config.alarms.recover_after >= 1, "alarms.recover_after", "is 0"),
+            (
+                config.alarms.critical_factor >= 1.0 && config.alarms.critical_factor.is_finite(),
+                "alarms.critical_factor",
+                "is not a number of at least 1",
+            ),
+            (config.alarms.silence_s <= 31_536_000, "alarms.silence_s", "is over a year"),
+            (
+                config.alarms.because_max <= METRICS_MAX,
+                "alarms.because_max",
+                "is over 1,024, the most metrics",
+            ),
         ];
         match checks.into_iter().find(|(holds, ..)| !holds) {
             Some((_, key, problem)) => Err(ConfigError::Value { key, problem }),
@@ -183,6 +199,25 @@ mod tests {
     fn the_sample_file_is_what_the_code_reads() {
         let config = NodeConfig::parse(SAMPLE).unwrap();
         assert_eq!((config.name.as_str(), config.sources.len()), ("node-1", 1));
+        assert_eq!(config.alarms, AlarmPolicy::default(), "what the sample says is what holds without it");
+    }
+
+    #[test]
+    fn settings_of_alarms_that_cannot_be_are_refused_by_key() {
+        for (key, value) in [
+            ("raise_after", "0"),
+            ("recover_after", "0"),
+            ("critical_factor", "0.5"),
+            ("critical_factor", "nan"),
+            ("silence_s", "31_536_001"),
+            ("because_max", "1_025"),
+        ] {
+            let before = SAMPLE.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+            let error = NodeConfig::parse(&SAMPLE.replace(before, &format!("{key} = {value}"))).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`alarms.{key}` is ")), "{error}");
+        }
+        let error = NodeConfig::parse(&SAMPLE.replace("silence_s = ", "quiet_s = ")).unwrap_err().to_string();
+        assert!(error.contains("quiet_s"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! imports/             of each imported file how far it is, and which rows were left out, without what is in them
 //! controls/            of each run with control variates those of this node, sealed: see `participant::control`
 //! model/               the model kept for scoring, with this node's scaling and calibration, sealed
+//! alarms.*             what was unusual since, and what people decided about it, mode 0600: see `alarms`
 //! ```
 
 pub mod certificate;

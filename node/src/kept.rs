@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use common::message::model::{Optimizer, Plan};
@@ -78,6 +78,22 @@ impl RunNote {
     }
 }
 
+/// The model that was kept last, for who scores by it while others are trained.
+#[derive(Clone, Default)]
+pub struct Newest(Arc<Mutex<Option<(Detector, RunNote)>>>);
+
+impl Newest {
+    /// Puts a model in place of one that nobody took.
+    pub fn put(&self, detector: Detector, note: RunNote) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((detector, note));
+    }
+
+    /// The model, if it is another one than was taken before.
+    pub fn take(&self) -> Option<(Detector, RunNote)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Writes a model; the old one stays until the new one is whole.
 ///
 /// # Errors
@@ -105,6 +121,11 @@ pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kep
     fs::rename(&new, &kept).with_context(|| kept.display().to_string())?;
     let _ = fs::remove_dir_all(&old);
     Ok(())
+}
+
+/// Whether a model was kept.
+pub fn is_there(dir: &Path) -> bool {
+    dir.join("model").join("run.json").exists()
 }
 
 /// Reads the model that was kept.

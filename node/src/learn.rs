@@ -17,7 +17,7 @@ pub use aim::{healthy, known};
 pub use attribute::attribute;
 pub use examples::Examples;
 pub use labelled::{LabelledSet, Share};
-pub use predict::{Quality, mean_loss, predict, quality};
+pub use predict::{Predictor, Quality, mean_loss, predict, quality};
 pub use train::{Progress, Trained, Training, train};
 
 use common::model::{Forecaster, Layer, ParameterVector, Schema, SchemaError};

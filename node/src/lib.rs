@@ -3,6 +3,8 @@
 //! Without the feature `learn` it is its side of the protocol alone: [`participant`] and [`outgoing`].
 
 #[cfg(feature = "learn")]
+pub mod alarms;
+#[cfg(feature = "learn")]
 pub mod cli;
 #[cfg(feature = "learn")]
 pub mod config;
@@ -22,6 +24,8 @@ pub mod kept;
 pub mod learn;
 pub mod outgoing;
 pub mod participant;
+#[cfg(feature = "learn")]
+pub mod scoring;
 #[cfg(feature = "learn")]
 pub mod telemetry;
 #[cfg(feature = "learn")]

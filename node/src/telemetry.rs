@@ -21,6 +21,9 @@ use pipeline::Pipeline;
 /// What the spool calls us.
 const CONSUMER: &str = "pipeline";
 
+/// New records that are handed on at once.
+const FRESH_MAX: usize = 10_000;
+
 /// All sources of a node, and the records they gave so far.
 pub struct Telemetry {
     sources: Vec<Open>,
@@ -33,6 +36,17 @@ pub struct Telemetry {
     stages: Pipeline,
     /// What the stages made of the records of a version.
     staged: Option<(u64, Vec<TelemetryRecord>)>,
+}
+
+/// New records, after stages that make of each the same, whatever comes before or after it.
+#[derive(Debug)]
+pub struct Fresh {
+    /// In the order in which they came.
+    pub records: Vec<TelemetryRecord>,
+    /// From where to go on.
+    pub next: u64,
+    /// Records that made room for newer ones before they were handed on.
+    pub missed: u64,
 }
 
 /// One source being read.
@@ -127,6 +141,28 @@ impl Telemetry {
     /// Changes whenever the records do.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// New records from a place on, 0 for the first there ever was, a bounded number at once; `None` when there is none.
+    /// For stages of which [`is_settled`](Self::is_settled) holds.
+    pub fn since(&self, place: u64) -> Option<Fresh> {
+        let from = (place.max(self.dropped) - self.dropped) as usize;
+        let to = from.saturating_add(FRESH_MAX).min(self.records.len());
+        (from < to).then(|| Fresh {
+            records: self.stages.run(self.records.range(from..to).cloned().collect()),
+            next: self.dropped + to as u64,
+            missed: self.dropped.saturating_sub(place),
+        })
+    }
+
+    /// The place behind the newest record.
+    pub fn end(&self) -> u64 {
+        self.dropped + self.records.len() as u64
+    }
+
+    /// Whether no later record can change what the stages make of one.
+    pub fn is_settled(&self) -> bool {
+        self.stages.stages().iter().all(pipeline::Stage::is_by_record)
     }
 
     /// The records after the stages, and what an operator should know of them: what each stage left out. All

@@ -10,10 +10,12 @@ use common::model::{Forecaster, ParameterVector, Task};
 use common::units::Timestamp;
 use custody::Vault;
 
+use crate::alarms;
 use crate::controls::Controls;
 use crate::detect::choice::{self, Chosen};
+use crate::detect::label::Stretch;
 use crate::detect::{Detector, History, Preparation};
-use crate::kept::{self, Kept, RunNote};
+use crate::kept::{self, Kept, Newest, RunNote};
 use crate::learn::{self, Training};
 use crate::participant::{Assignment, ControlChange, Trained, control};
 use crate::telemetry::Telemetry;
@@ -30,9 +32,13 @@ pub struct TelemetryTrainer {
     controls: Controls,
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
-    clock: fn() -> Timestamp,
+    /// Where a model that was kept is put for who scores by it.
+    newest: Newest,
+    /// What alarms were confirmed when something was prepared last: nothing is learned from that.
+    confirmed: Vec<Stretch>,
     /// What was prepared last: of which records, and for which task and stride. The newest is the last.
     prepared: Vec<(u64, Forecaster, u32, Arc<History>)>,
+    clock: fn() -> Timestamp,
 }
 
 impl TelemetryTrainer {
@@ -41,16 +47,31 @@ impl TelemetryTrainer {
         name: &str,
         (dir, vault): (PathBuf, Arc<Vault>),
         preparation: Preparation,
-        telemetry: Arc<Mutex<Telemetry>>,
+        (telemetry, newest): (Arc<Mutex<Telemetry>>, Newest),
         clock: fn() -> Timestamp,
     ) -> Self {
         let controls = Controls::of(&dir, Arc::clone(&vault));
-        let (name, prepared) = (name.to_owned(), Vec::new());
-        Self { name, dir, vault, controls, preparation, telemetry, clock, prepared }
+        let (name, confirmed, prepared) = (name.to_owned(), Vec::new(), Vec::new());
+        Self { name, dir, vault, controls, preparation, telemetry, newest, confirmed, prepared, clock }
+    }
+
+    /// What was prepared before a decision is not what would be now.
+    fn heed_decisions(&mut self) {
+        match alarms::confirmed(&self.dir) {
+            Ok(confirmed) if confirmed == self.confirmed => (),
+            Ok(confirmed) => {
+                self.prepared.clear();
+                self.confirmed = confirmed;
+            }
+            Err(error) => tracing::warn!(
+                "{error:#}: what was confirmed since is not left out of training; remove what is wrong there"
+            ),
+        }
     }
 
     /// The node's records as windows; prepared again only when there are new ones.
     fn history(&mut self, task: &Forecaster, stride: u32) -> Result<Arc<History>, String> {
+        self.heed_decisions();
         let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
         for note in telemetry.look((self.clock)()) {
             tracing::warn!("{note}");
@@ -67,8 +88,14 @@ impl TelemetryTrainer {
         for note in notes {
             tracing::info!("{note}");
         }
-        let history = History::prepare(task, records, &preparation).map_err(|error| error.to_string())?;
-        let history = Arc::new(history);
+        let history = if self.confirmed.is_empty() {
+            History::prepare(task, records, &preparation)
+        } else {
+            let healthy = |record: &&_| !self.confirmed.iter().any(|stretch| stretch.has(record));
+            let healthy: Vec<_> = records.iter().filter(healthy).cloned().collect();
+            History::prepare(task, &healthy, &preparation)
+        };
+        let history = Arc::new(history.map_err(|error| error.to_string())?);
         if self.prepared.len() == PREPARED_MAX {
             self.prepared.remove(0);
         }
@@ -86,7 +113,9 @@ impl TelemetryTrainer {
     ) -> Result<(), String> {
         let detector = Detector::fit(task, own, history).map_err(|error| error.to_string())?;
         let kept = Kept { detector, federated, note };
-        kept::write(&self.dir, &self.vault, &kept).map_err(|error| format!("{error:#}"))
+        kept::write(&self.dir, &self.vault, &kept).map_err(|error| format!("{error:#}"))?;
+        self.newest.put(kept.detector, kept.note);
+        Ok(())
     }
 }
 
@@ -206,3 +235,85 @@ impl Trainer for TelemetryTrainer {
 
 /// Passes over the node's telemetry with which it tunes the federated model to itself.
 const TUNE_EPOCHS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use common::crypto::TenantKey;
+    use common::crypto::bulk::InputKey;
+    use common::id::TenantId;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+    use crate::alarms::{Log, State};
+    use crate::config::NodeConfig;
+    use crate::detect::Decision;
+    use crate::detect::alarm::{Change, Event, Severity};
+    use crate::learn::samples::forecaster;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    /// A trainer on a file of so many rows, a minute each, and the name of its source.
+    fn trainer(dir: &Path, rows: usize) -> (TelemetryTrainer, String) {
+        let path = dir.join("web-1.csv");
+        let lines: Vec<String> = (0..rows).map(|row| format!("{},1\n", (row as f32).sin())).collect();
+        fs::write(&path, format!("x,y\n{}", lines.concat())).unwrap();
+        let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", path.display().to_string());
+        let sample = include_str!("../samples/node.toml").replace("[[source]]\nkind = \"host\"", &source);
+        let config = NodeConfig::parse(&sample).unwrap();
+        let mut telemetry = Telemetry::open(&config).unwrap();
+        telemetry.look(NOW);
+        let source = telemetry.records().0[0].source().to_owned();
+        let key = TenantKey::new(TenantId::of_name("a"), InputKey([7; 32]));
+        let vault = Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(1)));
+        let telemetry = Arc::new(Mutex::new(telemetry));
+        let kept = (telemetry, Newest::default());
+        (TelemetryTrainer::new("n", (dir.to_owned(), vault), config.preparation, kept, || NOW), source)
+    }
+
+    /// An alarm of these rows.
+    fn alarm(source: &str, rows: [u64; 2]) -> Event {
+        let [since_ms, until_ms] = rows.map(|row| row * 60_000);
+        let (event, severity, source) = (Change::Recovered, Severity::Warning, source.to_owned());
+        let (score, peak, threshold, suppressed, because) = (0.0, 2.0, 1.0, 0, Vec::new());
+        let (id, at_ms) = (1, until_ms);
+        Event {
+            id,
+            event,
+            severity,
+            source,
+            at_ms,
+            since_ms,
+            until_ms,
+            score,
+            peak,
+            threshold,
+            suppressed,
+            because,
+        }
+    }
+
+    #[test]
+    fn what_was_confirmed_is_a_gap_in_what_is_learned_and_what_is_refuted_is_learned() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut trainer, source) = trainer(dir.path(), 400);
+        let task = forecaster(&["x", "y"], 6, &[4]);
+        let mut learned = || -> (usize, Vec<[usize; 2]>) {
+            let history = trainer.history(&task, 1).unwrap();
+            let rows = |windows: &pipeline::Windows| windows.table().rows.len();
+            let runs = history.training.runs().iter().map(|run| [run.start, run.end]).collect();
+            (rows(&history.training) + rows(&history.validation), runs)
+        };
+        assert_eq!(learned(), (400, vec![[0, 360]]));
+        let (mut log, _) = Log::open(dir.path()).unwrap();
+        log.write(&mut State::default(), &[alarm(&source, [200, 229])]).unwrap();
+        assert_eq!(learned().0, 400, "nobody has decided");
+        alarms::label(dir.path(), 1, Decision::Confirmed, NOW).unwrap();
+        assert_eq!(learned(), (370, vec![[0, 200], [200, 333]]));
+        alarms::label(dir.path(), 1, Decision::Refuted, NOW).unwrap();
+        assert_eq!(learned(), (400, vec![[0, 360]]));
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so, and how long things took")]
 
+mod alarms;
 mod certificates;
 mod contract;
 mod drain;

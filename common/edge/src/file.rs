@@ -49,10 +49,25 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 ///
 /// Names the file.
 pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o666)
+}
+
+/// Writes a file as [`write_replacing`] does, for its owner alone.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o600)
+}
+
+/// The process may allow less than this mode.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&new)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)?;
@@ -104,6 +119,8 @@ mod tests {
         assert_eq!(written(), before, "it was left alone");
         write_changed(&path, b"four").unwrap();
         assert_eq!(read(&path, "").unwrap(), "four");
+        write_private(&path, b"five").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

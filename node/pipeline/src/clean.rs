@@ -81,15 +81,13 @@ pub fn clean(
     let mut cleaned = Cleaned { table, filled: 0, missing: 0 };
     for (source, (_, mut indices)) in (0..).zip(sources) {
         indices.sort_by_key(|&index| records[index].at);
-        let mut selection = Selection::default();
-        let mut gaps = vec![Gap { last: f32::NAN, rows: 0 }; columns];
+        let mut filling = Filling::default();
         for index in indices {
             let record = &records[index];
-            selection.follow(record, metrics)?;
+            let counts = filling.row(record, metrics, params, &mut cleaned.table.values)?;
+            cleaned.filled += counts.filled;
+            cleaned.missing += counts.missing;
             cleaned.table.rows.push(Row { source, at: record.at, record: index, down: false });
-            for (gap, &column) in gaps.iter_mut().zip(&selection.columns) {
-                cleaned.push(gap, record.values[column], params.fill_rows_max);
-            }
         }
     }
     Ok(cleaned)
@@ -119,33 +117,72 @@ pub fn mark_down(
     Ok(())
 }
 
-impl Cleaned {
-    fn push(&mut self, gap: &mut Gap, value: f32, fill_rows_max: u32) {
-        if value.is_finite() {
-            *gap = Gap { last: value, rows: 0 };
-            self.table.values.push(value);
-            return;
+/// What cleaning knows of the records of one source so far: each one's row follows from it.
+#[derive(Clone, Debug, Default)]
+pub struct Filling {
+    selection: Selection,
+    gaps: Vec<Gap>,
+}
+
+/// Values of a row that were not measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unmeasured {
+    /// Filled with the last one known.
+    pub filled: u64,
+    /// Unknown.
+    pub missing: u64,
+}
+
+impl Filling {
+    /// Adds the row of the source's next record, a value for each of the `metrics`, to those of a table.
+    ///
+    /// # Errors
+    ///
+    /// [`CleanError`] names the source, and the metric it lacks; then nothing is added.
+    pub fn row(
+        &mut self,
+        record: &TelemetryRecord,
+        metrics: &[MetricName],
+        params: &Clean,
+        values: &mut Vec<f32>,
+    ) -> Result<Unmeasured, CleanError> {
+        self.selection.follow(record, metrics)?;
+        self.gaps.resize(metrics.len(), Gap { last: f32::NAN, rows: 0 });
+        let mut counts = Unmeasured::default();
+        for (gap, &column) in self.gaps.iter_mut().zip(&self.selection.columns) {
+            values.push(gap.fill(record.values[column], params.fill_rows_max, &mut counts));
         }
-        gap.rows = gap.rows.saturating_add(1);
-        if gap.rows <= fill_rows_max && gap.last.is_finite() {
-            self.filled += 1;
-            self.table.values.push(gap.last);
-        } else {
-            self.missing += 1;
-            self.table.values.push(f32::NAN);
-        }
+        Ok(counts)
     }
 }
 
 /// The last value of a metric and the rows since then.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Gap {
     last: f32,
     rows: u32,
 }
 
+impl Gap {
+    /// The value, or what stands in for it.
+    fn fill(&mut self, value: f32, fill_rows_max: u32, counts: &mut Unmeasured) -> f32 {
+        if value.is_finite() {
+            *self = Self { last: value, rows: 0 };
+            return value;
+        }
+        self.rows = self.rows.saturating_add(1);
+        if self.rows <= fill_rows_max && self.last.is_finite() {
+            counts.filled += 1;
+            self.last
+        } else {
+            counts.missing += 1;
+            f32::NAN
+        }
+    }
+}
+
 /// Where the metrics of the run are in the records of one source.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Selection {
     names: Option<Arc<[MetricName]>>,
     columns: Vec<usize>,

@@ -23,7 +23,7 @@ mod samples;
 mod tests;
 
 pub use applied::{Applied, LeftOut, Reason};
-pub use clean::{Clean, CleanError, Cleaned, clean, mark_down};
+pub use clean::{Clean, CleanError, Cleaned, Filling, clean, mark_down};
 pub use list::{Pipeline, Step, Warning};
 pub use moments::Moments;
 pub use scale::{Scale, ScaleError, Scaler};

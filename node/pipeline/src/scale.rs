@@ -88,12 +88,15 @@ impl Scaler {
         if self.columns() != table.columns {
             return Err(ScaleError { scaler: self.columns(), table: table.columns });
         }
-        for row in table.values.chunks_exact_mut(table.columns.max(1)) {
-            for ((value, mean), sd) in row.iter_mut().zip(&self.means).zip(&self.sds) {
-                *value = self.scaled(*value, *mean, *sd);
-            }
-        }
+        table.values.chunks_exact_mut(table.columns.max(1)).for_each(|row| self.scale_row(row));
         Ok(table)
+    }
+
+    /// Scales one row of as many metrics.
+    pub fn scale_row(&self, row: &mut [f32]) {
+        for ((value, mean), sd) in row.iter_mut().zip(&self.means).zip(&self.sds) {
+            *value = self.scaled(*value, *mean, *sd);
+        }
     }
 
     fn scaled(&self, value: f32, mean: f64, sd: f64) -> f32 {

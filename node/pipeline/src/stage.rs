@@ -59,6 +59,14 @@ impl Stage {
         }
     }
 
+    /// Whether it makes of each record the same, whatever comes before or after it.
+    pub const fn is_by_record(&self) -> bool {
+        match self {
+            Self::Validate(_) | Self::Filter(_) | Self::Enrich(_) | Self::Convert(_) => true,
+            Self::Deduplicate(_) | Self::Prioritise(_) | Self::Resample(_) | Self::Fill(_) => false,
+        }
+    }
+
     /// What it makes of the records. A record with more or fewer values than names is left out by every stage.
     pub fn apply(&self, records: Vec<TelemetryRecord>) -> Applied {
         let mut out = Applied::default();

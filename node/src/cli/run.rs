@@ -10,6 +10,8 @@ use common::id::TenantId;
 use crate::driver::{self, Ended};
 use crate::folder::Folder;
 use crate::intake::{Intake, Role};
+use crate::kept::{self, Kept, Newest};
+use crate::scoring::Scoring;
 use crate::telemetry::Telemetry;
 use crate::telemetry_trainer::TelemetryTrainer;
 
@@ -32,13 +34,15 @@ fn run(dir: &Path) -> Result<Ended> {
     }
     let telemetry = Arc::new(Mutex::new(Telemetry::open(&folder.config)?));
     let config = &folder.config;
+    let newest = Newest::default();
     let trainer = TelemetryTrainer::new(
         &config.name,
         (folder.dir.clone(), Arc::clone(&folder.vault)),
         config.preparation,
-        Arc::clone(&telemetry),
+        (Arc::clone(&telemetry), newest.clone()),
         edge::now,
     );
+    let scoring = scoring(&folder, newest).map(|scoring| Arc::new(Mutex::new(scoring)));
     let every = Duration::from_millis(config.telemetry.poll_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -54,9 +58,13 @@ fn run(dir: &Path) -> Result<Ended> {
             let pins = intake.pins().clone();
             telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool, pins)?;
         }
-        let looking = tokio::spawn(look_every(Arc::clone(&telemetry), every));
+        let looking = tokio::spawn(look_every(Arc::clone(&telemetry), scoring.clone(), every));
         let ended = Box::pin(driver::run(folder, trainer)).await;
         looking.abort();
+        if let Some(scoring) = scoring {
+            let closed = scoring.lock().unwrap_or_else(PoisonError::into_inner).close(edge::now());
+            closed.unwrap_or_else(|error| tracing::warn!("{error:#}: what was scored last is scored again"));
+        }
         if let Some(intake) = intake {
             intake.stop().await;
         }
@@ -64,16 +72,48 @@ fn run(dir: &Path) -> Result<Ended> {
     })
 }
 
-/// Looks at the sources now and then, so that live metrics are measured and files are read while they grow.
-async fn look_every(telemetry: Arc<Mutex<Telemetry>>, every: Duration) {
+/// What scores records while they come, by the model that was kept; a node whose alarms cannot be kept goes on without.
+fn scoring(folder: &Folder, newest: Newest) -> Option<Scoring> {
+    let dir = &folder.dir;
+    if kept::is_there(dir) {
+        match kept::read(dir, &folder.vault) {
+            Ok(Kept { detector, note, .. }) => newest.put(detector, note),
+            Err(error) => tracing::warn!("{error:#}: records are scored when the next run has left a model"),
+        }
+    }
+    let opened = Scoring::open(dir, folder.config.alarms, newest);
+    opened
+        .inspect_err(|error| {
+            tracing::error!("{error:#}: no record is scored; move the file away and start the node again");
+        })
+        .ok()
+}
+
+/// Looks at the sources now and then, so that live metrics are measured and files are read while they grow, and scores
+/// what is new.
+async fn look_every(telemetry: Arc<Mutex<Telemetry>>, scoring: Option<Arc<Mutex<Scoring>>>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut last_fault = String::new();
     loop {
         ticks.tick().await;
-        let telemetry = Arc::clone(&telemetry);
-        let look = move || telemetry.lock().unwrap_or_else(PoisonError::into_inner).look(edge::now());
-        for note in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
-            tracing::warn!("{note}");
+        let (telemetry, scoring) = (Arc::clone(&telemetry), scoring.clone());
+        let look = move || {
+            let now = edge::now();
+            let notes = telemetry.lock().unwrap_or_else(PoisonError::into_inner).look(now);
+            for note in notes {
+                tracing::warn!("{note}");
+            }
+            let scoring =
+                scoring.as_ref().map(|scoring| scoring.lock().unwrap_or_else(PoisonError::into_inner));
+            scoring.map_or(Ok(()), |mut scoring| scoring.look(&telemetry, now))
+        };
+        let looked = tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(error.into()));
+        let fault = looked.err().map(|error| format!("{error:#}")).unwrap_or_default();
+        // A fault that lasts is told once.
+        if !fault.is_empty() && fault != last_fault {
+            tracing::error!("scoring: {fault}; rounds go on, and the next look tries again");
         }
+        last_fault = fault;
     }
 }

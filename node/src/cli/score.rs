@@ -1,5 +1,6 @@
 //! `node score FILE...`: how unusual is each record?
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,7 +10,9 @@ use edge::{Format, Listing};
 use serde::Serialize;
 
 use super::progress_bar;
-use crate::detect::Explained;
+use crate::alarms;
+use crate::detect::alarm::{Part, because, in_percent};
+use crate::detect::{Explained, Scored};
 use crate::folder::Folder;
 use crate::kept::{self, Kept};
 use ingest::record::TelemetryRecord;
@@ -42,35 +45,21 @@ struct Line<'r> {
     alarm: bool,
     /// With `--explain`, of an alarm.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    because: Vec<Because<'r>>,
+    because: Vec<Part>,
 }
 
-/// A metric with a part of an alarm's score.
-#[derive(Serialize)]
-struct Because<'m> {
-    metric: &'m str,
-    /// The parts of all metrics add up to the score.
-    score: f64,
-}
-
-/// What an alarm is explained with.
+/// What an alarm is, and what it is explained with.
 struct Explaining<'d> {
     metrics: Vec<&'d str>,
     /// How many of them are named.
     most: usize,
+    /// The highest score of each source that was refuted: see `node label`.
+    refuted: BTreeMap<String, f64>,
 }
 
-impl<'d> Explaining<'d> {
-    /// The metrics with the largest contributions, the largest first; none that has nothing.
-    fn because(&self, contributions: &[f64]) -> Vec<Because<'d>> {
-        let each = self.metrics.iter().zip(contributions);
-        let mut each: Vec<Because<'d>> = each
-            .map(|(metric, score)| Because { metric, score: *score })
-            .filter(|part| part.score > 0.0)
-            .collect();
-        each.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.metric.cmp(other.metric)));
-        each.truncate(self.most);
-        each
+impl Explaining<'_> {
+    fn is_alarm(&self, source: &str, verdict: Scored) -> bool {
+        verdict.alarm && self.refuted.get(source).is_none_or(|refuted| verdict.score > *refuted)
     }
 }
 
@@ -81,6 +70,7 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
     let explaining = Explaining {
         metrics: detector.metrics().map(|name| &**name).collect(),
         most: options.explain.unwrap_or(0),
+        refuted: alarms::known(dir)?.1.refuted(),
     };
     let mut list = Listing::begin(options.format);
     for file in &options.files {
@@ -99,10 +89,12 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
                 .try_for_each(|(record, verdict)| show(record, verdict.as_ref(), &explaining, &mut list))?;
             list.flush();
             scored += verdicts[from - before..].iter().flatten().count();
-            alarms += verdicts[from - before..]
-                .iter()
-                .flatten()
-                .filter(|explained| explained.verdict.alarm)
+            let told = records[from..to].iter().zip(&verdicts[from - before..]);
+            alarms += told
+                .filter(|(record, explained)| {
+                    let verdict = explained.as_ref().map(|explained| explained.verdict);
+                    verdict.is_some_and(|verdict| explaining.is_alarm(record.source(), verdict))
+                })
                 .count();
             bar.inc((to - from) as u64);
             from = to;
@@ -128,39 +120,16 @@ fn show(
     list: &mut Listing,
 ) -> Result<()> {
     let score = explained.map(|explained| explained.verdict.score);
-    let alarm = explained.is_some_and(|explained| explained.verdict.alarm);
-    let because = explained.map_or_else(Vec::new, |explained| explaining.because(&explained.contributions));
+    let alarm = explained.is_some_and(|explained| explaining.is_alarm(record.source(), explained.verdict));
+    let because = explained.filter(|_| alarm).map_or_else(Vec::new, |explained| {
+        because(explaining.metrics.iter().copied(), &explained.contributions, explaining.most)
+    });
     let line = Line { source: record.source(), at_ms: record.at.millis(), score, alarm, because };
     list.item(&line, || match score {
         Some(score) if alarm => {
-            let because = line.because.iter().map(|part| {
-                let percent = (100.0 * part.score / score).round();
-                format!(", {} {percent} %", part.metric)
-            });
-            vec![format!(
-                "{} at {} ms: score {score:.3}{}",
-                line.source,
-                line.at_ms,
-                because.collect::<String>()
-            )]
+            let why = in_percent(&line.because);
+            vec![format!("{} at {} ms: score {score:.3}{why}", line.source, line.at_ms)]
         }
         _ => Vec::new(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_parts_are_named_first_and_those_without_any_not_at_all() {
-        let explaining = Explaining { metrics: vec!["cpu", "disk", "net", "idle"], most: 3 };
-        let named = |parts: &[f64]| {
-            let because = explaining.because(parts);
-            because.into_iter().map(|part| (part.metric, part.score)).collect::<Vec<_>>()
-        };
-        assert_eq!(named(&[0.5, 2.0, 0.5, 0.0]), [("disk", 2.0), ("cpu", 0.5), ("net", 0.5)]);
-        assert_eq!(named(&[1.0, 2.0, 3.0, 4.0]), [("idle", 4.0), ("net", 3.0), ("disk", 2.0)]);
-        assert!(named(&[0.0; 4]).is_empty() && named(&[]).is_empty());
-    }
 }

@@ -122,12 +122,12 @@ impl History {
 /// A model, the node's own scaling and calibration, and when to raise an alarm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
-    task: Forecaster,
-    parameters: ParameterVector,
-    clean: Clean,
-    gap_steps: u32,
-    scaler: Scaler,
-    measure: Measure,
+    pub(super) task: Forecaster,
+    pub(super) parameters: ParameterVector,
+    pub(super) clean: Clean,
+    pub(super) gap_steps: u32,
+    pub(super) scaler: Scaler,
+    pub(super) measure: Measure,
     threshold: Threshold,
 }
 
@@ -253,8 +253,8 @@ impl Detector {
         if let Measure::Surprise(calibration) = &self.measure {
             return calibration.contributions(windows, said, row).unwrap_or_default();
         }
-        let window = windows.of_target(row);
-        let attributed = window.map(|window| attribute(&self.task, &self.parameters, windows, window));
+        let seen = windows.of_target(row).map(|window| windows.past_and_next(window));
+        let attributed = seen.map(|seen| attribute(&self.task, &self.parameters, seen));
         // What could say something of the window can be asked why.
         attributed.and_then(Result::ok).unwrap_or_default()
     }

@@ -56,7 +56,7 @@ impl Measure {
 
     /// The score of what is said, when it is none of a surprise: of a rising row of quantiles for each step the last is the
     /// highest, and a failure is one logit.
-    fn of(&self, said: &[f32]) -> f64 {
+    pub(super) fn of(&self, said: &[f32]) -> f64 {
         let most = f64::from(said.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         match self {
             Self::Failure => 1.0 / (1.0 + (-most).exp()),

@@ -35,6 +35,34 @@ pub struct Calibration {
     smoothing_factor: f64,
 }
 
+/// What the rows of a run without a gap come to so far: all that its next score depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Smoothed {
+    /// Of each metric's excesses, each of them counting as much less as it is older.
+    sums: Vec<f64>,
+    /// What the rows count together.
+    weights: f64,
+}
+
+impl Smoothed {
+    /// The score of the last row.
+    pub fn score(&self) -> f64 {
+        self.contributions().sum()
+    }
+
+    /// How much of it each metric has.
+    pub fn contributions(&self) -> impl Iterator<Item = f64> {
+        let all = self.weights * self.sums.len() as f64;
+        self.sums.iter().map(move |sum| sum / all)
+    }
+
+    /// A new run begins.
+    pub fn clear(&mut self) {
+        self.sums.clear();
+        self.weights = 0.0;
+    }
+}
+
 /// Moments of each metric's squared errors.
 ///
 /// # Panics
@@ -128,17 +156,21 @@ impl Calibration {
         let first = windows.first_target(run)?;
         let last = row.max(first);
         let smoothed = (last + 1).saturating_sub(self.memory()).max(first)..=last;
-        let (mut sums, mut weights) = (vec![0.0; columns], 0.0);
+        let mut run = Smoothed::default();
         for index in smoothed.filter_map(|row| windows.of_target(row)) {
-            let forecast = &forecasts[index * columns..][..columns];
-            let mut errors = squared_errors(forecast, windows.next(index));
-            let kept = 1.0 - self.smoothing_factor;
-            weights = kept * weights + 1.0;
-            sums.iter_mut()
-                .zip(self.excesses(&mut errors))
-                .for_each(|(sum, excess)| *sum = kept * *sum + excess);
+            self.smooth(&mut run, &forecasts[index * columns..][..columns], windows.next(index));
         }
-        Some(sums.into_iter().map(|sum| sum / (weights * columns as f64)).collect())
+        Some(run.contributions().collect())
+    }
+
+    /// Goes on with a run by one row: what was foreseen of it, and what came.
+    pub fn smooth(&self, run: &mut Smoothed, forecast: &[f32], actual: &[f32]) {
+        let kept = 1.0 - self.smoothing_factor;
+        run.sums.resize(self.means.len(), 0.0);
+        run.weights = kept * run.weights + 1.0;
+        let mut errors = squared_errors(forecast, actual);
+        let excesses = self.excesses(&mut errors);
+        run.sums.iter_mut().zip(excesses).for_each(|(sum, excess)| *sum = kept * *sum + excess);
     }
 
     /// Mean over the metrics of how far each error is above its usual size.

@@ -3,39 +3,40 @@
 //! On the way from a window whose values are all usual (zero, since they are scaled) to the window that was seen, what the
 //! model says changes bit by bit; each metric has the part that its values made.
 
+use super::aim::aim;
+use super::network::Network;
+use super::values::{flat, floats, matrix};
+use super::{LearnError, schema_of};
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use common::model::{Forecaster, Foresees, ParameterVector};
-use pipeline::Windows;
-
-use super::network::Network;
-use super::values::{flat, floats, matrix};
-use super::{Examples, LearnError, check};
 
 /// Points on the way, each in the middle of its part: the sum is then within some thousandths.
 const POINTS: usize = 64;
 
-/// How much each metric has of what the model says of this window, in the order of metrics: of the highest load that it
+/// How much each metric has of what the model says of the values that a window has, in the order of metrics: of the highest load that it
 /// foresees, or of the probability of a failure. They add up to what it says of this window less what it says of one without
 /// anything in it.
 ///
 /// # Errors
 ///
-/// [`LearnError`] when task, parameters and windows do not belong together.
+/// [`LearnError`] when task and parameters do not belong together.
 ///
 /// # Panics
 ///
-/// When there is no such window.
+/// When there are not as many values as the model has inputs.
 pub fn attribute(
     task: &Forecaster,
     parameters: &ParameterVector,
-    windows: &Windows,
-    index: usize,
+    seen: &[f32],
 ) -> Result<Vec<f64>, LearnError> {
-    let layers = check(task, parameters, windows)?;
+    let layers = task.layers();
+    if **parameters.schema() != schema_of(&layers)? {
+        return Err(LearnError::OtherSchema);
+    }
     let network = Network::new(&layers, &flat(parameters.values()))?;
-    let mut input = Vec::new();
-    windows.see(task, index, &mut input);
+    let mut input = seen.to_vec();
+    aim(task).see(&mut input);
     let outputs = layers[layers.len() - 1].outputs() as usize;
     let mut said = floats(network.forward(matrix(input.clone(), input.len())))?;
     let place = highest(&said);
@@ -66,7 +67,7 @@ pub fn attribute(
     {
         // The mean in the window is the metric's own, and its spread there is the unit of all parts.
         said.splice(.., [0.0, 1.0]);
-        windows.settle(task, index, &mut said);
+        aim(task).settle(seen, &mut said);
         let (mean, spread) = (f64::from(said[0]), f64::from(said[1] - said[0]));
         for part in &mut parts {
             *part *= spread;
@@ -94,7 +95,7 @@ mod tests {
         let task = Forecaster { foresees, ..forecaster(&["x", "y"], 3, &[8, 6]) };
         let parameters = Task::Forecaster(task.clone()).initial(3).unwrap();
         let windows = swinging(40, 3);
-        let parts = attribute(&task, &parameters, &windows, 9).unwrap();
+        let parts = attribute(&task, &parameters, windows.past_and_next(9)).unwrap();
         let said = predict(&task, &parameters, &windows).unwrap();
         let outputs = said.len() / windows.count();
         let said = &said[9 * outputs..10 * outputs];

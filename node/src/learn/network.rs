@@ -16,7 +16,6 @@ use common::model::Layer;
 
 use super::LearnError;
 use super::values::floats;
-
 use convolution::Convolution;
 use linear::Linear;
 use lstm::Lstm;
@@ -24,7 +23,7 @@ use pool::MaxPool;
 use relu::Relu;
 
 /// A layer with its parameters.
-trait Pass {
+trait Pass: Send {
     /// What it gives: [examples, inputs] to [examples, outputs].
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         self.traced(input).0
@@ -32,6 +31,17 @@ trait Pass {
 
     /// What it gives, and the way back.
     fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Back<'_>);
+
+    /// The same for one example at a time, where somebody wrote it out.
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        Ok(None)
+    }
+}
+
+/// A layer without tensors: of one example, asking for them costs more than the arithmetic on them.
+pub(super) trait ByRow: Send {
+    /// Puts what it gives in place of what is in `output`.
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>);
 }
 
 /// From the gradient by what a layer gave to that by what it took, which is asked for unless nothing comes before it.
@@ -113,6 +123,11 @@ impl Network {
         self.0.iter().fold(input, |input, layer| layer.forward(input))
     }
 
+    /// Its layers for one example at a time, when all of them can.
+    pub(super) fn by_row(&self) -> Result<Option<Vec<Box<dyn ByRow>>>, LearnError> {
+        self.0.iter().map(|layer| layer.by_row()).collect()
+    }
+
     /// What it says, and the way back through each layer.
     fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Vec<Back<'_>>) {
         let mut ways_back = Vec::with_capacity(self.0.len());
@@ -190,6 +205,38 @@ mod tests {
                 .unwrap();
         let output = network.forward(rows([&[1.0, 10.0][..]].into_iter(), 2));
         assert_eq!(floats(output).unwrap(), [1.0 + 30.0 + 0.5, 2.0 + 40.0 + 0.25]);
+    }
+
+    #[test]
+    fn one_example_by_rows_gives_what_it_gives_by_tensors_whatever_the_layers() {
+        use common::model::Network as Kind;
+        let kinds = [
+            (Kind::Perceptron, 19, &[64, 16, 64][..]),
+            (Kind::Lstm, 4, &[3]),
+            (Kind::Lstm, 19, &[30, 7]),
+            (Kind::Convolution, 19, &[32, 40]),
+            (Kind::Convolution, 2, &[3]),
+            (Kind::Autoencoder, 3, &[4, 2, 4]),
+            (Kind::Ridge, 3, &[]),
+        ];
+        for (kind, past_steps, hidden) in kinds {
+            let (task, parameters) = task(kind, past_steps, hidden);
+            let network = Network::new(&task.layers(), &flat(parameters.values())).unwrap();
+            let layers = network.by_row().unwrap().unwrap();
+            let width = task.layers()[0].inputs() as usize;
+            for example in 0..3 {
+                let input: Vec<f32> = (0..width).map(|at| ((at + 40 * example) as f32).sin() * 2.0).collect();
+                let said = floats(network.forward(rows([&input[..]].into_iter(), width))).unwrap();
+                let (mut given, mut taken) = (input, Vec::new());
+                for layer in &layers {
+                    layer.forward(&given, &mut taken);
+                    std::mem::swap(&mut given, &mut taken);
+                }
+                assert_eq!(given.len(), said.len(), "{kind:?}");
+                let near = given.iter().zip(&said).all(|(one, other)| (one - other).abs() < 1e-5);
+                assert!(near, "{kind:?} {hidden:?}: {given:?} is not {said:?}");
+            }
+        }
     }
 
     #[test]

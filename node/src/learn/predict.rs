@@ -1,13 +1,14 @@
 //! What a model says, and how wrong it is.
 
 use burn::tensor::Tensor;
-use common::model::{Classifier, ParameterVector};
+use common::model::{Classifier, Forecaster, ParameterVector};
 
+use super::aim::aim;
 use super::examples::seen;
 use super::labelled::Share;
-use super::network::Network;
-use super::values::{flat, floats};
-use super::{Examples, LearnError, check};
+use super::network::{ByRow, Network};
+use super::values::{flat, floats, rows};
+use super::{Examples, LearnError, check, schema_of};
 
 /// Examples in one pass: bounds the memory, and is large enough for the matrix product.
 const BATCH: usize = 1024;
@@ -19,6 +20,71 @@ pub struct Quality {
     pub accuracy: f64,
     /// Mean cross-entropy.
     pub loss: f64,
+}
+
+/// A model that was built once, to be asked for one example after the other.
+pub struct Predictor {
+    task: Forecaster,
+    network: Built,
+    /// What the layer before gave, and what the next one gives.
+    values: [Vec<f32>; 2],
+    inputs: usize,
+}
+
+/// A network as it is asked for single examples.
+enum Built {
+    ByRow(Vec<Box<dyn ByRow>>),
+    /// A kind of layer in it is there for tensors only.
+    ByTensor(Network),
+}
+
+impl Predictor {
+    /// The forecaster of this task with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`LearnError`] when task and parameters do not belong together.
+    pub fn new(task: &Forecaster, parameters: &ParameterVector) -> Result<Self, LearnError> {
+        let layers = task.layers();
+        if **parameters.schema() != schema_of(&layers)? {
+            return Err(LearnError::OtherSchema);
+        }
+        let network = Network::new(&layers, &flat(parameters.values()))?;
+        let inputs = layers[0].inputs() as usize;
+        let network = network.by_row()?.map_or(Built::ByTensor(network), Built::ByRow);
+        Ok(Self { task: task.clone(), network, values: [Vec::new(), Vec::new()], inputs })
+    }
+
+    /// What the model says of the values that a window has for it, up to the order of its sums the same as [`predict`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`LearnError::Backend`].
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many values as the model has inputs.
+    pub fn say(&mut self, seen: &[f32]) -> Result<&[f32], LearnError> {
+        assert_eq!(seen.len(), self.inputs, "there is a value for each input");
+        let aim = aim(&self.task);
+        let [given, taken] = &mut self.values;
+        given.clear();
+        given.extend_from_slice(seen);
+        aim.see(given);
+        match &self.network {
+            Built::ByRow(layers) => {
+                for layer in layers {
+                    layer.forward(given, taken);
+                    std::mem::swap(given, taken);
+                }
+            }
+            Built::ByTensor(network) => {
+                *given = floats(network.forward(rows([&given[..]].into_iter(), self.inputs)))?;
+            }
+        }
+        aim.settle(seen, given);
+        Ok(given)
+    }
 }
 
 /// What the model says of every example: [examples, outputs], row-major. Of windows that is the forecast, in scaled
@@ -115,4 +181,32 @@ fn in_batches<E: Examples>(
     let all: Vec<usize> = (0..examples.count()).collect();
     all.chunks(BATCH)
         .try_for_each(|chosen| take(network.forward(seen(task, &layers, examples, chosen)), chosen))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::model::Task;
+
+    use super::super::samples::{forecaster, swinging};
+    use super::*;
+
+    #[test]
+    fn one_example_after_the_other_is_said_as_all_at_once_with_and_without_tensors() {
+        let (task, windows) = (forecaster(&["x", "y"], 6, &[5]), swinging(40, 6));
+        let parameters = Task::Forecaster(task.clone()).initial(1).unwrap();
+        let all = predict(&task, &parameters, &windows).unwrap();
+        let mut without = Predictor::new(&task, &parameters).unwrap();
+        assert!(matches!(without.network, Built::ByRow(_)));
+        let network = Network::new(&task.layers(), &flat(parameters.values())).unwrap();
+        let mut with =
+            Predictor { network: Built::ByTensor(network), ..Predictor::new(&task, &parameters).unwrap() };
+        for (index, said) in all.chunks_exact(2).enumerate() {
+            for predictor in [&mut with, &mut without] {
+                let one = predictor.say(windows.past(index)).unwrap();
+                assert!(one.iter().zip(said).all(|(one, other)| (one - other).abs() < 1e-6), "{index}");
+            }
+        }
+        let other = forecaster(&["x"], 6, &[5]);
+        assert_eq!(Predictor::new(&other, &parameters).err(), Some(LearnError::OtherSchema));
+    }
 }

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::{Back, Linear, Pass, Slopes};
+use super::super::LearnError;
+use super::linear::LinearByRow;
+use super::{Back, ByRow, Linear, Pass, Slopes};
 
 /// At each step where the kernel fits, what the linear layer makes of the values of so many steps as a row.
 pub(super) struct Convolution {
@@ -12,6 +14,23 @@ pub(super) struct Convolution {
     pub(super) steps: usize,
     /// Steps that it sees at once.
     pub(super) kernel: usize,
+}
+
+/// The same without tensors.
+struct ConvolutionByRow {
+    linear: LinearByRow,
+    steps: usize,
+    kernel: usize,
+}
+
+impl ByRow for ConvolutionByRow {
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
+        let inputs = input.len() / self.steps;
+        output.clear();
+        for at in 0..=self.steps - self.kernel {
+            self.linear.append(&input[at * inputs..(at + self.kernel) * inputs], output);
+        }
+    }
 }
 
 impl Pass for Convolution {
@@ -37,5 +56,10 @@ impl Pass for Convolution {
             Slopes { by_input, ..slopes }
         };
         (output.reshape([examples, given * channels]), Box::new(back))
+    }
+
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        let Self { ref linear, steps, kernel } = *self;
+        Ok(Some(Box::new(ConvolutionByRow { linear: linear.without_tensors()?, steps, kernel })))
     }
 }

@@ -3,7 +3,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
-use super::{Back, Pass, Slopes};
+use super::super::LearnError;
+use super::super::values::floats;
+use super::linear::add_product;
+use super::{Back, ByRow, Pass, Slopes};
 
 /// `i, f, o = σ(z)`, `g = tanh(z)`, `c ← f c + i g`, `h ← o tanh(c)`, with `z = x W + h U + b`.
 pub(super) struct Lstm {
@@ -88,6 +91,39 @@ impl Lstm {
     }
 }
 
+/// The same without tensors.
+struct LstmByRow {
+    weight: Vec<f32>,
+    recurrent: Vec<f32>,
+    bias: Vec<f32>,
+    steps: usize,
+    is_whole: bool,
+}
+
+impl ByRow for LstmByRow {
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
+        let units = self.bias.len() / 4;
+        let (mut cells, mut given, mut sums) = (vec![0.0; units], vec![0.0; units], vec![0.0; 4 * units]);
+        output.clear();
+        for step in input.chunks_exact(input.len() / self.steps) {
+            sums.copy_from_slice(&self.bias);
+            add_product(step, &self.weight, &mut sums);
+            add_product(&given, &self.recurrent, &mut sums);
+            for unit in 0..units {
+                let [i, f, o] = [0, 1, 2].map(|gate| 1.0 / (1.0 + (-sums[gate * units + unit]).exp()));
+                cells[unit] = f * cells[unit] + i * sums[3 * units + unit].tanh();
+                given[unit] = o * cells[unit].tanh();
+            }
+            if self.is_whole {
+                output.extend_from_slice(&given);
+            }
+        }
+        if !self.is_whole {
+            output.extend_from_slice(&given);
+        }
+    }
+}
+
 impl Pass for Lstm {
     fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Back<'_>) {
         let (examples, units, device) = (input.dims()[0], self.units(), input.device());
@@ -139,5 +175,15 @@ impl Pass for Lstm {
             Slopes { by_input, by_parameters }
         };
         (output, Box::new(back))
+    }
+
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        Ok(Some(Box::new(LstmByRow {
+            weight: floats(self.weight.clone())?,
+            recurrent: floats(self.recurrent.clone())?,
+            bias: floats(self.bias.clone())?,
+            steps: self.steps,
+            is_whole: self.is_whole,
+        })))
     }
 }

@@ -2,9 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::{Back, Pass, Slopes};
+use super::super::LearnError;
+use super::{Back, ByRow, Pass, Slopes};
 
 /// Of so many steps the largest of each value; steps that are left over are left out.
+#[derive(Clone, Copy)]
 pub(super) struct MaxPool {
     /// Of the sequence.
     pub(super) steps: usize,
@@ -12,6 +14,18 @@ pub(super) struct MaxPool {
     pub(super) channels: usize,
     /// Steps of which one becomes.
     pub(super) size: usize,
+}
+
+impl ByRow for MaxPool {
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
+        output.clear();
+        for steps in input.chunks_exact(self.size * self.channels) {
+            let largest = |channel: usize| {
+                steps[channel..].iter().step_by(self.channels).copied().fold(f32::NEG_INFINITY, f32::max)
+            };
+            output.extend((0..self.channels).map(largest));
+        }
+    }
 }
 
 impl Pass for MaxPool {
@@ -38,5 +52,9 @@ impl Pass for MaxPool {
             Slopes { by_input: Some(by_input), by_parameters: Vec::new() }
         };
         (largest.reshape([examples, given * channels]), Box::new(back))
+    }
+
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        Ok(Some(Box::new(*self)))
     }
 }

@@ -3,10 +3,18 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::{Back, Pass, Slopes};
+use super::super::LearnError;
+use super::{Back, ByRow, Pass, Slopes};
 
 /// `max(x, 0)`.
 pub(super) struct Relu;
+
+impl ByRow for Relu {
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
+        output.clear();
+        output.extend(input.iter().map(|value| value.max(0.0)));
+    }
+}
 
 impl Pass for Relu {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
@@ -22,5 +30,9 @@ impl Pass for Relu {
             Slopes { by_input, by_parameters: Vec::new() }
         };
         (output, Box::new(back))
+    }
+
+    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+        Ok(Some(Box::new(Self)))
     }
 }
