@@ -255,7 +255,7 @@ impl Scoring {
         let source = record.source();
         let (watched, next_id, lost) = self.state.watched(source);
         self.events.extend(lost);
-        watched.scored_to_micros = record.at.0;
+        watched.scored_to_micros = watched.scored_to_micros.max(record.at.0);
         let Some(score) = verdict.score() else { return };
         self.scored += 1;
         let calibrated = streams.detector().threshold().0;
