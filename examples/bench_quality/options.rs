@@ -32,11 +32,11 @@ pub(crate) struct Options {
     /// Rounds of the run; who trains alone makes as many passes.
     #[arg(long, default_value_t = 30)]
     pub(crate) rounds: u32,
-    /// Of what kind the hidden layers are: `perceptron`, `lstm` or `convolution`.
+    /// Of what kind the hidden layers are: `perceptron`, `lstm`, `convolution`, `autoencoder`, `ridge` or `pca`.
     #[arg(long, default_value = "perceptron", value_parser = network)]
     network: Network,
-    /// Widths of the hidden layers.
-    #[arg(long, value_delimiter = ',', default_value = "64,16,64")]
+    /// Widths of the hidden layers; without it, some that go with the network.
+    #[arg(long, value_delimiter = ',')]
     hidden: Vec<u32>,
     /// Machines that do not train with the others, and are judged, by their names: `--newcomer a,b`. May be repeated: each
     /// time the others are trained anew.
@@ -69,11 +69,23 @@ fn network(name: &str) -> Result<Network, serde_json::Error> {
     serde_json::from_value(name.into())
 }
 
+/// Widths that go with a network.
+fn usual(network: Network) -> &'static [u32] {
+    match network {
+        Network::Perceptron | Network::Autoencoder => &[64, 16, 64],
+        Network::Lstm => &[64],
+        Network::Convolution => &[32, 40],
+        Network::Ridge => &[],
+        Network::Pca => &[6],
+    }
+}
+
 impl Options {
     /// What is trained, with telemetry that is prepared so.
     pub(crate) fn recipe(&self, preparation: Preparation) -> Recipe {
         let Self { network, rounds, width, .. } = *self;
-        Recipe { network, hidden: self.hidden.clone(), rounds, preparation, width }
+        let hidden = if self.hidden.is_empty() { usual(network) } else { &self.hidden };
+        Recipe { network, hidden: hidden.to_vec(), rounds, preparation, width }
     }
 
     /// The seeds.

@@ -243,7 +243,8 @@ mod tests {
 
     use common::crypto::TenantKey;
     use common::crypto::bulk::InputKey;
-    use common::id::TenantId;
+    use common::id::{EpochId, RunId, TenantId};
+    use common::message::model::Optimizer;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -315,5 +316,41 @@ mod tests {
         assert_eq!(learned(), (370, vec![[0, 200], [200, 333]]));
         alarms::label(dir.path(), 1, Decision::Refuted, NOW).unwrap();
         assert_eq!(learned(), (400, vec![[0, 360]]));
+    }
+
+    #[test]
+    fn a_node_scores_by_a_model_of_its_own_when_that_foresees_better_and_keeps_the_federated_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut trainer, _) = trainer(dir.path(), 400);
+        let task = forecaster(&["x", "y"], 6, &[8]);
+        let schema = Arc::new(Task::Forecaster(task.clone()).schema().unwrap());
+        // What the federation made says nothing here.
+        let model = Arc::new(ParameterVector::zeros(schema));
+        let flat = Plan::flat(1, 20, 7);
+        let task = Task::Forecaster(task);
+        let plan = Plan { task, batch: 16, learning_rate: 0.01, optimizer: Optimizer::Adam, ..flat };
+        let assignment = Assignment {
+            run: RunId([1; 16]),
+            round: RoundId(20),
+            epoch: EpochId(1),
+            plan: Arc::new(plan),
+            model,
+            control: None,
+        };
+        let kept = |trainer: &TelemetryTrainer| {
+            let kept = kept::read(dir.path(), &trainer.vault).unwrap();
+            assert_eq!(kept.federated, *assignment.model);
+            (kept.note.chosen, kept.detector)
+        };
+        trainer.keep(&assignment).unwrap();
+        assert_eq!(kept(&trainer).0, Chosen::Federated);
+        let stopped = trainer.choose(&assignment, &mut || ControlFlow::Break(()));
+        assert_eq!((stopped.is_err(), kept(&trainer).0), (true, Chosen::Federated));
+        let told = trainer.choose(&assignment, &mut || ControlFlow::Continue(())).unwrap().unwrap();
+        let (chosen, detector) = kept(&trainer);
+        assert_ne!(chosen, Chosen::Federated);
+        assert!(told.contains(&chosen.to_string()), "{told}");
+        assert_ne!(detector.parameters(), &*assignment.model);
+        assert_eq!(trainer.newest.take().map(|(newest, _)| newest), Some(detector));
     }
 }
