@@ -230,3 +230,49 @@ fn both(recipe: &Recipe, nodes: &[Node]) -> Result<(ParameterVector, ParameterVe
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known from one age to another.
+    fn row(from: f64, to: f64, fails: f64, sectors: f64) -> [f64; COLUMNS.len()] {
+        let mut row = [0.0; COLUMNS.len()];
+        row[1..5].copy_from_slice(&[from, to, fails, sectors]);
+        row
+    }
+
+    #[test]
+    fn a_drive_is_looked_at_every_thirty_days_until_it_is_seen_no_more() {
+        let drive = drive(&[row(100.0, 1_000.0, 0.0, 0.0), row(1_000.0, 1_500.0, 1.0, 8.0)]).unwrap();
+        let told: Vec<(f32, f32)> = drive.looks.iter().map(|look| (look[0], look[SEEN - 1])).collect();
+        assert_eq!(told, [(0.0, 721_f32.ln()), (9_f32.ln(), 1_441_f32.ln())]);
+        assert!(drive.fails);
+        assert!(super::drive(&[row(100.0, 200.0, 0.0, 0.0)]).is_none(), "nobody looked");
+    }
+
+    #[test]
+    fn a_look_is_before_a_failure_when_the_drive_fails_before_the_next() {
+        let looks = |count, fails| Drive { looks: vec![[0.0; SEEN]; count], fails };
+        let looks = recipe(1).unwrap().windows(table(&[looks(3, true), looks(2, false), looks(1, true)]), 3);
+        // After the last look at the second drive nobody knows what came.
+        assert_eq!(fails(&looks), [false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_model_learns_what_failing_drives_tell() {
+        let drive = |number: usize| {
+            let fails = number.is_multiple_of(4);
+            let mut looks = vec![[0.0; SEEN]; 6];
+            looks[5][0] = if fails { 3.0 } else { 0.1 * (number % 3) as f32 };
+            Drive { looks, fails }
+        };
+        let drives: Vec<Drive> = (0..120).map(drive).collect();
+        let recipe = recipe(1).unwrap();
+        let node = Node::of(&recipe, &drives[..90]).unwrap();
+        let model = recipe.together(std::slice::from_ref(&node.windows)).unwrap();
+        let judged = node.judge(&recipe, &model, &drives[90..]).unwrap();
+        let chance = chance(&recipe, &node, &drives[90..]).unwrap();
+        assert!(judged > 0.9 && chance < 0.1, "{judged} of {chance}");
+    }
+}

@@ -51,9 +51,9 @@ pub(crate) fn judged(path: &Path, seed: u64) -> Result<Vec<Line>> {
     let mut all = [const { Judged::new() }; METHODS.len()];
     for cpu in newcomers {
         let history = PAST_STEPS as usize + AHEAD + HISTORY;
-        let (known, table) = (scaled(&cpu[..history], history)?, scaled(cpu, history)?);
+        let (known, whole) = (scaled(&cpu[..history], history)?, scaled(cpu, history)?);
         let local = recipe.alone(&recipe.windows(known, 3))?;
-        let whole = recipe.windows(table, 3);
+        let whole = recipe.windows(whole, 3);
         let later = whole.only(|index| whole.target(index) + 1 >= history);
         let said = |parameters| predict(&recipe.task, parameters, &later);
         let says = [
@@ -64,7 +64,7 @@ pub(crate) fn judged(path: &Path, seed: u64) -> Result<Vec<Line>> {
             said(&federated)?,
             said(&centralised)?,
         ];
-        let unit = Scaler::fit(&table_of(cpu, history), &Scale::default());
+        let unit = Scaler::fit(&table(&cpu[..history]), &Scale::default());
         let spread = f64::from(unit.unscaled(0, 1.0) - unit.unscaled(0, 0.0));
         all.iter_mut().zip(says).for_each(|(judged, said)| judged.add(&later, &said, spread));
     }
@@ -109,10 +109,6 @@ fn table(cpu: &[f64]) -> Table {
         |record| Row { source: 0, at: Timestamp::from_millis(record as u64 * 300_000), record, down: false };
     let values = cpu.iter().map(|value| *value as f32).collect();
     Table { columns: 1, rows: (0..cpu.len()).map(row).collect(), values }
-}
-
-fn table_of(cpu: &[f64], history: usize) -> Table {
-    table(&cpu[..history])
 }
 
 /// The same at each step and quantile, out of what is seen.
@@ -177,5 +173,62 @@ impl Judged {
             ("spike_auc_pr", auc_pr(&self.spikes, &self.scores)?),
         ];
         Ok(Line { setting: "load".to_owned(), method, seed, figures: figures.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// Machines whose load swings, each around a height of its own, with a spike now and then.
+    fn file(dir: &Path, machines: usize) -> std::path::PathBuf {
+        let path = dir.join("vms.csv.gz");
+        let mut out = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
+        writeln!(out, "vm,step,cpu,mem").unwrap();
+        for vm in 0..machines {
+            for step in 0..160 {
+                let phase = step as f64 * 0.25 + vm as f64;
+                let spike = if step % 40 == 39 { 20.0 } else { 0.0 };
+                let cpu = 10.0 + 3.0 * vm as f64 + phase.sin() * 4.0 + spike;
+                writeln!(out, "{vm},{step},{cpu},1").unwrap();
+            }
+        }
+        out.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn new_machines_are_foreseen_better_by_others_than_by_their_mean() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = judged(&file(dir.path(), 8), 1).unwrap();
+        let of = |method: &str, figure: &str| {
+            lines.iter().find(|line| line.method == method).unwrap().figures[figure]
+        };
+        assert_eq!(lines.len(), METHODS.len());
+        assert!((of("mean of the history", "error") - 1.0).abs() < 1e-9);
+        assert!(of("federated", "error") < 0.8, "{lines:?}");
+        assert!((0.01..0.3).contains(&of("federated", "spikes")), "{lines:?}");
+        let error = judged(&file(dir.path(), 3), 1).unwrap_err().to_string();
+        assert!(error.contains("3 machines are too few"), "{error}");
+    }
+
+    #[test]
+    fn what_was_said_is_compared_with_what_came() {
+        let recipe = recipe(1).unwrap();
+        let mut cpu = vec![1.0; 40];
+        cpu[35] = 9.0;
+        let windows = recipe.windows(table(&cpu), 3);
+        let mut judged = Judged::new();
+        judged.add(&windows, &simple(&windows, |_| 1.0), 1.0);
+        // The first of 11 windows ends at record 23: those from record 29 on have the spike ahead of them.
+        assert_eq!((windows.count(), judged.values), (11, 66));
+        assert_eq!(judged.spikes.iter().filter(|spike| **spike).count(), 5);
+        assert_eq!(judged.below, [0; 3]);
     }
 }

@@ -32,13 +32,13 @@ pub struct TelemetryTrainer {
     controls: Controls,
     preparation: Preparation,
     telemetry: Arc<Mutex<Telemetry>>,
+    clock: fn() -> Timestamp,
     /// Where a model that was kept is put for who scores by it.
     newest: Newest,
     /// What alarms were confirmed when something was prepared last: nothing is learned from that.
     confirmed: Vec<Stretch>,
     /// What was prepared last: of which records, and for which task and stride. The newest is the last.
     prepared: Vec<(u64, Forecaster, u32, Arc<History>)>,
-    clock: fn() -> Timestamp,
 }
 
 impl TelemetryTrainer {
@@ -52,7 +52,7 @@ impl TelemetryTrainer {
     ) -> Self {
         let controls = Controls::of(&dir, Arc::clone(&vault));
         let (name, confirmed, prepared) = (name.to_owned(), Vec::new(), Vec::new());
-        Self { name, dir, vault, controls, preparation, telemetry, newest, confirmed, prepared, clock }
+        Self { name, dir, vault, controls, preparation, telemetry, clock, newest, confirmed, prepared }
     }
 
     /// What was prepared before a decision is not what would be now.

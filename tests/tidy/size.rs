@@ -42,7 +42,12 @@ fn says_why(text: &str) -> bool {
 /// Name, line and length in lines of every function with a body.
 fn functions(source: &Source) -> impl Iterator<Item = (&str, usize, usize)> {
     let words = source.words();
-    let names: Vec<_> = words.windows(2).filter(|pair| pair[0].text == "fn").map(|pair| pair[1]).collect();
+    // `fn()` is a type.
+    let is_named = |from: usize, to: usize| source.code[from..to].trim().is_empty();
+    let names = words
+        .windows(2)
+        .filter(|pair| pair[0].text == "fn" && is_named(pair[0].at + pair[0].text.len(), pair[1].at));
+    let names: Vec<_> = names.map(|pair| pair[1]).collect();
     names.into_iter().filter_map(|name| {
         let rest = &source.code[name.at..];
         let body = rest.find('{')?;
@@ -66,7 +71,10 @@ fn a_file_of_more_than_500_lines_says_why_or_is_split() {
 
 #[test]
 fn a_function_of_more_than_70_lines_is_named() {
-    let long = format!("trait T {{ fn a(); }}\nfn b() {{\n{}}}\nfn c() {{}}\n", "d();\n".repeat(69));
+    let long = format!(
+        "trait T {{ fn a(); }} struct S {{ d: fn() -> u8 }}\nfn b() {{\n{}}}\nfn c() {{}}\n",
+        "d();\n".repeat(69)
+    );
     let found = faults(&Source::new("a.rs", &long));
     assert_eq!(found, [Fault::new("a.rs", 2, "`b` has 71 lines, over 70")]);
 }

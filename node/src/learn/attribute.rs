@@ -105,11 +105,14 @@ mod tests {
         );
         let usual = predict(&task, &parameters, &usual).unwrap();
         let place = highest(said);
-        let of = |said: f32| match task.foresees {
-            Foresees::Failure(_) => 1.0 / (1.0 + f64::from(-said).exp()),
-            _ => f64::from(said),
-        };
-        (parts, of(said[place]) - of(usual[place]))
+        if let Foresees::Failure(_) = task.foresees {
+            let probability = |logit: f32| 1.0 / (1.0 + f64::from(-logit).exp());
+            return (parts, probability(said[place]) - probability(usual[place]));
+        }
+        // A load is foreseen in spreads of its window, which is the least there is where nothing moves.
+        let seen = windows.past_and_next(9).iter().step_by(2).map(|value| f64::from(*value));
+        let spread = seen.collect::<pipeline::Moments>().sd().hypot(0.05);
+        (parts, f64::from(said[place]) - f64::from(usual[place]) / 0.05 * spread)
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn a_record_without_a_metric_is_refused_by_name_and_its_source_goes_on() {
     for second in 0..8 {
         streams.score(&record("a", second, false)).unwrap();
     }
-    let strange = TelemetryRecord { metrics: names(&["y", "z"]), ..record("a", 8, false) };
+    let strange = TelemetryRecord { metrics: names(&["y", "z", "down"]), ..record("a", 8, false) };
     let error = streams.score(&strange).unwrap_err().to_string();
     assert_eq!(error, "source `a` has no metric `x`");
     assert!(streams.score(&record("a", 8, false)).unwrap().score().is_some());
