@@ -199,7 +199,7 @@ pub fn label(dir: &Path, id: u64, decision: Decision, now: Timestamp) -> Result<
     let alarm =
         alarms.get(&id).with_context(|| format!("there is no alarm {id}; `node alarms` lists them"))?;
     let path = dir.join(LABELS);
-    // Who decides at the same time waits for his turn.
+    // Who decides at the same time waits.
     let turn = append_to(&dir.join(TURN)).and_then(|file| file.lock().map(|()| file));
     let _turn = turn.with_context(|| dir.join(TURN).display().to_string())?;
     let mut labels: Labels = parsed(&path)?.unwrap_or_default();

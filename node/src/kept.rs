@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -114,8 +114,8 @@ pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kep
     seal(DETECTOR, &serde_json::to_vec(&detector.profile())?)?;
     let kept = dir.join("model");
     let old = dir.join("model.old");
-    let _ = fs::remove_dir_all(&old);
     if kept.exists() {
+        let _ = fs::remove_dir_all(&old);
         fs::rename(&kept, &old).with_context(|| kept.display().to_string())?;
     }
     fs::rename(&new, &kept).with_context(|| kept.display().to_string())?;
@@ -125,7 +125,13 @@ pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kep
 
 /// Whether a model was kept.
 pub fn is_there(dir: &Path) -> bool {
-    dir.join("model").join("run.json").exists()
+    place(dir).join("run.json").exists()
+}
+
+/// Where the model is. A node that was killed while it put a new one in its place has the old one beside it.
+fn place(dir: &Path) -> PathBuf {
+    let (kept, old) = (dir.join("model"), dir.join("model.old"));
+    if !kept.exists() && old.exists() { old } else { kept }
 }
 
 /// Reads the model that was kept.
@@ -135,17 +141,17 @@ pub fn is_there(dir: &Path) -> bool {
 /// Names the file and what is wrong with it.
 pub fn read(dir: &Path, vault: &Vault) -> Result<Kept> {
     loop {
-        let before = fs::read(dir.join("model").join("run.json")).ok();
+        let before = fs::read(place(dir).join("run.json")).ok();
         match read_once(dir, vault) {
             // A model may be replaced while it is read: then the new one is.
-            Err(_) if before != fs::read(dir.join("model").join("run.json")).ok() => (),
+            Err(_) if before != fs::read(place(dir).join("run.json")).ok() => (),
             read => return read,
         }
     }
 }
 
 fn read_once(dir: &Path, vault: &Vault) -> Result<Kept> {
-    let kept = dir.join("model");
+    let kept = place(dir);
     let path = kept.join("run.json");
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(&path)),

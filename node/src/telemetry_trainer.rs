@@ -351,6 +351,9 @@ mod tests {
         assert_ne!(chosen, Chosen::Federated);
         assert!(told.contains(&chosen.to_string()), "{told}");
         assert_ne!(detector.parameters(), &*assignment.model);
+        // Killed between the two steps that put a model in place of another.
+        fs::rename(dir.path().join("model"), dir.path().join("model.old")).unwrap();
+        assert_eq!(kept(&trainer), (chosen, detector.clone()));
         assert_eq!(trainer.newest.take().map(|(newest, _)| newest), Some(detector));
     }
 }

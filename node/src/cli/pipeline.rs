@@ -230,7 +230,7 @@ fn text(record: &TelemetryRecord) -> String {
 /// The table of the metrics that the kept model learns, else of those that the first record has.
 fn prepared(dir: &Path, config: &NodeConfig, records: &[TelemetryRecord]) -> Result<Prepared> {
     let mut task: Option<(Forecaster, Preparation)> = None;
-    if dir.join("model").is_dir() {
+    if kept::is_there(dir) {
         let Kept { detector, note, .. } = kept::read(dir, &*Folder::vault(dir, config)?)?;
         let preparation = Preparation { stride: note.stride, ..config.preparation };
         task = Some((detector.profile().task, preparation));

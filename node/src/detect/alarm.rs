@@ -246,7 +246,9 @@ impl Watch {
 }
 
 fn severity(score: f64, threshold: f64, policy: &AlarmPolicy) -> Severity {
-    if score > threshold * policy.critical_factor { Severity::Critical } else { Severity::Warning }
+    // A multiple of nothing says nothing: a load may be foreseen below its mean.
+    let is_far = threshold > 0.0 && score > threshold * policy.critical_factor;
+    if is_far { Severity::Critical } else { Severity::Warning }
 }
 
 impl Open {
