@@ -1,11 +1,18 @@
-//! What the programs beside this file share: a fleet of machines that can be made anywhere, pages for reports, what
-//! a process has used, and how a program ends.
+//! What the programs beside this file share: a fleet of machines that can be made anywhere, pages for reports, one
+//! model of many machines, what a process has used, and how a program ends.
 
 pub mod fleet;
 pub mod page;
+pub mod together;
 pub mod usage;
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::Context;
+use flate2::read::GzDecoder;
 
 /// How a program of this name ends: what went wrong is told, if something did.
 pub fn ending(program: &str, ended: anyhow::Result<()>) -> ExitCode {
@@ -16,6 +23,18 @@ pub fn ending(program: &str, ended: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The text of a file that is packed with gzip.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn unpacked(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| GzDecoder::new(file).read_to_string(&mut text));
+    read.with_context(|| path.display().to_string())?;
+    Ok(text)
 }
 
 /// A domain that nobody else uses, unless another process chose the same, and whose ports Linux gives to nobody who

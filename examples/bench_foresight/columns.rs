@@ -1,11 +1,9 @@
 //! Columns of a CSV file, packed with gzip.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flate2::read::GzDecoder;
+use examples::unpacked;
 
 /// The columns of these names, row after row; a cell without a number is not known.
 ///
@@ -13,10 +11,7 @@ use flate2::read::GzDecoder;
 ///
 /// Names the file, and the column that it has not.
 pub(crate) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec<[f64; N]>> {
-    let place = || path.display().to_string();
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| GzDecoder::new(file).read_to_string(&mut text));
-    read.with_context(place)?;
+    let text = unpacked(path)?;
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
     let mut places = [0; N];

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use common::model::{Failure, Forecaster, Foresees, MetricName, Network, ParameterVector};
 use common::units::Timestamp;
 use node::detect::metrics::auc_pr;
-use node::learn::{mean_loss, predict};
+use node::learn::{Training, mean_loss, predict};
 use pipeline::{Row, Scale, Scaler, Table, Windows};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -17,7 +17,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::columns;
 use super::line::Line;
-use super::together::{Recipe, pooled};
+use super::recipe::Recipe;
 
 /// What is known of a drive over some hours of its age; what it tells of itself comes behind the first four.
 const COLUMNS: [&str; 13] = [
@@ -128,7 +128,7 @@ fn recipe(seed: u64) -> Result<Recipe> {
         hidden: vec![32, 16].try_into()?,
         foresees: Foresees::Failure(Failure { metric: name("fails")?, steps: 1 }),
     };
-    Ok(Recipe { task, rounds: ROUNDS, epochs: 1, seed })
+    Ok(Recipe { task, rounds: ROUNDS, training: Training { seed, ..Training::default() } })
 }
 
 /// The drives of a file, by the order in which they are in it.
@@ -191,13 +191,13 @@ impl Node {
         let (training, kept) = (table(training), table(kept));
         let scaler = Scaler::fit(&training, &Scale::default());
         let table = scaler.scale(training)?;
-        let windows = recipe.windows(table.clone(), 3);
-        Ok(Self { validation: recipe.windows(scaler.scale(kept)?, 3), scaler, table, windows })
+        let windows = recipe.windows(table.clone());
+        Ok(Self { validation: recipe.windows(scaler.scale(kept)?), scaler, table, windows })
     }
 
     /// The looks at these drives, as this node sees them.
     fn looks(&self, recipe: &Recipe, drives: &[Drive]) -> Result<Windows> {
-        Ok(recipe.windows(self.scaler.scale(table(drives))?, 3))
+        Ok(recipe.windows(self.scaler.scale(table(drives))?))
     }
 
     /// The AUC-PR of a model on these drives, as this node sees them.
@@ -224,7 +224,7 @@ fn chance(recipe: &Recipe, node: &Node, drives: &[Drive]) -> Result<f64> {
 fn both(recipe: &Recipe, nodes: &[Node]) -> Result<(ParameterVector, ParameterVector)> {
     let windows: Vec<Windows> = nodes.iter().map(|node| node.windows.clone()).collect();
     let tables: Vec<Table> = nodes.iter().map(|node| node.table.clone()).collect();
-    Ok((recipe.together(&windows)?, recipe.alone(&recipe.windows(pooled(&tables), 3))?))
+    Ok((recipe.together(&windows)?, recipe.centralised(&tables)?))
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_look_is_before_a_failure_when_the_drive_fails_before_the_next() {
         let looks = |count, fails| Drive { looks: vec![[0.0; SEEN]; count], fails };
-        let looks = recipe(1).unwrap().windows(table(&[looks(3, true), looks(2, false), looks(1, true)]), 3);
+        let looks = recipe(1).unwrap().windows(table(&[looks(3, true), looks(2, false), looks(1, true)]));
         // After the last look at the second drive nobody knows what came.
         assert_eq!(fails(&looks), [false, false, true, false, true]);
     }

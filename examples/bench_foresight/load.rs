@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use common::model::{Forecaster, Foresees, Load, MetricName, Network, Quantile};
 use common::units::Timestamp;
 use node::detect::metrics::auc_pr;
-use node::learn::predict;
+use node::learn::{Training, predict};
 use pipeline::{Row, Scale, Scaler, Table, Windows};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -17,7 +17,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::columns;
 use super::line::Line;
-use super::together::{Recipe, pooled};
+use super::recipe::Recipe;
 
 /// Two hours, with the newest record.
 const PAST_STEPS: u32 = 23;
@@ -41,19 +41,17 @@ pub(crate) fn judged(path: &Path, seed: u64) -> Result<Vec<Line>> {
     machines.shuffle(&mut ChaCha20Rng::seed_from_u64(seed));
     let (newcomers, others) = machines.split_at(machines.len() / 4);
     let recipe = recipe(seed)?;
-    let scaled = |cpu: &[f64], history: usize| -> Result<Table> {
-        Ok(Scaler::fit(&table(&cpu[..history]), &Scale::default()).scale(table(cpu))?)
-    };
-    let tables = others.iter().map(|cpu| scaled(cpu, cpu.len())).collect::<Result<Vec<_>>>()?;
-    let windows: Vec<Windows> = tables.iter().map(|table| recipe.windows(table.clone(), 3)).collect();
+    let whole = |cpu: &Vec<f64>| Ok(scaler(cpu).scale(table(cpu))?);
+    let tables = others.iter().map(whole).collect::<Result<Vec<Table>>>()?;
+    let windows: Vec<Windows> = tables.iter().map(|table| recipe.windows(table.clone())).collect();
     let federated = recipe.together(&windows)?;
-    let centralised = recipe.alone(&recipe.windows(pooled(&tables), 3))?;
+    let centralised = recipe.centralised(&tables)?;
     let mut all = [const { Judged::new() }; METHODS.len()];
     for cpu in newcomers {
         let history = PAST_STEPS as usize + AHEAD + HISTORY;
-        let (known, whole) = (scaled(&cpu[..history], history)?, scaled(cpu, history)?);
-        let local = recipe.alone(&recipe.windows(known, 3))?;
-        let whole = recipe.windows(whole, 3);
+        let scaler = scaler(&cpu[..history]);
+        let local = recipe.alone(&recipe.windows(scaler.scale(table(&cpu[..history]))?))?;
+        let whole = recipe.windows(scaler.scale(table(cpu))?);
         let later = whole.only(|index| whole.target(index) + 1 >= history);
         let said = |parameters| predict(&recipe.task, parameters, &later);
         let says = [
@@ -64,8 +62,7 @@ pub(crate) fn judged(path: &Path, seed: u64) -> Result<Vec<Line>> {
             said(&federated)?,
             said(&centralised)?,
         ];
-        let unit = Scaler::fit(&table(&cpu[..history]), &Scale::default());
-        let spread = f64::from(unit.unscaled(0, 1.0) - unit.unscaled(0, 0.0));
+        let spread = f64::from(scaler.unscaled(0, 1.0) - scaler.unscaled(0, 0.0));
         all.iter_mut().zip(says).for_each(|(judged, said)| judged.add(&later, &said, spread));
     }
     let usual = all[0].error;
@@ -87,7 +84,8 @@ fn recipe(seed: u64) -> Result<Recipe> {
         hidden: vec![64, 32].try_into()?,
         foresees: Foresees::Load(load),
     };
-    Ok(Recipe { task, rounds: ROUNDS, epochs: EPOCHS, seed })
+    let training = Training { epochs: EPOCHS, seed, ..Training::default() };
+    Ok(Recipe { task, rounds: ROUNDS, training })
 }
 
 /// The CPU of each machine, in percent, a value every five minutes.
@@ -102,6 +100,11 @@ fn machines(path: &Path) -> Result<Vec<Vec<f64>>> {
         path.display()
     );
     Ok(machines)
+}
+
+/// What is usual of this history.
+fn scaler(history: &[f64]) -> Scaler {
+    Scaler::fit(&table(history), &Scale::default())
 }
 
 fn table(cpu: &[f64]) -> Table {
@@ -223,7 +226,7 @@ mod tests {
         let recipe = recipe(1).unwrap();
         let mut cpu = vec![1.0; 40];
         cpu[35] = 9.0;
-        let windows = recipe.windows(table(&cpu), 3);
+        let windows = recipe.windows(table(&cpu));
         let mut judged = Judged::new();
         judged.add(&windows, &simple(&windows, |_| 1.0), 1.0);
         // The first of 11 windows ends at record 23: those from record 29 on have the spike ahead of them.

@@ -5,7 +5,7 @@ mod columns;
 mod failures;
 mod line;
 mod load;
-mod together;
+mod recipe;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

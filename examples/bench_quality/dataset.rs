@@ -1,8 +1,7 @@
 //! The machines of a data set: a folder each, or those of the built-in fleet.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use common::model::MetricName;
 use common::units::Timestamp;
 use examples::fleet::{self, INTERVAL_S, METRICS};
 use examples::page::strip::UNNAMED;
-use flate2::read::GzDecoder;
+use examples::unpacked;
 use ingest::record::{Origin, TelemetryRecord};
 
 /// A machine: what it has to train on, and later telemetry that is labelled.
@@ -186,18 +185,6 @@ fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
     };
     let rows = lines.enumerate().filter(|(_, line)| !line.is_empty()).map(row).collect::<Result<_>>()?;
     Ok((header, rows))
-}
-
-/// The text of a file that gzip packed.
-///
-/// # Errors
-///
-/// Names the file.
-pub(crate) fn unpacked(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| GzDecoder::new(file).read_to_string(&mut text));
-    read.with_context(|| path.display().to_string())?;
-    Ok(text)
 }
 
 /// The stretches that are labelled.

@@ -3,16 +3,12 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
-use common::id::NodeId;
 use common::model::{Forecaster, Foresees, Network, ParameterVector};
-use coordinator::config::RunConfig;
-use coordinator_simulate::crew::Crew;
-use coordinator_simulate::federation::Federation;
-use coordinator_simulate::population::Population;
+use examples::together;
 use node::detect::evaluate::Plan;
-use node::detect::{History, Preparation};
-use node::learn::{Progress, Training, train};
-use pipeline::{Row, Table, Window, window};
+use node::detect::{History, Preparation, choice};
+use node::learn::{Progress, Training};
+use pipeline::{Window, window};
 
 use super::dataset::{Dataset, Machine};
 
@@ -90,32 +86,9 @@ impl<'d> Bench<'d> {
 
     /// Trained by all machines together, as a coordinator and its nodes do it.
     pub(crate) fn federated(&self) -> Result<ParameterVector> {
-        let names: Vec<String> = self.dataset.machines.iter().map(|machine| machine.name.clone()).collect();
-        let training = self.histories.iter().map(|history| history.training.clone()).collect();
-        let ids = names.iter().map(|name| NodeId(*blake3::hash(name.as_bytes()).as_bytes())).collect();
-        let nodes = names.len();
-        let population = Population::with_telemetry(names, self.plan.task.clone(), training, Vec::new());
-        let mut federation = Federation::new(&self.config(), ids, nodes, 0.0)?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let go_on = &mut |_: &_, _: &_| Ok(ControlFlow::Continue(()));
-        Crew::new(threads).run(&mut federation, &population, &|_, _| (), go_on)?;
-        Ok((**federation.model()).clone())
-    }
-
-    fn config(&self) -> RunConfig {
-        let (seed, nodes, rounds) = (self.seed, self.dataset.machines.len(), self.plan.rounds);
-        let stride = self.plan.preparation.stride;
-        let hidden = &*self.plan.task.hidden;
-        let network = serde_json::to_string(&self.plan.task.network).expect("a network has a name");
-        let metrics: Vec<&str> = self.dataset.metrics.iter().map(|name| &**name).collect();
-        let text = format!(
-            "name = \"quality\"\nseed = {seed}\nrounds = {rounds}\n\
-             [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
-             [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
-             [training]\nepochs = 1\nbatch = {BATCH}\nlearning_rate = {LEARNING_RATE}\nstride = {stride}\n\
-             [task]\nkind = \"forecaster\"\nmetrics = {metrics:?}\npast_steps = {PAST_STEPS}\nnetwork = {network}\nhidden = {hidden:?}\n"
-        );
-        RunConfig::parse(&text).expect("a configuration that was written here")
+        let machines = self.dataset.machines.iter().zip(&self.histories);
+        let machines = machines.map(|(machine, history)| (machine.name.clone(), history.training.clone()));
+        together::train(&self.plan.task, self.plan.rounds, &self.plan.training, machines.collect())
     }
 
     /// Trained by one machine alone, with as many passes.
@@ -130,23 +103,12 @@ impl<'d> Bench<'d> {
 
     /// Trained on the telemetry of all machines in one place, each scaled by itself, with as many passes.
     pub(crate) fn centralised(&self) -> Result<ParameterVector> {
-        let mut pooled = Table { columns: self.dataset.metrics.len(), ..Table::default() };
-        for (source, history) in self.histories.iter().enumerate() {
-            let table = history.training.table();
-            for (index, row) in table.rows.iter().enumerate() {
-                pooled.push(Row { source: source as u32, ..*row }, table.row(index));
-            }
-        }
+        let tables = self.histories.iter().map(|history| history.training.table());
         let Preparation { stride, gap_steps, .. } = self.plan.preparation;
         let params = Window { past_steps: PAST_STEPS, stride, gap_steps };
-        let windows = window(pooled, &params);
-        let task = common::model::Task::Forecaster(self.plan.task.clone());
-        let mut parameters = task.initial(self.plan.initial_seed)?;
-        for round in 1..=self.plan.rounds {
-            let settings = Training { round, ..self.plan.training };
-            parameters = train(&self.plan.task, &parameters, &windows, &settings, &mut go_on)?.parameters;
-        }
-        Ok(parameters)
+        let windows = window(together::pooled(self.dataset.metrics.len(), tables), &params);
+        let run = (self.plan.rounds, self.plan.initial_seed);
+        Ok(choice::train_alone(&self.plan.task, &self.plan.training, run, &windows, &mut go_on)?)
     }
 }
 

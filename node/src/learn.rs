@@ -81,18 +81,25 @@ fn check<E: Examples>(
     parameters: &ParameterVector,
     examples: &E,
 ) -> Result<Vec<Layer>, LearnError> {
-    let layers = examples.layers(task)?;
-    if **parameters.schema() == schema_of(&layers)? { Ok(layers) } else { Err(LearnError::OtherSchema) }
+    fitting(examples.layers(task)?, parameters)
 }
 
-/// The schema of a task that has a model.
-pub(crate) fn schema(task: &Forecaster) -> Result<Schema, LearnError> {
-    schema_of(&task.layers())
+/// The layers of a task whose parameters these are.
+pub(crate) fn layers(task: &Forecaster, parameters: &ParameterVector) -> Result<Vec<Layer>, LearnError> {
+    fitting(task.layers(), parameters)
 }
 
-fn schema_of(layers: &[Layer]) -> Result<Schema, LearnError> {
+/// Layers, when none is empty and these are their parameters.
+fn fitting(layers: Vec<Layer>, parameters: &ParameterVector) -> Result<Vec<Layer>, LearnError> {
     let is_empty = |layer: &Layer| layer.inputs() == 0 || layer.outputs() == 0;
-    if layers.iter().any(is_empty) { Err(LearnError::EmptyLayer) } else { Ok(Schema::of_layers(layers)?) }
+    if layers.iter().any(is_empty) {
+        return Err(LearnError::EmptyLayer);
+    }
+    if **parameters.schema() == Schema::of_layers(&layers)? {
+        Ok(layers)
+    } else {
+        Err(LearnError::OtherSchema)
+    }
 }
 
 #[cfg(test)]

@@ -212,9 +212,10 @@ impl Trainer for TelemetryTrainer {
         let (rounds, seed) = (assignment.round.0, assignment.plan.seed);
         let training = settings(&assignment.plan, &self.name, assignment.round);
         let mut tell = |_: learn::Progress| progress();
-        let alone = choice::train_alone(task, &training, (rounds, seed), &history, &mut tell);
+        let alone = choice::train_alone(task, &training, (rounds, seed), &history.training, &mut tell);
         let local = alone.map_err(|error| error.to_string())?;
-        let tuned = choice::tune(task, &training, (rounds, TUNE_EPOCHS), (&history, federated), &mut tell);
+        let tuned =
+            choice::tune(task, &training, (rounds, TUNE_EPOCHS), (&history.training, federated), &mut tell);
         let tuned = tuned.map_err(|error| error.to_string())?;
         let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
         let chosen = choice::choose(task, &history, candidates).map_err(|error| error.to_string())?;
@@ -252,7 +253,8 @@ mod tests {
     use crate::alarms::{Log, State};
     use crate::config::NodeConfig;
     use crate::detect::Decision;
-    use crate::detect::alarm::{Change, Event, Severity};
+    use crate::detect::alarm::Change;
+    use crate::detect::alarm::samples::event;
     use crate::learn::samples::forecaster;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -275,28 +277,6 @@ mod tests {
         (TelemetryTrainer::new("n", (dir.to_owned(), vault), config.preparation, kept, || NOW), source)
     }
 
-    /// An alarm of these rows.
-    fn alarm(source: &str, rows: [u64; 2]) -> Event {
-        let [since_ms, until_ms] = rows.map(|row| row * 60_000);
-        let (event, severity, source) = (Change::Recovered, Severity::Warning, source.to_owned());
-        let (score, peak, threshold, suppressed, because) = (0.0, 2.0, 1.0, 0, Vec::new());
-        let (id, at_ms) = (1, until_ms);
-        Event {
-            id,
-            event,
-            severity,
-            source,
-            at_ms,
-            since_ms,
-            until_ms,
-            score,
-            peak,
-            threshold,
-            suppressed,
-            because,
-        }
-    }
-
     #[test]
     fn what_was_confirmed_is_a_gap_in_what_is_learned_and_what_is_refuted_is_learned() {
         let dir = tempfile::tempdir().unwrap();
@@ -310,7 +290,8 @@ mod tests {
         };
         assert_eq!(learned(), (400, vec![[0, 360]]));
         let (mut log, _) = Log::open(dir.path()).unwrap();
-        log.write(&mut State::default(), &[alarm(&source, [200, 229])]).unwrap();
+        let rows = [200, 229].map(|row| row * 60_000);
+        log.write(&mut State::default(), &[event(1, Change::Recovered, &source, rows, 2.0)]).unwrap();
         assert_eq!(learned().0, 400, "nobody has decided");
         alarms::label(dir.path(), 1, Decision::Confirmed, NOW).unwrap();
         assert_eq!(learned(), (370, vec![[0, 200], [200, 333]]));

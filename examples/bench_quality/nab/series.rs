@@ -10,11 +10,12 @@ use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
 use examples::page::strip::UNNAMED;
+use examples::unpacked;
 use ingest::record::{Origin, TelemetryRecord};
 use ingest::rfc3339;
 
 use super::profile::probation;
-use crate::dataset::{Dataset, Fault, Machine, unpacked};
+use crate::dataset::{Dataset, Fault, Machine};
 
 /// Windows by the name of a series: when each begins and ends.
 type Windows = BTreeMap<String, Vec<[String; 2]>>;

@@ -370,4 +370,25 @@ impl fmt::Display for Alarm {
 }
 
 #[cfg(test)]
+pub(crate) mod samples {
+    //! Events that nobody scored for.
+
+    use super::*;
+
+    /// Of an alarm from the first time to the last.
+    pub(crate) fn event(
+        id: u64,
+        change: Change,
+        source: &str,
+        [since_ms, until_ms]: [u64; 2],
+        peak: f64,
+    ) -> Event {
+        let (severity, threshold, suppressed, below) = (Severity::Warning, 1.0, 0, 0);
+        let open = Open { id, severity, since_ms, until_ms, peak, threshold, suppressed, below };
+        let event = open.event(change, Seen { at_ms: until_ms, score: peak, threshold });
+        Event { source: source.to_owned(), ..event }
+    }
+}
+
+#[cfg(test)]
 mod tests;

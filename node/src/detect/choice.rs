@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use common::model::{Forecaster, ParameterVector, Task};
+use pipeline::Windows;
 use serde::{Deserialize, Serialize};
 
 use super::History;
@@ -49,18 +50,18 @@ pub fn train_alone(
     task: &Forecaster,
     training: &Training<'static>,
     (rounds, seed): (u32, u64),
-    history: &History,
+    windows: &Windows,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ParameterVector, LearnError> {
     let mut parameters = Task::Forecaster(task.clone()).initial(seed)?;
     for round in 1..=rounds {
         let settings = Training { round, ..*training };
-        parameters = train(task, &parameters, &history.training, &settings, progress)?.parameters;
+        parameters = train(task, &parameters, windows, &settings, progress)?.parameters;
     }
     Ok(parameters)
 }
 
-/// Trains the model of a run of so many rounds on, for some epochs, on the node's own windows.
+/// Trains the model of a run of so many rounds on, for some epochs, on these windows.
 ///
 /// # Errors
 ///
@@ -69,11 +70,11 @@ pub fn tune(
     task: &Forecaster,
     training: &Training<'static>,
     (rounds, epochs): (u32, u32),
-    (history, federated): (&History, &ParameterVector),
+    (windows, federated): (&Windows, &ParameterVector),
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ParameterVector, LearnError> {
     let settings = Training { epochs, round: rounds + 1, ..*training };
-    Ok(train(task, federated, &history.training, &settings, progress)?.parameters)
+    Ok(train(task, federated, windows, &settings, progress)?.parameters)
 }
 
 /// The model with the least mean loss on the part of the history that is kept for validation; of equal ones the first. With

@@ -303,9 +303,7 @@ impl Detector {
         if version != Profile::VERSION {
             return Err(DetectorError::Profile("it is of another version"));
         }
-        if **parameters.schema() != crate::learn::schema(&task)? {
-            return Err(LearnError::OtherSchema.into());
-        }
+        crate::learn::layers(&task, &parameters)?;
         if !scaler.is_for(task.metrics.len()) || !measure.is_for(&task) || !threshold.0.is_finite() {
             return Err(DetectorError::Profile("statistics are missing, or not positive and finite"));
         }

@@ -45,7 +45,7 @@ impl Plan {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ParameterVector, LearnError> {
         let run = (self.rounds, self.initial_seed);
-        choice::train_alone(&self.task, &self.training, run, history, progress)
+        choice::train_alone(&self.task, &self.training, run, &history.training, progress)
     }
 
     /// The federated model, tuned to this node.
@@ -60,7 +60,7 @@ impl Plan {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ParameterVector, LearnError> {
         let run = (self.rounds, self.tune_epochs);
-        choice::tune(&self.task, &self.training, run, (history, federated), progress)
+        choice::tune(&self.task, &self.training, run, (&history.training, federated), progress)
     }
 }
 

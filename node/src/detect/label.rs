@@ -125,27 +125,9 @@ mod tests {
     use common::units::Timestamp;
     use ingest::record::Origin;
 
-    use super::super::alarm::{Change, Event, Severity, alarms};
+    use super::super::alarm::samples::event;
+    use super::super::alarm::{Change, alarms};
     use super::*;
-
-    fn event(id: u64, event: Change, source: &str, [since_ms, until_ms]: [u64; 2], peak: f64) -> Event {
-        let (severity, at_ms, score, threshold) = (Severity::Warning, until_ms, peak, 1.0);
-        let (source, suppressed, because) = (source.to_owned(), 0, Vec::new());
-        Event {
-            id,
-            event,
-            severity,
-            source,
-            at_ms,
-            since_ms,
-            until_ms,
-            score,
-            peak,
-            threshold,
-            suppressed,
-            because,
-        }
-    }
 
     fn known() -> BTreeMap<u64, Alarm> {
         alarms([

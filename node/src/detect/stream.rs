@@ -116,7 +116,7 @@ impl Streams {
         }
         let mut verdict = Verdict::TooEarly;
         if stream.past.len() == rows * row.len() && stream.runs_on(past_steps, detector.gap_steps) {
-            let said = predictor.say(&stream.past)?;
+            let said = predictor.say(&stream.past);
             verdict = Verdict::Score(match &detector.measure {
                 Measure::Surprise(calibration) => {
                     calibration.smooth(&mut stream.smoothed, said, row);

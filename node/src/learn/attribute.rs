@@ -3,20 +3,21 @@
 //! On the way from a window whose values are all usual (zero, since they are scaled) to the window that was seen, what the
 //! model says changes bit by bit; each metric has the part that its values made.
 
-use super::aim::aim;
-use super::network::Network;
-use super::values::{flat, floats, matrix};
-use super::{LearnError, schema_of};
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use common::model::{Forecaster, Foresees, ParameterVector};
 
+use super::aim::aim;
+use super::network::Network;
+use super::values::{flat, floats, largest, matrix};
+use super::{LearnError, layers};
+
 /// Points on the way, each in the middle of its part: the sum is then within some thousandths.
 const POINTS: usize = 64;
 
-/// How much each metric has of what the model says of the values that a window has, in the order of metrics: of the highest load that it
-/// foresees, or of the probability of a failure. They add up to what it says of this window less what it says of one without
-/// anything in it.
+/// How much each metric has of what the model says of the values that a window has, in the order of metrics: of the highest
+/// load that it foresees, or of the probability of a failure. They add up to what it says of this window less what it says of
+/// one without anything in it.
 ///
 /// # Errors
 ///
@@ -30,16 +31,13 @@ pub fn attribute(
     parameters: &ParameterVector,
     seen: &[f32],
 ) -> Result<Vec<f64>, LearnError> {
-    let layers = task.layers();
-    if **parameters.schema() != schema_of(&layers)? {
-        return Err(LearnError::OtherSchema);
-    }
+    let layers = layers(task, parameters)?;
     let network = Network::new(&layers, &flat(parameters.values()))?;
     let mut input = seen.to_vec();
     aim(task).see(&mut input);
     let outputs = layers[layers.len() - 1].outputs() as usize;
     let mut said = floats(network.forward(matrix(input.clone(), input.len())))?;
-    let place = highest(&said);
+    let place = largest(&said);
     let along = |point: usize| (point as f32 + 0.5) / POINTS as f32;
     let way: Vec<f32> =
         (0..POINTS).flat_map(|point| input.iter().map(move |value| value * along(point))).collect();
@@ -77,12 +75,6 @@ pub fn attribute(
     Ok(parts)
 }
 
-/// The place of the highest value; of equal ones the first.
-fn highest(values: &[f32]) -> usize {
-    let highest = values.iter().enumerate().rev().max_by(|one, other| one.1.total_cmp(other.1));
-    highest.map_or(0, |(place, _)| place)
-}
-
 #[cfg(test)]
 mod tests {
     use common::model::{Failure, Load, Quantile, Task};
@@ -104,7 +96,7 @@ mod tests {
             &pipeline::Window { past_steps: 3, stride: 1, gap_steps: 3 },
         );
         let usual = predict(&task, &parameters, &usual).unwrap();
-        let place = highest(said);
+        let place = largest(said);
         if let Foresees::Failure(_) = task.foresees {
             let probability = |logit: f32| 1.0 / (1.0 + f64::from(-logit).exp());
             return (parts, probability(said[place]) - probability(usual[place]));

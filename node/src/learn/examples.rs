@@ -25,12 +25,12 @@ pub trait Examples {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Appends what the model sees of one: as many values as its first layer has inputs.
+    /// What the model sees of those chosen: [chosen, inputs].
     ///
     /// # Panics
     ///
     /// When there is no such example.
-    fn see(&self, task: &Self::Task, index: usize, out: &mut Vec<f32>);
+    fn see(&self, task: &Self::Task, chosen: &[usize]) -> Tensor<2>;
 
     /// What its outputs should be of those chosen: [chosen, outputs].
     ///
@@ -39,8 +39,8 @@ pub trait Examples {
     /// When there is no such example.
     fn target(&self, task: &Self::Task, chosen: &[usize]) -> Tensor<2>;
 
-    /// Makes of its outputs for one example what the model says of it.
-    fn settle(&self, _: &Self::Task, _: usize, _: &mut [f32]) {}
+    /// Makes of its outputs for those chosen, one after the other, what the model says of them.
+    fn settle(&self, _: &Self::Task, _chosen: &[usize], _outputs: &mut [f32]) {}
 
     /// The mean loss of what it says and should say, each [examples, outputs], and its gradient by what it says.
     fn loss(task: &Self::Task, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>);
@@ -49,21 +49,6 @@ pub trait Examples {
 /// The values that a window has for a model of this task.
 fn seen_at<'w>(task: &Forecaster, windows: &'w Windows, index: usize) -> &'w [f32] {
     if task.sees_record() { windows.past_and_next(index) } else { windows.past(index) }
-}
-
-/// What a model of these layers sees of the examples chosen: [chosen, inputs].
-pub(super) fn seen<E: Examples>(
-    task: &E::Task,
-    layers: &[Layer],
-    examples: &E,
-    chosen: &[usize],
-) -> Tensor<2> {
-    let width = layers[0].inputs() as usize;
-    let mut values = Vec::with_capacity(chosen.len() * width);
-    for index in chosen {
-        examples.see(task, *index, &mut values);
-    }
-    matrix(values, width)
 }
 
 impl Examples for Windows {
@@ -82,10 +67,16 @@ impl Examples for Windows {
         self.count()
     }
 
-    fn see(&self, task: &Forecaster, index: usize, out: &mut Vec<f32>) {
-        let from = out.len();
-        out.extend_from_slice(seen_at(task, self, index));
-        aim(task).see(&mut out[from..]);
+    fn see(&self, task: &Forecaster, chosen: &[usize]) -> Tensor<2> {
+        let aim = aim(task);
+        let width = (self.past_steps() + usize::from(task.sees_record())) * self.columns();
+        let mut values = Vec::with_capacity(chosen.len() * width);
+        for index in chosen {
+            let from = values.len();
+            values.extend_from_slice(seen_at(task, self, *index));
+            aim.see(&mut values[from..]);
+        }
+        matrix(values, width)
     }
 
     fn target(&self, task: &Forecaster, chosen: &[usize]) -> Tensor<2> {
@@ -98,8 +89,12 @@ impl Examples for Windows {
         matrix(values, width)
     }
 
-    fn settle(&self, task: &Forecaster, index: usize, outputs: &mut [f32]) {
-        aim(task).settle(seen_at(task, self, index), outputs);
+    fn settle(&self, task: &Forecaster, chosen: &[usize], outputs: &mut [f32]) {
+        let aim = aim(task);
+        let each = outputs.len() / chosen.len().max(1);
+        for (outputs, index) in outputs.chunks_exact_mut(each.max(1)).zip(chosen) {
+            aim.settle(seen_at(task, self, *index), outputs);
+        }
     }
 
     fn loss(task: &Forecaster, output: Tensor<2>, target: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
@@ -124,8 +119,8 @@ impl Examples for Share {
         self.count()
     }
 
-    fn see(&self, _: &Classifier, index: usize, out: &mut Vec<f32>) {
-        out.extend_from_slice(self.input(index));
+    fn see(&self, task: &Classifier, chosen: &[usize]) -> Tensor<2> {
+        rows(chosen.iter().map(|index| self.input(*index)), task.inputs as usize)
     }
 
     fn target(&self, task: &Classifier, chosen: &[usize]) -> Tensor<2> {

@@ -23,7 +23,8 @@ pub(super) fn moments<E: Examples>(
     let mut sums = Vec::new();
     let mut done = 0;
     for chosen in all.chunks(BATCH) {
-        let seen = seen_and_one(task, layer, examples, chosen);
+        let ones = matrix(vec![1.0; chosen.len()], 1);
+        let seen = Tensor::cat(vec![examples.see(task, chosen), ones], 1);
         let transposed = seen.clone().transpose();
         let mut products = floats(transposed.clone().matmul(seen))?;
         if let Layer::Ridge { .. } = layer {
@@ -37,15 +38,4 @@ pub(super) fn moments<E: Examples>(
         }
     }
     Ok(sums.into_iter().map(|sum| (sum / all.len() as f64) as f32).collect())
-}
-
-/// What is seen of the examples chosen, and a 1: [chosen, inputs + 1].
-fn seen_and_one<E: Examples>(task: &E::Task, layer: &Layer, examples: &E, chosen: &[usize]) -> Tensor<2> {
-    let width = layer.inputs() as usize + 1;
-    let mut values = Vec::with_capacity(chosen.len() * width);
-    for index in chosen {
-        examples.see(task, *index, &mut values);
-        values.push(1.0);
-    }
-    matrix(values, width)
 }

@@ -32,10 +32,8 @@ trait Pass: Send {
     /// What it gives, and the way back.
     fn traced(&self, input: Tensor<2>) -> (Tensor<2>, Back<'_>);
 
-    /// The same for one example at a time, where somebody wrote it out.
-    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
-        Ok(None)
-    }
+    /// The same for one example at a time.
+    fn by_row(&self) -> Result<Box<dyn ByRow>, LearnError>;
 }
 
 /// A layer without tensors: of one example, asking for them costs more than the arithmetic on them.
@@ -123,8 +121,8 @@ impl Network {
         self.0.iter().fold(input, |input, layer| layer.forward(input))
     }
 
-    /// Its layers for one example at a time, when all of them can.
-    pub(super) fn by_row(&self) -> Result<Option<Vec<Box<dyn ByRow>>>, LearnError> {
+    /// Its layers for one example at a time.
+    pub(super) fn by_row(&self) -> Result<Vec<Box<dyn ByRow>>, LearnError> {
         self.0.iter().map(|layer| layer.by_row()).collect()
     }
 
@@ -222,7 +220,7 @@ mod tests {
         for (kind, past_steps, hidden) in kinds {
             let (task, parameters) = task(kind, past_steps, hidden);
             let network = Network::new(&task.layers(), &flat(parameters.values())).unwrap();
-            let layers = network.by_row().unwrap().unwrap();
+            let layers = network.by_row().unwrap();
             let width = task.layers()[0].inputs() as usize;
             for example in 0..3 {
                 let input: Vec<f32> = (0..width).map(|at| ((at + 40 * example) as f32).sin() * 2.0).collect();

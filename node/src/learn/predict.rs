@@ -4,11 +4,10 @@ use burn::tensor::Tensor;
 use common::model::{Classifier, Forecaster, ParameterVector};
 
 use super::aim::aim;
-use super::examples::seen;
 use super::labelled::Share;
 use super::network::{ByRow, Network};
-use super::values::{flat, floats, rows};
-use super::{Examples, LearnError, check, schema_of};
+use super::values::{flat, floats, largest};
+use super::{Examples, LearnError, check, layers};
 
 /// Examples in one pass: bounds the memory, and is large enough for the matrix product.
 const BATCH: usize = 1024;
@@ -25,17 +24,10 @@ pub struct Quality {
 /// A model that was built once, to be asked for one example after the other.
 pub struct Predictor {
     task: Forecaster,
-    network: Built,
+    layers: Vec<Box<dyn ByRow>>,
     /// What the layer before gave, and what the next one gives.
     values: [Vec<f32>; 2],
     inputs: usize,
-}
-
-/// A network as it is asked for single examples.
-enum Built {
-    ByRow(Vec<Box<dyn ByRow>>),
-    /// A kind of layer in it is there for tensors only.
-    ByTensor(Network),
 }
 
 impl Predictor {
@@ -45,45 +37,30 @@ impl Predictor {
     ///
     /// [`LearnError`] when task and parameters do not belong together.
     pub fn new(task: &Forecaster, parameters: &ParameterVector) -> Result<Self, LearnError> {
-        let layers = task.layers();
-        if **parameters.schema() != schema_of(&layers)? {
-            return Err(LearnError::OtherSchema);
-        }
+        let layers = layers(task, parameters)?;
         let network = Network::new(&layers, &flat(parameters.values()))?;
-        let inputs = layers[0].inputs() as usize;
-        let network = network.by_row()?.map_or(Built::ByTensor(network), Built::ByRow);
-        Ok(Self { task: task.clone(), network, values: [Vec::new(), Vec::new()], inputs })
+        let (values, inputs) = ([Vec::new(), Vec::new()], layers[0].inputs() as usize);
+        Ok(Self { task: task.clone(), layers: network.by_row()?, values, inputs })
     }
 
     /// What the model says of the values that a window has for it, up to the order of its sums the same as [`predict`] does.
     ///
-    /// # Errors
-    ///
-    /// [`LearnError::Backend`].
-    ///
     /// # Panics
     ///
     /// When there are not as many values as the model has inputs.
-    pub fn say(&mut self, seen: &[f32]) -> Result<&[f32], LearnError> {
+    pub fn say(&mut self, seen: &[f32]) -> &[f32] {
         assert_eq!(seen.len(), self.inputs, "there is a value for each input");
         let aim = aim(&self.task);
         let [given, taken] = &mut self.values;
         given.clear();
         given.extend_from_slice(seen);
         aim.see(given);
-        match &self.network {
-            Built::ByRow(layers) => {
-                for layer in layers {
-                    layer.forward(given, taken);
-                    std::mem::swap(given, taken);
-                }
-            }
-            Built::ByTensor(network) => {
-                *given = floats(network.forward(rows([&given[..]].into_iter(), self.inputs)))?;
-            }
+        for layer in &self.layers {
+            layer.forward(given, taken);
+            std::mem::swap(given, taken);
         }
         aim.settle(seen, given);
-        Ok(given)
+        given
     }
 }
 
@@ -100,11 +77,9 @@ pub fn predict<E: Examples>(
 ) -> Result<Vec<f32>, LearnError> {
     let mut all = Vec::new();
     in_batches(task, parameters, examples, |output, chosen| {
-        let outputs = output.dims()[1];
         let from = all.len();
         all.extend(floats(output)?);
-        let said = all[from..].chunks_exact_mut(outputs).zip(chosen);
-        said.for_each(|(outputs, index)| examples.settle(task, *index, outputs));
+        examples.settle(task, chosen, &mut all[from..]);
         Ok(())
     })?;
     Ok(all)
@@ -142,7 +117,7 @@ pub fn quality(
     in_batches(task, parameters, examples, |output, chosen| {
         loss += loss_sum(task, examples, output.clone(), chosen)?;
         let scores = floats(output)?;
-        let told = scores.chunks_exact(examples.set().classes() as usize).map(likeliest);
+        let told = scores.chunks_exact(examples.set().classes() as usize).map(largest);
         right += told.zip(chosen).filter(|(told, index)| *told == examples.class(**index) as usize).count();
         Ok(())
     })?;
@@ -163,12 +138,6 @@ fn loss_sum<E: Examples>(
     Ok(floats(loss)?.iter().map(|loss| f64::from(*loss)).sum::<f64>() * chosen.len() as f64)
 }
 
-/// The place of the largest score; of equal ones the first.
-fn likeliest(scores: &[f32]) -> usize {
-    let best = scores.iter().enumerate().rev().max_by(|one, other| one.1.total_cmp(other.1));
-    best.map_or(0, |(place, _)| place)
-}
-
 /// Hands on what the model says of all examples, one batch after the other.
 fn in_batches<E: Examples>(
     task: &E::Task,
@@ -179,8 +148,7 @@ fn in_batches<E: Examples>(
     let layers = check(task, parameters, examples)?;
     let network = Network::new(&layers, &flat(parameters.values()))?;
     let all: Vec<usize> = (0..examples.count()).collect();
-    all.chunks(BATCH)
-        .try_for_each(|chosen| take(network.forward(seen(task, &layers, examples, chosen)), chosen))
+    all.chunks(BATCH).try_for_each(|chosen| take(network.forward(examples.see(task, chosen)), chosen))
 }
 
 #[cfg(test)]
@@ -191,20 +159,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_example_after_the_other_is_said_as_all_at_once_with_and_without_tensors() {
+    fn one_example_after_the_other_is_said_as_all_at_once() {
         let (task, windows) = (forecaster(&["x", "y"], 6, &[5]), swinging(40, 6));
         let parameters = Task::Forecaster(task.clone()).initial(1).unwrap();
         let all = predict(&task, &parameters, &windows).unwrap();
-        let mut without = Predictor::new(&task, &parameters).unwrap();
-        assert!(matches!(without.network, Built::ByRow(_)));
-        let network = Network::new(&task.layers(), &flat(parameters.values())).unwrap();
-        let mut with =
-            Predictor { network: Built::ByTensor(network), ..Predictor::new(&task, &parameters).unwrap() };
+        let mut predictor = Predictor::new(&task, &parameters).unwrap();
         for (index, said) in all.chunks_exact(2).enumerate() {
-            for predictor in [&mut with, &mut without] {
-                let one = predictor.say(windows.past(index)).unwrap();
-                assert!(one.iter().zip(said).all(|(one, other)| (one - other).abs() < 1e-6), "{index}");
-            }
+            let one = predictor.say(windows.past(index));
+            assert!(one.iter().zip(said).all(|(one, other)| (one - other).abs() < 1e-6), "{index}");
         }
         let other = forecaster(&["x"], 6, &[5]);
         assert_eq!(Predictor::new(&other, &parameters).err(), Some(LearnError::OtherSchema));

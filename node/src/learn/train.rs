@@ -11,7 +11,6 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 
-use super::examples::seen;
 use super::moments::moments;
 use super::network::Network;
 use super::values::{flat, floats};
@@ -189,7 +188,7 @@ impl Learner {
         examples: &E,
         chosen: &[usize],
     ) -> Result<f32, LearnError> {
-        let input = seen(task, &self.layers, examples, chosen);
+        let input = examples.see(task, chosen);
         let network = Network::new(&self.layers, &self.parameters)?;
         let target = examples.target(task, chosen);
         let (loss, mut gradient) = network.gradient(input, |output| E::loss(task, output, target));

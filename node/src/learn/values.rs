@@ -32,3 +32,9 @@ pub(super) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Lear
     let data = tensor.try_into_data().map_err(|error| LearnError::Backend(error.to_string()))?;
     data.try_into_vec().map_err(|error| LearnError::Backend(format!("{error:?}")))
 }
+
+/// The place of the largest value; of equal ones the first.
+pub(super) fn largest(values: &[f32]) -> usize {
+    let largest = values.iter().enumerate().rev().max_by(|one, other| one.1.total_cmp(other.1));
+    largest.map_or(0, |(place, _)| place)
+}

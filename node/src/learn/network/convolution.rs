@@ -58,8 +58,8 @@ impl Pass for Convolution {
         (output.reshape([examples, given * channels]), Box::new(back))
     }
 
-    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
+    fn by_row(&self) -> Result<Box<dyn ByRow>, LearnError> {
         let Self { ref linear, steps, kernel } = *self;
-        Ok(Some(Box::new(ConvolutionByRow { linear: linear.without_tensors()?, steps, kernel })))
+        Ok(Box::new(ConvolutionByRow { linear: linear.without_tensors()?, steps, kernel }))
     }
 }

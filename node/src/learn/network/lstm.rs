@@ -177,13 +177,13 @@ impl Pass for Lstm {
         (output, Box::new(back))
     }
 
-    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
-        Ok(Some(Box::new(LstmByRow {
+    fn by_row(&self) -> Result<Box<dyn ByRow>, LearnError> {
+        Ok(Box::new(LstmByRow {
             weight: floats(self.weight.clone())?,
             recurrent: floats(self.recurrent.clone())?,
             bias: floats(self.bias.clone())?,
             steps: self.steps,
             is_whole: self.is_whole,
-        })))
+        }))
     }
 }

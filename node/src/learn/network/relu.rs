@@ -32,7 +32,7 @@ impl Pass for Relu {
         (output, Box::new(back))
     }
 
-    fn by_row(&self) -> Result<Option<Box<dyn ByRow>>, LearnError> {
-        Ok(Some(Box::new(Self)))
+    fn by_row(&self) -> Result<Box<dyn ByRow>, LearnError> {
+        Ok(Box::new(Self))
     }
 }
