@@ -24,9 +24,8 @@ use common::id::{BlobId, NodeId, RunId, TenantId};
 use common::message::presence::HEARTBEAT;
 use common::roster::Roster;
 use common::units::{Millis, Timestamp};
-use edge::{entropy, log_ignored, now, tether};
+use edge::{Stop, entropy, log_ignored, now, tether};
 use rand_chacha::ChaCha20Rng;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -109,21 +108,19 @@ pub async fn serve(dir: &Path, socket: &Socket, halt_at: Option<u64>) -> Result<
     let (asked, mut questions) = mpsc::channel(16);
     let Joined { mut driver, mut readers, desks, office, mut errands, view } =
         Driver::join(dir, folder, halt_at, asked.clone())?;
+    let mut stop = Stop::listen()?;
     let door = join::at_door(office).await?;
     let answering = tokio::spawn(control::answer_all(socket.listen()?, asked, desks, view));
     driver.tell_roster();
     driver.recall_drained()?;
     driver.resume();
     let mut ends = ends_of_tethers(driver.engine.id());
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticked = Timestamp::default();
     while driver.ended.is_none() {
         let next_wake = driver.next_wake();
         let idle = tokio::select! {
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = stop.asked() => break,
             Some(question) = questions.recv() => {
                 driver.on_asked(question);
                 false

@@ -33,7 +33,11 @@ fn run_node(dir: &Path) -> Result<()> {
     edge::log_to_stderr();
     let folder = node::folder::Folder::open(dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(node::driver::run(folder, AddConstant)).map(drop)
+    runtime
+        .block_on(async {
+            Box::pin(node::driver::run(folder, AddConstant, &mut edge::Stop::listen()?)).await
+        })
+        .map(drop)
 }
 
 struct AddConstant;

@@ -13,8 +13,7 @@ use common::id::{BlobId, TenantId};
 use common::message::presence::Mailbox;
 use common::units::{Millis, Timestamp};
 use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, Writer, topics};
-use edge::{entropy, log_ignored, now};
-use tokio::signal::unix::{SignalKind, signal};
+use edge::{Stop, entropy, log_ignored, now};
 
 use crate::config::{NodeConfig, Shutdown};
 use crate::folder::{Folder, Marks, certificate, keep_roster};
@@ -133,14 +132,12 @@ pub enum Ended {
 /// # Errors
 ///
 /// When DDS cannot be joined, a mark cannot be written, or nothing can be signed: then nothing may take effect any more.
-pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
+pub async fn run(folder: Folder, trainer: impl Trainer, stop: &mut Stop) -> Result<Ended> {
     let mut link = Link::join(&folder.config.dds)?;
     let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
     let mut tie = Tie::default();
     let (mut participant, config, mut kept) = begin(folder, link.mailbox())?;
     tracing::info!(node = %participant.node(), name = config.name, domain = config.dds.domain, "looking for the coordinator");
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut rejoin_after = REJOIN;
     let (mut out, mut ends, mut ended) = (Vec::new(), None, Ended::Stopped);
     let mut ticked = Timestamp::default();
@@ -159,8 +156,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer) -> Result<Ended> {
         }
         let event = tokio::select! {
             biased;
-            _ = terminate.recv() => Event::Stop,
-            _ = interrupt.recv() => Event::Stop,
+            () = stop.asked() => Event::Stop,
             sample = link.announcements.next() => believe(sample).map_or(Event::Tick, Event::Announcement),
             sample = link.hellos.next() => believe(sample).map_or(Event::Tick, Event::Hello),
             sample = link.rosters.next() => believe(sample).map_or(Event::Tick, Event::Roster),

@@ -54,7 +54,10 @@ fn a_process_that_a_test_starts_plays_its_part() {
         "node" => {
             edge::log_to_stderr();
             let folder = Folder::open(&place).unwrap();
-            runtime.block_on(node::driver::run(folder, Addition { place })).unwrap();
+            let part = async {
+                Box::pin(node::driver::run(folder, Addition { place }, &mut edge::Stop::listen()?)).await
+            };
+            runtime.block_on(part).unwrap();
         }
         "intruder" => runtime.block_on(intruder::intrude(&place)),
         other => panic!("there is no part {other}"),

@@ -9,6 +9,7 @@ pub mod file;
 mod log;
 mod print;
 mod secrecy;
+mod stop;
 pub mod tether;
 mod usage;
 
@@ -18,4 +19,5 @@ pub use entropy::entropy;
 pub use log::{log_ignored, log_to_stderr};
 pub use print::{Format, Listing, print_lines, print_one};
 pub use secrecy::keep_secrets;
+pub use stop::Stop;
 pub use usage::cpu_s;

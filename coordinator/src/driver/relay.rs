@@ -19,8 +19,7 @@ use common::message::Signed;
 use common::message::relay::{RelayPeer, RelayStatus};
 use common::units::{ByteCount, Millis, Timestamp};
 use common::wire::Text;
-use edge::{log_to_stderr, now};
-use tokio::signal::unix::{SignalKind, signal};
+use edge::{Stop, log_to_stderr, now};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -112,6 +111,7 @@ pub async fn relay(dir: &Path) -> Result<()> {
         peers = peers.len(),
         "relaying; {place}"
     );
+    let mut stop = Stop::listen()?;
     let connecting = match place {
         Place::Listen(address) => tokio::spawn(door.listen(address).await?),
         Place::Connect(to) => tokio::spawn(door.connect(to)),
@@ -132,14 +132,11 @@ pub async fn relay(dir: &Path) -> Result<()> {
         deaf_after: DEAF,
         refused: (Timestamp::default(), String::new()),
     };
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = stop.asked() => break,
             Some((sample, writer)) = relay.samples.recv() => {
                 if relay.site.is_carried(writer) {
                     (relay.heard, relay.deaf_after) = (now(), DEAF);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use common::id::TenantId;
+use edge::Stop;
 
 use crate::driver::{self, Ended};
 use crate::folder::Folder;
@@ -46,6 +47,7 @@ fn run(dir: &Path) -> Result<Ended> {
     let every = Duration::from_millis(config.telemetry.poll_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
+        let mut stop = Stop::listen()?;
         let intake = Intake::start(&folder.dir, &folder.config, Role::Node(folder.identity.clone())).await?;
         if intake.is_none() && folder.config.sources.is_empty() {
             bail!(
@@ -59,7 +61,7 @@ fn run(dir: &Path) -> Result<Ended> {
             telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool, pins)?;
         }
         let looking = tokio::spawn(look_every(Arc::clone(&telemetry), scoring.clone(), every));
-        let ended = Box::pin(driver::run(folder, trainer)).await;
+        let ended = Box::pin(driver::run(folder, trainer, &mut stop)).await;
         looking.abort();
         if let Some(scoring) = scoring {
             let closed = scoring.lock().unwrap_or_else(PoisonError::into_inner).close(edge::now());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use edge::Stop;
 
 use crate::folder::Folder;
 use crate::intake::{Intake, Role};
@@ -17,8 +17,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stop = Stop::listen()?;
         let Some(mut intake) = Intake::start(dir, &config, Role::Bridge).await? else {
             bail!(
                 "{}: no section such as [smtp] or [otlp]: there is nothing to listen for",
@@ -26,8 +25,7 @@ pub(super) fn execute(dir: &Path) -> Result<()> {
             );
         };
         let ended = tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            () = stop.asked() => Ok(()),
             unsigned = intake.unsigned() => Err(unsigned.into()),
         };
         tracing::info!("stopping");
