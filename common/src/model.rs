@@ -5,6 +5,7 @@ mod foresees;
 mod layer;
 mod parameters;
 mod schema;
+mod statistics;
 
 pub use architecture::{Classifier, Forecaster, MetricName, Task};
 pub use foresees::{Failure, Foresees, Load, Misfit, Quantile};
@@ -12,3 +13,4 @@ pub use layer::{KERNEL_STEPS, Layer, Network, POOLED_STEPS};
 pub use parameters::{ParameterVector, ParametersError};
 pub(crate) use parameters::{take_values, write_values};
 pub use schema::{Schema, SchemaError, Tensor};
+pub use statistics::{ERROR_MAX, EVALUATION_ROUNDS, Statistics, Usual};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use common::id::{EpochId, ModelHash, NodeId, RoundId, RunId};
+use common::id::{EpochId, NodeId, RoundId, RunId};
 use common::message::model::Plan;
 use common::model::Task;
 use common::units::{Millis, Timestamp};
@@ -11,7 +11,7 @@ use common::units::{Millis, Timestamp};
 use crate::config::RunConfig;
 use crate::control::{Reply, Stored};
 use crate::engine::{OFFERED_MAX, Start};
-use crate::registry;
+use crate::registry::{self, First};
 use crate::round::{CohortSize, Deadlines, RoundPlan, RoundRecord};
 use crate::store::{About, NewRun, RunEntry, RunStatus, StartKey, Store};
 use crate::strategy::Strategy;
@@ -33,10 +33,15 @@ pub fn create(
     now: Timestamp,
 ) -> Result<(RunEntry, Start)> {
     let (plan, rounds, strategy) = plans(&parsed)?;
-    let (model, values) = if let Some(named) = first_named(store, &parsed, &plan.task)? {
-        named
+    let named = first_named(store, &parsed, &plan.task)?;
+    let (model, values) = if let Some(First::Stored(model, values)) = named {
+        (model, values)
     } else {
-        let (first, about) = (plan.task.initial(plan.seed)?, About { round: RoundId(0), task: &plan.task });
+        let mut first = plan.task.initial(plan.seed)?;
+        if let Some(First::Parameters(values)) = named {
+            first.values_mut().copy_from_slice(&values);
+        }
+        let about = About { round: RoundId(0), task: &plan.task };
         (store.models().save(&about, first.schema(), first.values())?, first.into_values())
     };
     let name = parsed.name.as_str().try_into().context("`name`")?;
@@ -55,7 +60,7 @@ pub fn create(
 /// # Errors
 ///
 /// As [`registry::first_of`].
-pub fn first_named(store: &Store, config: &RunConfig, task: &Task) -> Result<Option<(ModelHash, Vec<f32>)>> {
+pub fn first_named(store: &Store, config: &RunConfig, task: &Task) -> Result<Option<First>> {
     let Some(from) = &config.from else { return Ok(None) };
     registry::first_of(store, from, task, &task.schema()?).map(Some).context("`from`")
 }

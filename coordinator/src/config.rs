@@ -8,7 +8,7 @@ mod task;
 
 pub use join::JoinConfig;
 pub use relay::{Place, RelayConfig};
-pub use selection::{beginning, says_the_same, selecting};
+pub use selection::{beginning, evaluating, says_the_same, selecting};
 pub use strategy::StrategyConfig;
 pub use task::check_task;
 
@@ -18,7 +18,7 @@ use common::crypto::Suite;
 use common::known::Labels;
 use common::limits::{CERTIFICATE_LIFETIME_S, COHORT_MAX, CONFIG_BYTES_MAX, CONTROLLED_PARAMETERS_MAX};
 use common::message::model::{Optimizer, Plan};
-use common::model::Task;
+use common::model::{EVALUATION_ROUNDS, Task};
 use common::units::{ByteCount, Millis};
 use serde::{Deserialize, Serialize};
 
@@ -297,13 +297,26 @@ impl RunConfig {
         )?;
         check_task(&config.task)?;
         // What moments of nodes combine to are moments; somewhere on the way there, they are none.
-        let is_closed_form =
-            matches!(&config.task, Task::Forecaster(forecaster) if forecaster.network.is_closed_form());
+        let is_evaluation = matches!(&config.task, Task::Evaluation(_));
+        let moments = config.task.forecaster().filter(|task| is_evaluation || task.network.is_closed_form());
         require(
-            !is_closed_form || strategy.is_direct() && config.cohort.staleness_max == 0,
-            "task.network",
-            "in closed form needs a server of kind sgd with a learning rate of 1, no `strategy.clip_norm`, a `combine` \
-             other than normalized_mean and scaffold, and `cohort.staleness_max = 0`",
+            moments.is_none() || strategy.is_direct() && config.cohort.staleness_max == 0,
+            if is_evaluation { "task.kind" } else { "task.network" },
+            format!(
+                "{} needs a server of kind sgd with a learning rate of 1, no `strategy.clip_norm`, a `combine` other than \
+                 normalized_mean and scaffold, and `cohort.staleness_max = 0`",
+                if is_evaluation { "evaluation" } else { "in closed form" }
+            ),
+        )?;
+        require(
+            !is_evaluation || config.rounds == EVALUATION_ROUNDS,
+            "rounds",
+            format!("is {}: an evaluation has {EVALUATION_ROUNDS}", config.rounds),
+        )?;
+        require(
+            !is_evaluation || config.from.is_some(),
+            "from",
+            "is missing: an evaluation is of a model (`run start --evaluate MODEL` names one)",
         )?;
         let parameters = config.task.schema().map_or(0, |schema| schema.parameters());
         require(

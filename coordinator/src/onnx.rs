@@ -153,23 +153,24 @@ pub fn encode(
     values: &[f32],
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let Task::Forecaster(
-        forecaster @ Forecaster { network: Network::Perceptron, foresees: Foresees::Record, .. },
-    ) = task
+    let Some(forecaster @ Forecaster { network: Network::Perceptron, foresees: Foresees::Record, .. }) =
+        task.forecaster()
     else {
         return Err(OnnxError::NoGraph);
     };
     assert_eq!(values.len(), schema.parameters(), "the values are the schema's");
     let layers = forecaster.layers();
     let (first, last) = (layers[0].inputs(), layers[layers.len() - 1].outputs());
-    let initializer = schema.ranges().map(|(tensor, range)| TensorProto {
+    let linear = layers.len().div_ceil(2);
+    // A weight and a bias each; statistics of an evaluation lie behind them.
+    let initializer = schema.ranges().take(2 * linear).map(|(tensor, range)| TensorProto {
         dims: tensor.shape.iter().map(|&side| i64::from(side)).collect(),
         data_type: FLOAT,
         name: tensor.name.to_string(),
         raw_data: values[range].iter().flat_map(|value| value.to_le_bytes()).collect(),
     });
     let graph = GraphProto {
-        node: nodes(layers.len().div_ceil(2)),
+        node: nodes(linear),
         name: "forecaster".to_owned(),
         initializer: initializer.collect(),
         input: vec![matrix(INPUT, first)],

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use anyhow::{Context, Result, bail};
 use common::id::{ModelHash, NodeId, RoundId};
-use common::model::{Schema, Task};
+use common::model::{Forecaster, Foresees, MetricName, Schema, Statistics, Task};
 use common::units::Timestamp;
 
 use crate::config::{RunConfig, check_task};
@@ -17,7 +17,10 @@ use crate::control::{ModelAnswer, ModelOrder};
 use crate::store::registry::{Imported, standing};
 use crate::store::{Alias, Store};
 use crate::view::AttemptView;
-use crate::view::model::{AliasView, FileView, ListedModel, ModelView, OriginView, TrainedView};
+use crate::view::model::{
+    AliasView, EvaluatedView, FileView, ListedModel, MetricView, ModelView, OriginView, QuantileView,
+    TrainedView,
+};
 use known::{Known, Origin, aliases_of, find, known};
 
 /// Does what is asked; `name` is what people call a node.
@@ -47,19 +50,35 @@ pub fn answer(
     }
 }
 
+/// What a run is to begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum First {
+    /// A model as it is stored.
+    Stored(ModelHash, Vec<f32>),
+    /// The parameters of one, and nothing known of all nodes: an evaluation begins, or training goes on after one.
+    Parameters(Vec<f32>),
+}
+
 /// The model that a run is to begin with, which must be for its task.
 ///
 /// # Errors
 ///
 /// Says which model, and how its task differs.
-pub fn first_of(store: &Store, wanted: &str, task: &Task, schema: &Schema) -> Result<(ModelHash, Vec<f32>)> {
+pub fn first_of(store: &Store, wanted: &str, task: &Task, schema: &Schema) -> Result<First> {
     let found = find(&known(store)?, &store.state().aliases()?, Some(wanted))?.model;
     let of_file = task_of(&store.models().describe(found)?.task)
         .with_context(|| store.models().path(found).display().to_string())?;
     if let Some(difference) = difference(&of_file, task) {
         bail!("the run cannot begin with model {found}, which is for another task: {difference}");
     }
-    Ok((found, store.models().load(found, schema)?))
+    let trained = task.forecaster().map_or_else(|| task.clone(), |model| Task::Forecaster(model.clone()));
+    if of_file == *task && trained == *task {
+        return Ok(First::Stored(found, store.models().load(found, schema)?));
+    }
+    let mut values = store.models().load(found, &of_file.schema()?)?;
+    values.truncate(trained.schema()?.parameters());
+    values.resize(schema.parameters(), 0.0);
+    Ok(First::Parameters(values))
 }
 
 /// A task as model files have it.
@@ -80,13 +99,14 @@ fn difference(model: &Task, run: &Task) -> Option<String> {
         (one != other).then(|| format!("its {what}: {one}; the run's: {other}"))
     };
     match (model, run) {
-        (Task::Forecaster(model), Task::Forecaster(run)) => {
-            differ("metrics", &&*model.metrics, &&*run.metrics)
-                .or_else(|| differ("past steps", &model.past_steps, &run.past_steps))
-                .or_else(|| differ("network", &model.network, &run.network))
-                .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden))
-                .or_else(|| differ("foreseen", &model.foresees, &run.foresees))
-        }
+        (
+            Task::Forecaster(model) | Task::Evaluation(model),
+            Task::Forecaster(run) | Task::Evaluation(run),
+        ) => differ("metrics", &&*model.metrics, &&*run.metrics)
+            .or_else(|| differ("past steps", &model.past_steps, &run.past_steps))
+            .or_else(|| differ("network", &model.network, &run.network))
+            .or_else(|| differ("hidden layers", &&*model.hidden, &&*run.hidden))
+            .or_else(|| differ("foreseen", &model.foresees, &run.foresees)),
         (Task::Flat { parameters: model }, Task::Flat { parameters: run }) => {
             differ("parameters", model, run)
         }
@@ -100,6 +120,7 @@ fn difference(model: &Task, run: &Task) -> Option<String> {
 fn kind(task: &Task) -> &'static str {
     match task {
         Task::Forecaster(_) => "a forecaster",
+        Task::Evaluation(_) => "an evaluated forecaster",
         Task::Classifier(_) => "a classifier",
         Task::Flat { .. } => "flat",
     }
@@ -149,11 +170,42 @@ fn show(store: &Store, wanted: Option<&str>, name: impl Fn(NodeId) -> String) ->
 fn file(store: &Store, model: ModelHash) -> Result<FileView> {
     let described = store.models().describe(model)?;
     let task = task_of(&described.task)?;
+    let schema = task.schema()?;
+    let evaluated = match &task {
+        Task::Evaluation(forecaster) => {
+            let trained = Task::Forecaster(forecaster.clone()).schema()?;
+            let values = store.models().load(model, &schema)?;
+            Some(evaluated(forecaster, &Statistics::behind(forecaster, &trained, &values)?.1))
+        }
+        _ => None,
+    };
     Ok(FileView {
         bytes: described.bytes,
-        parameters: task.schema()?.parameters() as u64,
+        parameters: schema.parameters() as u64,
         task: serde_json::from_str(&described.task)?,
+        evaluated,
     })
+}
+
+/// What is known of all nodes, as far as the evaluation went.
+fn evaluated(task: &Forecaster, known: &Statistics) -> EvaluatedView {
+    let metric = |(index, name): (usize, &MetricName)| {
+        let usual = known.usual(index);
+        let errors = (task.foresees == Foresees::Record).then(|| known.errors(index));
+        MetricView {
+            metric: name.to_string(),
+            known: known.known(index),
+            mean: usual.map(|usual| usual.mean),
+            sd: usual.map(|usual| usual.sd),
+            error_mean: errors.map(|errors| errors.mean),
+            error_sd: errors.map(|errors| errors.sd),
+        }
+    };
+    let quantile = |quantile| Some(QuantileView { quantile, score: known.score_at(quantile)? });
+    EvaluatedView {
+        metrics: task.metrics.iter().enumerate().map(metric).collect(),
+        scores: [0.5, 0.9, 0.99, 0.995, 0.999].into_iter().filter_map(quantile).collect(),
+    }
 }
 
 fn origin(store: &Store, origin: &Origin, name: impl Fn(NodeId) -> String) -> Result<OriginView> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use common::model::{MetricName, ParameterVector};
+use common::model::{MetricName, ParameterVector, Statistics};
 use edge::Listing;
 use node::detect::{Chosen, History, Preparation, choose};
 
@@ -17,8 +17,8 @@ use super::verdicts::{self, Verdicts};
 use super::{report, table};
 
 /// What is compared, in the order of the table.
-pub(crate) const METHODS: [&str; 8] =
-    ["random", "z-score", "pca", "local", "federated", "tuned", "chosen", "centralised"];
+pub(crate) const METHODS: [&str; 9] =
+    ["random", "pooled", "z-score", "pca", "local", "federated", "tuned", "chosen", "centralised"];
 
 /// What the federated model made of one machine's telemetry.
 #[derive(Clone, Debug)]
@@ -100,6 +100,7 @@ fn judged(dataset: &Dataset, options: &Options, seed: u64) -> Result<Judged> {
 pub(crate) struct Together {
     pub(crate) federated: ParameterVector,
     pub(crate) centralised: ParameterVector,
+    pub(crate) known: Statistics,
 }
 
 impl Together {
@@ -107,14 +108,16 @@ impl Together {
     ///
     /// Why the telemetry cannot be trained on.
     pub(crate) fn train(bench: &Bench<'_>) -> Result<Self> {
-        Ok(Self { federated: bench.federated()?, centralised: bench.centralised()? })
+        let federated = bench.federated()?;
+        let known = bench.known(&federated)?;
+        Ok(Self { federated, centralised: bench.centralised()?, known })
     }
 }
 
 /// All methods on these machines, some of which may be none of those that trained together.
 fn on_machines(
     bench: &Bench<'_>,
-    Together { federated, centralised }: &Together,
+    Together { federated, centralised, known }: &Together,
     machines: &[(&Machine, History)],
     setting: Setting,
     judged: &mut Judged,
@@ -123,6 +126,13 @@ fn on_machines(
     for (machine, history) in machines {
         let model =
             |parameters: &ParameterVector| verdicts::model(plan, (machine, history), parameters.clone());
+        let pooled = verdicts::pooled(plan, machine, (federated.clone(), known))?;
+        if history.training.count() == 0 {
+            for (method, verdicts) in METHODS.into_iter().zip([&verdicts::random(machine, seed), &pooled]) {
+                judged.lines.push(line(bench, machine, (setting, method), verdicts)?);
+            }
+            continue;
+        }
         let (tuned, local) = (bench.tuned(history, federated)?, bench.local(history)?);
         let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
         let chosen = choose(&plan.task, history, candidates)?;
@@ -134,6 +144,7 @@ fn on_machines(
         };
         let by_method = [
             &verdicts::random(machine, seed),
+            &pooled,
             &verdicts::z_score(plan, machine)?,
             &verdicts::pca(plan, (machine, history))?,
             &of_local,
@@ -143,23 +154,7 @@ fn on_machines(
             &model(centralised)?,
         ];
         for (method, verdicts) in METHODS.into_iter().zip(by_method) {
-            let Figures { vus_pr, auc_pr, auc_roc, hit_rates } = judge(machine, verdicts, plan.width)?;
-            let [hitrate_100, hitrate_150] = hit_rates;
-            let (dataset, node) = (bench.dataset().to_owned(), Some(machine.name.clone()));
-            let seed = Some(seed);
-            let line = Line {
-                dataset,
-                setting,
-                method,
-                seed,
-                node,
-                vus_pr,
-                auc_pr,
-                auc_roc,
-                hitrate_100,
-                hitrate_150,
-            };
-            judged.lines.push(line);
+            judged.lines.push(line(bench, machine, (setting, method), verdicts)?);
         }
         let (node, faults) = (machine.name.clone(), machine.faults.clone());
         let metrics =
@@ -167,6 +162,20 @@ fn on_machines(
         judged.seen.push((setting, Seen { node, metrics, faults, verdicts: of_federated }));
     }
     Ok(())
+}
+
+/// How a method did on a machine.
+fn line(
+    bench: &Bench<'_>,
+    machine: &Machine,
+    (setting, method): (Setting, &'static str),
+    verdicts: &Verdicts,
+) -> Result<Line> {
+    let Figures { vus_pr, auc_pr, auc_roc, hit_rates } = judge(machine, verdicts, bench.plan.width)?;
+    let [hitrate_100, hitrate_150] = hit_rates;
+    let (dataset, node) = (bench.dataset().to_owned(), Some(machine.name.clone()));
+    let seed = Some(bench.seed());
+    Ok(Line { dataset, setting, method, seed, node, vus_pr, auc_pr, auc_roc, hitrate_100, hitrate_150 })
 }
 
 #[cfg(test)]

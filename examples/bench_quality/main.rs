@@ -7,6 +7,7 @@ mod compare;
 mod dataset;
 mod interval;
 mod judge;
+mod known;
 mod line;
 mod methods;
 mod nab;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
-use common::model::{Forecaster, Foresees, Network, ParameterVector};
+use common::model::{Forecaster, Foresees, Network, ParameterVector, Statistics};
 use examples::together;
 use node::detect::evaluate::Plan;
 use node::detect::{History, Preparation, choice};
@@ -11,6 +11,7 @@ use node::learn::{Progress, Training};
 use pipeline::{Window, window};
 
 use super::dataset::{Dataset, Machine};
+use super::known;
 
 /// What every forecaster sees and how it is trained, whatever the data are.
 const PAST_STEPS: u32 = 19;
@@ -89,6 +90,11 @@ impl<'d> Bench<'d> {
         let machines = self.dataset.machines.iter().zip(&self.histories);
         let machines = machines.map(|(machine, history)| (machine.name.clone(), history.training.clone()));
         together::train(&self.plan.task, self.plan.rounds, &self.plan.training, machines.collect())
+    }
+
+    /// What all machines know together of their telemetry, and of this model on it.
+    pub(crate) fn known(&self, federated: &ParameterVector) -> Result<Statistics> {
+        known::known(&self.plan.task, federated, &self.dataset.machines, &self.plan.preparation)
     }
 
     /// Trained by one machine alone, with as many passes.

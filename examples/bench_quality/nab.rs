@@ -64,7 +64,7 @@ pub(crate) fn compare(dir: &Path, options: &Options) -> Result<()> {
 /// All methods on all series with one seed.
 fn judged(dataset: &Dataset, options: &Options, seed: u64) -> Result<Vec<Line>> {
     let bench = Bench::new(dataset, &options.recipe(preparation()), seed)?;
-    let Together { federated, centralised } = Together::train(&bench)?;
+    let Together { federated, centralised, .. } = Together::train(&bench)?;
     let mut by_method: [Vec<Scores>; METHODS.len()] = Default::default();
     for (machine, history) in dataset.machines.iter().zip(&bench.histories) {
         let model =

@@ -43,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = names)]
     pub(crate) newcomer: Vec<Names>,
     /// Percent of their history that newcomers have, the latest.
-    #[arg(long, value_delimiter = ',', default_value = "1,5,100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_delimiter = ',', default_value = "0,1,5,100", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) history: Vec<u8>,
     /// How far, in records, a detection may be from a fault and still count in part.
     #[arg(long, default_value_t = 20)]

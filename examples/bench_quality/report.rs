@@ -17,6 +17,7 @@ use super::options::Options;
 /// What each method does.
 const MEANING: [&str; METHODS.len()] = [
     "by chance",
+    "the federated model, measured by what all machines know together and what the machine has seen itself",
     "the mean of the metrics' absolute z-scores",
     "what the principal components with 90 % of the variance of the machine's own history leave over, calibrated as the errors \
      of a model are",

@@ -1,11 +1,11 @@
 //! What each method makes of a machine's later telemetry: a score for each record, and why.
 
 use anyhow::{Result, ensure};
-use common::model::ParameterVector;
+use common::model::{ParameterVector, Statistics};
 use node::detect::evaluate::Plan;
 use node::detect::score::error_moments;
-use node::detect::{Calibration, Detector, Explained, History, smooth};
-use pipeline::{Scale, Scaler, Window, clean, window};
+use node::detect::{Calibration, Detector, Divided, Explained, History, Preparation, newcomer, smooth};
+use pipeline::{Scale, Scaler, Split, Window, clean, window};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -34,7 +34,25 @@ pub(crate) fn model(
     (machine, history): (&Machine, &History),
     parameters: ParameterVector,
 ) -> Result<Verdicts> {
-    let detector = Detector::fit(&plan.task, parameters, history)?;
+    by(machine, &Detector::fit(&plan.task, parameters, history)?)
+}
+
+/// A model, as a newcomer would use it that measures by what others know together.
+///
+/// # Errors
+///
+/// Why the model or the telemetry cannot be used.
+pub(crate) fn pooled(
+    plan: &Plan,
+    machine: &Machine,
+    (parameters, known): (ParameterVector, &Statistics),
+) -> Result<Verdicts> {
+    let preparation = Preparation { split: Split { validation: 0.0 }, ..plan.preparation };
+    let own = Divided::of(&plan.task, &machine.training, &preparation)?;
+    by(machine, &newcomer::detector(&plan.task, parameters, known, own, &preparation)?)
+}
+
+fn by(machine: &Machine, detector: &Detector) -> Result<Verdicts> {
     let explained = detector.explain(&machine.test, |_| true)?;
     let parts = |record: usize| Some(explained[record].as_ref()?.contributions.clone());
     Ok(Verdicts {

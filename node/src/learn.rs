@@ -5,6 +5,7 @@
 
 mod aim;
 mod attribute;
+mod device;
 mod examples;
 pub mod labelled;
 mod moments;

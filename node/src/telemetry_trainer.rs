@@ -1,20 +1,24 @@
 //! Training on the node's own telemetry: what the driver's [`Trainer`] is in a real node.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::id::RoundId;
+use common::limits::WEIGHT_MAX;
 use common::message::model::Plan;
-use common::model::{Forecaster, ParameterVector, Task};
+use common::model::{Forecaster, ParameterVector, Statistics, Task};
 use common::units::Timestamp;
 use custody::Vault;
+use ingest::record::TelemetryRecord;
+use pipeline::Split;
 
 use crate::alarms;
 use crate::controls::Controls;
 use crate::detect::choice::{self, Chosen};
 use crate::detect::label::Stretch;
-use crate::detect::{Detector, History, Preparation};
+use crate::detect::{Detector, Divided, History, Preparation, newcomer, statistics};
 use crate::kept::{self, Kept, Newest, RunNote};
 use crate::learn::{self, Training};
 use crate::participant::{Assignment, ControlChange, Trained, control};
@@ -88,19 +92,76 @@ impl TelemetryTrainer {
         for note in notes {
             tracing::info!("{note}");
         }
-        let history = if self.confirmed.is_empty() {
-            History::prepare(task, records, &preparation)
-        } else {
-            let healthy = |record: &&_| !self.confirmed.iter().any(|stretch| stretch.has(record));
-            let healthy: Vec<_> = records.iter().filter(healthy).cloned().collect();
-            History::prepare(task, &healthy, &preparation)
-        };
+        let history = History::prepare(task, &healthy(records, &self.confirmed), &preparation);
         let history = Arc::new(history.map_err(|error| error.to_string())?);
         if self.prepared.len() == PREPARED_MAX {
             self.prepared.remove(0);
         }
         self.prepared.push((version, task.clone(), stride, Arc::clone(&history)));
         Ok(history)
+    }
+
+    /// The node's records, cleaned and divided, and how many they are.
+    fn divided(&mut self, task: &Forecaster, preparation: &Preparation) -> Result<(Divided, u64), String> {
+        self.heed_decisions();
+        let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = healthy(telemetry.records().0, &self.confirmed);
+        let divided = Divided::of(task, &records, preparation).map_err(|error| error.to_string())?;
+        Ok((divided, records.len() as u64))
+    }
+
+    /// What this node has to say in a round of an evaluation: what its records are like, and how wrong the model is on those
+    /// that it would be checked on after training.
+    fn evaluate(&mut self, task: &Forecaster, assignment: &Assignment) -> Result<Trained, String> {
+        let Assignment { run, round, epoch, plan, .. } = assignment;
+        let (model, known) = parted(task, &assignment.model)?;
+        let history = self.history(task, plan.stride)?;
+        let checked = if history.validation.count() > 0 { &history.validation } else { &history.training };
+        let loss = learn::mean_loss(task, &model, checked).map_err(|error| error.to_string())?;
+        let preparation = Preparation { stride: plan.stride, ..self.preparation };
+        let (own, _) = self.divided(task, &preparation)?;
+        let samples = (own.training().rows.len() as u64).min(WEIGHT_MAX);
+        let told = statistics::measured(task, &model, (&known, round.0), own, &preparation);
+        let told = told.map_err(|error| error.to_string())?;
+        let values = [model.values(), told.values()].concat();
+        let parameters = ParameterVector::new(Arc::clone(assignment.model.schema()), values);
+        let parameters = parameters.map_err(|error| error.to_string())?;
+        Ok(Trained {
+            run: *run,
+            epoch: *epoch,
+            parameters,
+            samples,
+            steps: 1,
+            loss: loss as f32,
+            control: None,
+        })
+    }
+
+    /// Keeps a model that was evaluated. A newcomer measures by what that told of all nodes; who has a history of its own and
+    /// the model already goes on as it is.
+    fn keep_evaluated(&mut self, task: &Forecaster, assignment: &Assignment) -> Result<String, String> {
+        let (model, known) = parted(task, &assignment.model)?;
+        // Nothing was trained, and a newcomer has nothing to spare for validation.
+        let note = RunNote::of(&assignment.run.to_string(), 0, &assignment.plan);
+        let split = Split { validation: 0.0 };
+        let preparation = Preparation { stride: assignment.plan.stride, split, ..self.preparation };
+        let (own, records) = self.divided(task, &preparation)?;
+        if records < self.preparation.newcomer.records {
+            let detector = newcomer::detector(task, model.clone(), &known, own, &preparation);
+            let detector = detector.map_err(|error| error.to_string())?;
+            self.put(Kept { detector, federated: model, note })?;
+            return Ok(format!(
+                "the evaluated model is kept; with {records} records this node measures by what all nodes know together"
+            ));
+        }
+        let is_kept = kept::is_there(&self.dir)
+            && kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model);
+        if is_kept {
+            return Ok("the model was evaluated; this node goes on scoring by its own history".to_owned());
+        }
+        let history = self.history(task, assignment.plan.stride)?;
+        self.store(task, (model.clone(), model), &history, note)?;
+        Ok("the evaluated model is kept".to_owned())
     }
 
     /// Keeps the parameters by which this node scores, and those that the federation made.
@@ -112,21 +173,47 @@ impl TelemetryTrainer {
         note: RunNote,
     ) -> Result<(), String> {
         let detector = Detector::fit(task, own, history).map_err(|error| error.to_string())?;
-        let kept = Kept { detector, federated, note };
+        self.put(Kept { detector, federated, note })
+    }
+
+    fn put(&self, kept: Kept) -> Result<(), String> {
         kept::write(&self.dir, &self.vault, &kept).map_err(|error| format!("{error:#}"))?;
         self.newest.put(kept.detector, kept.note);
         Ok(())
     }
 }
 
+/// All records but those of alarms that were confirmed.
+fn healthy<'r>(records: &'r [TelemetryRecord], confirmed: &[Stretch]) -> Cow<'r, [TelemetryRecord]> {
+    if confirmed.is_empty() {
+        return records.into();
+    }
+    let healthy = |record: &&_| !confirmed.iter().any(|stretch| stretch.has(record));
+    records.iter().filter(healthy).cloned().collect()
+}
+
+/// The parameters of an evaluated model, and what is known of all nodes.
+fn parted(task: &Forecaster, all: &ParameterVector) -> Result<(ParameterVector, Statistics), String> {
+    let schema = Task::Forecaster(task.clone()).schema().map_err(|error| error.to_string())?;
+    let parted = Statistics::behind(task, &schema, all.values()).and_then(|(parameters, known)| {
+        let parameters = parameters.to_vec();
+        Ok((ParameterVector::new(Arc::new(schema), parameters)?, known))
+    });
+    parted.map_err(|error| error.to_string())
+}
+
 fn forecaster(assignment: &Assignment) -> Result<&Forecaster, String> {
     match &assignment.plan.task {
-        Task::Forecaster(forecaster) => Ok(forecaster),
+        Task::Forecaster(forecaster) | Task::Evaluation(forecaster) => Ok(forecaster),
         Task::Classifier(_) => {
             Err("the run has a classifier task, and telemetry has no classes to learn from".into())
         }
         Task::Flat { .. } => Err("the run has a flat task: it measures rounds and learns nothing".into()),
     }
+}
+
+fn is_evaluation(assignment: &Assignment) -> bool {
+    matches!(assignment.plan.task, Task::Evaluation(_))
 }
 
 /// The seed of a node's own choices: of the run's seed and the node's name, so that it is another one on
@@ -159,6 +246,9 @@ impl Trainer for TelemetryTrainer {
         progress: &mut dyn FnMut(u8) -> ControlFlow<()>,
     ) -> Result<Trained, String> {
         let task = forecaster(assignment)?;
+        if is_evaluation(assignment) {
+            return self.evaluate(task, assignment);
+        }
         let plan = &assignment.plan;
         let history = self.history(task, plan.stride)?;
         let server = assignment.control.as_deref();
@@ -190,6 +280,9 @@ impl Trainer for TelemetryTrainer {
 
     fn keep(&mut self, assignment: &Assignment) -> Result<String, String> {
         let task = forecaster(assignment)?;
+        if is_evaluation(assignment) {
+            return self.keep_evaluated(task, assignment);
+        }
         let history = self.history(task, assignment.plan.stride)?;
         let model = (*assignment.model).clone();
         let note = RunNote::of(&assignment.run.to_string(), assignment.round.0, &assignment.plan);
@@ -204,6 +297,9 @@ impl Trainer for TelemetryTrainer {
         progress: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<String>, String> {
         let task = forecaster(assignment)?;
+        if is_evaluation(assignment) {
+            return Ok(None);
+        }
         let history = self.history(task, assignment.plan.stride)?;
         if !choice::is_possible(&history) {
             return Ok(None);

@@ -10,19 +10,19 @@ use serde_json::Value;
 use crate::{METRICS, domain};
 
 /// What disturbs nothing: each metric with a rhythm of its own.
-fn rhythm(row: usize, column: usize) -> f32 {
+pub(crate) fn rhythm(row: usize, column: usize) -> f32 {
     ((row * (column + 3)) as f32 / 17.0).sin() * 10.0
 }
 
 /// A node, and the file that it reads.
-struct Node {
-    dir: PathBuf,
-    rows: usize,
+pub(crate) struct Node {
+    pub(crate) dir: PathBuf,
+    pub(crate) rows: usize,
 }
 
 impl Node {
     /// Rows are added to the file; in a fault the second metric stands where it never was.
-    fn grow(&mut self, rows: usize, faulty: bool) {
+    pub(crate) fn grow(&mut self, rows: usize, faulty: bool) {
         let row = |row| {
             let value = |column| if faulty && column == 1 { 60.0 } else { rhythm(row, column) };
             format!("{},{},{}\n", value(0), value(1), value(2))
@@ -37,7 +37,7 @@ impl Node {
         run("node", &[&["--dir", &self.dir.display().to_string()][..], words].concat())
     }
 
-    fn alarms(&self, more: &[&str]) -> Vec<Value> {
+    pub(crate) fn alarms(&self, more: &[&str]) -> Vec<Value> {
         let listed = self.ask(&[&["alarms", "--format", "jsonl"][..], more].concat());
         assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
         let lines = String::from_utf8(listed.stdout).expect("JSON is text");

@@ -6,6 +6,7 @@ mod alarms;
 mod certificates;
 mod contract;
 mod drain;
+mod evaluation;
 mod fleet;
 mod flood;
 mod join;

@@ -248,6 +248,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
+            "common/edge/src/stop",
             "common/edge/src/tether",
             "coordinator/src/cli",
             "coordinator/src/control",

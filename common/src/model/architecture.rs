@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Foresees, Layer, Network, ParameterVector, Schema, SchemaError};
+use super::{Foresees, Layer, Network, ParameterVector, Schema, SchemaError, statistics};
 use crate::limits::{METRICS_MAX, NAME_BYTES_MAX, PAST_STEPS_MAX};
 use crate::wire::{Fault, Input, List, Text, Wire, WireError};
 
@@ -22,6 +22,8 @@ pub type MetricName = Text<NAME_BYTES_MAX>;
 pub enum Task {
     /// What comes next, from windows of telemetry.
     Forecaster(Forecaster),
+    /// How such a model does on the telemetry of all nodes, and what that is like: nothing is trained.
+    Evaluation(Forecaster),
     /// Which of some classes an example is of: a multi-layer perceptron.
     Classifier(Classifier),
     /// A flat vector without meaning: for measuring rounds, not for learning.
@@ -107,10 +109,18 @@ impl Classifier {
 }
 
 impl Task {
+    /// What sees windows of telemetry, if that is trained or evaluated.
+    pub fn forecaster(&self) -> Option<&Forecaster> {
+        match self {
+            Self::Forecaster(forecaster) | Self::Evaluation(forecaster) => Some(forecaster),
+            Self::Classifier(_) | Self::Flat { .. } => None,
+        }
+    }
+
     /// Its layers from the input to the output; none for a vector without meaning.
     fn layers(&self) -> Vec<Layer> {
         match self {
-            Self::Forecaster(forecaster) => forecaster.layers(),
+            Self::Forecaster(forecaster) | Self::Evaluation(forecaster) => forecaster.layers(),
             Self::Classifier(classifier) => classifier.layers(),
             Self::Flat { .. } => Vec::new(),
         }
@@ -124,13 +134,19 @@ impl Task {
     pub fn schema(&self) -> Result<Schema, SchemaError> {
         match self {
             Self::Forecaster(forecaster) => forecaster.schema(),
+            Self::Evaluation(forecaster) => {
+                let mut tensors = forecaster.schema()?.tensors().to_vec();
+                tensors.extend(statistics::tensors(forecaster)?);
+                Schema::new(tensors)
+            }
             Self::Classifier(_) => Schema::of_layers(&self.layers()),
             Self::Flat { parameters } => Schema::flat(*parameters),
         }
     }
 
     /// The first model of a run: weights and biases uniform in ±1/√(values that a sum of the layer is of)
-    /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed; moments are zero.
+    /// (the usual default for linear layers; `LeCun` et al. 1998, section 4.6), from this seed; moments and statistics
+    /// are zero.
     ///
     /// # Errors
     ///
@@ -168,6 +184,10 @@ impl Wire for Task {
                 out.push(3);
                 classifier.put(out);
             }
+            Self::Evaluation(forecaster) => {
+                out.push(4);
+                forecaster.put(out);
+            }
         }
     }
 
@@ -176,6 +196,7 @@ impl Wire for Task {
             1 => Forecaster::take(input).map(Self::Forecaster),
             2 => Ok(Self::Flat { parameters: Wire::take(input)? }),
             3 => Classifier::take(input).map(Self::Classifier),
+            4 => Forecaster::take(input).map(Self::Evaluation),
             tag => Err(input.error(Fault::Unknown(u64::from(tag)))),
         }
     }
@@ -293,6 +314,18 @@ mod tests {
         assert_eq!(classifier(4_000_000, 2).schema(), Err(SchemaError::TooManyParameters));
         assert_eq!(classifier(0, 2).schema(), Err(SchemaError::Empty("layer0.weight".into())));
         assert_eq!(classifier(4, 0).schema(), Err(SchemaError::Empty("layer2.weight".into())));
+    }
+
+    #[test]
+    fn an_evaluation_has_statistics_behind_the_parameters_and_begins_without_any() {
+        let Task::Forecaster(of) = forecaster() else { panic!("it is one") };
+        let (model, evaluation) = (forecaster().initial(7).unwrap(), Task::Evaluation(of));
+        assert_eq!(evaluation.forecaster(), forecaster().forecaster());
+        let first = evaluation.initial(7).unwrap();
+        let (parameters, statistics) = first.values().split_at(model.values().len());
+        assert_eq!(parameters, model.values());
+        assert!(!statistics.is_empty() && statistics.iter().all(|value| value.to_bits() == 0));
+        assert_eq!(decode(&encode(&evaluation)), Ok(evaluation));
     }
 
     #[test]

@@ -111,6 +111,9 @@ pub(super) struct Changes {
     /// Begin with this model: an alias, a hash (or its start), or a run's id or name.
     #[arg(long, value_name = "MODEL")]
     from: Option<String>,
+    /// Evaluate this model on all nodes and train nothing: how wrong it is there, and what newcomers measure by.
+    #[arg(long, value_name = "MODEL", conflicts_with = "from")]
+    evaluate: Option<String>,
 }
 
 /// A run, for which something is done.

@@ -1,5 +1,6 @@
 //! What the command line says, in the text of a run's configuration: what is stored says all that was asked for.
 
+use common::model::EVALUATION_ROUNDS;
 use toml::{Table, Value};
 
 use super::ConfigError;
@@ -35,6 +36,30 @@ pub fn beginning(text: String, from: Option<&str>) -> Result<String, ConfigError
     write(&table)
 }
 
+/// The text of a configuration that evaluates a model, of one that trained such models.
+///
+/// # Errors
+///
+/// [`ConfigError`] when the text is not TOML, or trains none that is evaluated.
+pub fn evaluating(text: String, model: Option<&str>) -> Result<String, ConfigError> {
+    let Some(model) = model else { return Ok(text) };
+    let mut table = read(&beginning(text, Some(model))?)?;
+    table.insert("rounds".to_owned(), i64::from(EVALUATION_ROUNDS).into());
+    // How updates were combined that trained is not how statistics are.
+    table.remove("strategy");
+    let cohort = table.get_mut("cohort").and_then(Value::as_table_mut);
+    cohort.map(|cohort| cohort.remove("staleness_max"));
+    let kind = table.get_mut("task").and_then(Value::as_table_mut).and_then(|task| task.get_mut("kind"));
+    match kind {
+        Some(kind) if kind.as_str() == Some("forecaster") => *kind = "evaluation".into(),
+        _ => {
+            let problem = "is not \"forecaster\": nothing else is evaluated".to_owned();
+            return Err(ConfigError::Value { key: "task.kind", problem });
+        }
+    }
+    write(&table)
+}
+
 fn read(text: &str) -> Result<Table, ConfigError> {
     text.parse().map_err(|error: toml::de::Error| ConfigError::Parse(error.to_string()))
 }
@@ -62,6 +87,43 @@ mod tests {
         let with = beginning(sample, Some("production")).unwrap();
         assert_eq!(from(with.clone()).as_deref(), Some("production"));
         assert_eq!(from(beginning(with, Some("canary")).unwrap()).as_deref(), Some("canary"));
+    }
+
+    #[test]
+    fn a_configuration_that_trained_a_model_evaluates_it() {
+        let sample = include_str!("../../samples/run.toml").to_owned();
+        assert_eq!(evaluating(sample.clone(), None).unwrap(), sample);
+        let robust = sample
+            .replace("[task]", "[strategy]\nserver = { kind = \"sgd\", learning_rate = 0.5 }\n\n[task]")
+            .replace("staleness_max = 0", "staleness_max = 3");
+        let config = RunConfig::parse(&evaluating(robust, Some("first-run")).unwrap()).unwrap();
+        let trained = RunConfig::parse(&sample).unwrap();
+        assert_eq!((config.from.as_deref(), config.rounds), (Some("first-run"), EVALUATION_ROUNDS));
+        assert_eq!(config.task.forecaster(), trained.task.forecaster());
+        assert_ne!(config.task, trained.task);
+        let (before, _) = sample.split_once("[task]").unwrap();
+        let flat = format!("{before}[task]\nkind = \"flat\"\nparameters = 3");
+        let error = evaluating(flat, Some("m")).unwrap_err().to_string();
+        assert_eq!(error, "`task.kind` is not \"forecaster\": nothing else is evaluated");
+    }
+
+    #[test]
+    fn an_evaluation_is_of_a_model_has_its_rounds_and_averages() {
+        let sample = include_str!("../../samples/run.toml").to_owned();
+        let text = evaluating(sample, Some("m")).unwrap();
+        for (before, after, expected) in [
+            ("from = \"m\"\n", "", "`from` is missing: an evaluation is of a model"),
+            ("rounds = 6", "rounds = 5", "`rounds` is 5: an evaluation has 6"),
+            (
+                "[task]",
+                "[strategy]\nclip_norm = 1.0\n[task]",
+                "`task.kind` evaluation needs a server of kind sgd",
+            ),
+        ] {
+            assert!(text.contains(before), "{before}: {text}");
+            let error = RunConfig::parse(&text.replacen(before, after, 1)).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 
     #[test]

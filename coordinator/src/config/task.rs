@@ -11,7 +11,7 @@ use super::{ConfigError, require};
 /// [`ConfigError`] names the key.
 pub fn check_task(task: &Task) -> Result<(), ConfigError> {
     let hidden = match task {
-        Task::Forecaster(forecaster) => {
+        Task::Forecaster(forecaster) | Task::Evaluation(forecaster) => {
             require(!forecaster.metrics.is_empty(), "task.metrics", "is empty")?;
             let sees = forecaster.past_steps >= 1 || forecaster.sees_record();
             require(sees, "task.past_steps", "is 0")?;

@@ -206,9 +206,27 @@ fn an_imported_model_is_known_and_one_that_was_known_keeps_its_origin() {
 #[test]
 fn a_run_begins_with_a_model_of_its_task_only() {
     let shelf = shelf();
-    let (hash, values) = first_of(&shelf.store, "one", &shelf.task, &shelf.task.schema().unwrap()).unwrap();
+    let first = |named: &str, task: &Task| first_of(&shelf.store, named, task, &task.schema().unwrap());
+    let First::Stored(hash, values) = first("one", &shelf.task).unwrap() else { panic!("it is stored so") };
     assert_eq!((hash, values.len()), (shelf.models[1], shelf.task.schema().unwrap().parameters()));
     let Task::Forecaster(mut other) = shelf.task.clone() else { panic!() };
+    // An evaluation begins with nothing known; training goes on with the parameters of one.
+    let evaluation = Task::Evaluation(other.clone());
+    let First::Parameters(begun) = first("one", &evaluation).unwrap() else { panic!("it is longer") };
+    assert_eq!(begun[..values.len()], values);
+    assert!(begun.len() > values.len() && begun[values.len()..].iter().all(|value| value.to_bits() == 0));
+    let schema = evaluation.schema().unwrap();
+    let known = [&values[..], &vec![0.5; begun.len() - values.len()]].concat();
+    let about = About { round: RoundId(6), task: &evaluation };
+    let model = shelf.store.models().save(&about, &schema, &known).unwrap();
+    let entry = Imported { at: Timestamp::from_millis(1), round: RoundId(6), file: known::file_name("x") };
+    import(&shelf.store, model, &entry).unwrap();
+    let named = model.to_string();
+    assert_eq!(first(&named, &evaluation).unwrap(), First::Parameters(begun));
+    assert_eq!(first(&named, &shelf.task).unwrap(), First::Parameters(values));
+    let view = shelf.show(&named).unwrap();
+    let evaluated = view.file.unwrap().evaluated.unwrap();
+    assert_eq!((evaluated.metrics.len(), evaluated.scores.len()), (other.metrics.len(), 5));
     let mut metrics = other.metrics.into_vec();
     metrics.swap(0, 1);
     other.metrics = metrics.try_into().unwrap();

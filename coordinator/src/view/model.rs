@@ -129,6 +129,46 @@ pub struct FileView {
     pub parameters: u64,
     /// What it was trained for, as `[task]` of a run's configuration says it.
     pub task: Value,
+    /// What an evaluation found out.
+    pub evaluated: Option<EvaluatedView>,
+}
+
+/// What is known of the telemetry of all nodes, and of a model on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvaluatedView {
+    /// Of each metric, in the order of the model.
+    pub metrics: Vec<MetricView>,
+    /// What scores stay below, of healthy telemetry; each up to a twelfth of an octave.
+    pub scores: Vec<QuantileView>,
+}
+
+/// What is known of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct MetricView {
+    /// Its name.
+    pub metric: String,
+    /// Share of records that have a value of it.
+    pub known: f64,
+    /// Mean of all records, in its own unit.
+    pub mean: Option<f64>,
+    /// Standard deviation of all records.
+    pub sd: Option<f64>,
+    /// What its squared error in spreads is taken to be on a new node: the mean over nodes and 1.5 spreads between them.
+    pub error_mean: Option<f64>,
+    /// The same of the standard deviation of its squared error.
+    pub error_sd: Option<f64>,
+}
+
+/// What a share of the scores stays below.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct QuantileView {
+    /// Which share.
+    pub quantile: f64,
+    /// The score.
+    pub score: f64,
 }
 
 /// What an alias names, or would name, and what it named before.

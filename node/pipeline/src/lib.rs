@@ -26,7 +26,7 @@ pub use applied::{Applied, LeftOut, Reason};
 pub use clean::{Clean, CleanError, Cleaned, Filling, clean, mark_down};
 pub use list::{Pipeline, Step, Warning};
 pub use moments::Moments;
-pub use scale::{Scale, ScaleError, Scaler};
+pub use scale::{Scale, ScaleError, Scaler, column_moments};
 pub use split::{Parts, Split, split};
 pub use stage::Stage;
 pub use table::{Row, Table};

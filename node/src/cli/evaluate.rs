@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use common::id::TenantId;
 use edge::{Format, print_one};
@@ -62,6 +62,10 @@ struct Line {
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
     let Kept { detector, federated, note } = kept::read(dir, &*Folder::vault(dir, &config)?)?;
+    ensure!(
+        note.rounds > 0,
+        "the model that is kept comes of an evaluation, which trained nothing that could be compared: the next run leaves one"
+    );
     let tenant = TenantId::of_name(&config.tenant);
     let training = super::pipeline::staged(&config.stages, read_all(&config.sources, tenant)?);
     let test = read_all(&[like_first(&config.sources, &options.test)?], tenant)?;

@@ -4,11 +4,12 @@ use common::model::{Forecaster, Foresees, MetricName, ParameterVector};
 use serde::{Deserialize, Serialize};
 
 use super::score::error_moments;
-use super::{Calibrate, Calibration, Measure, Threshold};
+use super::{Calibrate, Calibration, Measure, Newcomer, Threshold};
 use crate::learn::{LearnError, attribute, healthy, known, predict};
 use ingest::record::TelemetryRecord;
 use pipeline::{
-    Clean, CleanError, Scale, ScaleError, Scaler, Split, Window, Windows, clean, mark_down, split, window,
+    Clean, CleanError, Parts, Scale, ScaleError, Scaler, Split, Table, Window, Windows, clean, mark_down,
+    split, window,
 };
 
 /// Parameters of all stages between records and scores.
@@ -29,6 +30,8 @@ pub struct Preparation {
     pub calibrate: Calibrate,
     /// Share of the scores of healthy telemetry that are no alarm.
     pub quantile: f64,
+    /// How a node with little history measures.
+    pub newcomer: Newcomer,
 }
 
 impl Default for Preparation {
@@ -41,6 +44,7 @@ impl Default for Preparation {
             gap_steps: 3,
             calibrate: Calibrate::default(),
             quantile: 0.995,
+            newcomer: Newcomer::default(),
         }
     }
 }
@@ -68,9 +72,45 @@ pub enum DetectorError {
         /// Records given.
         records: usize,
     },
+    /// Statistics that no whole evaluation has left.
+    #[error("the statistics of all nodes are not known: an evaluation of the model has to end first")]
+    Unknown,
     /// A profile read from a file that no detector can have.
     #[error("the detector's profile is not usable: {0}")]
     Profile(&'static str),
+}
+
+/// A node's own records, cleaned and divided; not scaled.
+#[derive(Clone, Debug)]
+pub struct Divided {
+    parts: Parts,
+    filled: u64,
+    missing: u64,
+}
+
+impl Divided {
+    /// Cleans and divides the records.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Clean`] names the source and the metric it lacks.
+    pub fn of(
+        task: &Forecaster,
+        records: &[TelemetryRecord],
+        preparation: &Preparation,
+    ) -> Result<Self, DetectorError> {
+        let mut cleaned = clean(records, &task.metrics, &preparation.clean)?;
+        if let Foresees::Failure(failure) = &task.foresees {
+            mark_down(&mut cleaned.table, records, &failure.metric)?;
+        }
+        let parts = split(cleaned.table, &preparation.split);
+        Ok(Self { parts, filled: cleaned.filled, missing: cleaned.missing })
+    }
+
+    /// What may be learned from.
+    pub fn training(&self) -> &Table {
+        &self.parts.training
+    }
 }
 
 /// A node's own records, prepared for training.
@@ -90,7 +130,7 @@ pub struct History {
 }
 
 impl History {
-    /// Cleans, splits, scales and windows the records.
+    /// Cleans, divides, scales and windows the records, scaled by themselves.
     ///
     /// # Errors
     ///
@@ -100,20 +140,30 @@ impl History {
         records: &[TelemetryRecord],
         preparation: &Preparation,
     ) -> Result<Self, DetectorError> {
-        let mut cleaned = clean(records, &task.metrics, &preparation.clean)?;
-        if let Foresees::Failure(failure) = &task.foresees {
-            mark_down(&mut cleaned.table, records, &failure.metric)?;
-        }
-        let parts = split(cleaned.table, &preparation.split);
-        let scaler = Scaler::fit(&parts.training, &preparation.scale);
+        let divided = Divided::of(task, records, preparation)?;
+        let scaler = Scaler::fit(divided.training(), &preparation.scale);
+        Self::scaled(task, divided, scaler, preparation)
+    }
+
+    /// Scales and windows what was cleaned and divided.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Scale`] when the scaler is another task's.
+    pub fn scaled(
+        task: &Forecaster,
+        Divided { parts, filled, missing }: Divided,
+        scaler: Scaler,
+        preparation: &Preparation,
+    ) -> Result<Self, DetectorError> {
         let windows =
             |stride| Window { past_steps: task.past_steps, stride, gap_steps: preparation.gap_steps };
         Ok(Self {
             training: known(task, &window(scaler.scale(parts.training)?, &windows(preparation.stride))),
             validation: known(task, &window(scaler.scale(parts.validation)?, &windows(1))),
             scaler,
-            filled: cleaned.filled,
-            missing: cleaned.missing,
+            filled,
+            missing,
             preparation: *preparation,
         })
     }
@@ -186,15 +236,20 @@ impl Detector {
             usual.extend(measure.scores(&seen, &said));
         }
         let threshold = Threshold::at_quantile(usual.into_iter().flatten(), quantile);
-        Ok(Self {
-            task: task.clone(),
-            parameters,
-            clean: history.preparation.clean,
-            gap_steps: history.preparation.gap_steps,
-            scaler: history.scaler.clone(),
-            measure,
-            threshold: threshold.ok_or(LearnError::NoExamples)?,
-        })
+        let threshold = threshold.ok_or(LearnError::NoExamples)?;
+        Ok(Self::of_parts(task, parameters, (history, measure), threshold))
+    }
+
+    /// A model, the scaling of a history, and what was calibrated.
+    pub(super) fn of_parts(
+        task: &Forecaster,
+        parameters: ParameterVector,
+        (history, measure): (&History, Measure),
+        threshold: Threshold,
+    ) -> Self {
+        let Preparation { clean, gap_steps, .. } = history.preparation;
+        let (task, scaler) = (task.clone(), history.scaler.clone());
+        Self { task, parameters, clean, gap_steps, scaler, measure, threshold }
     }
 
     /// One verdict a record, in the order given; none for a record in a stretch without gaps that is

@@ -33,6 +33,9 @@ pub struct Calibration {
     means: Vec<f64>,
     divisors: Vec<f64>,
     smoothing_factor: f64,
+    /// No metric counts more, in spreads; without it, none is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    excess_max: Option<f64>,
 }
 
 /// What the rows of a run without a gap come to so far: all that its next score depends on.
@@ -101,7 +104,14 @@ impl Calibration {
             means: moments.iter().map(|moments| moments.mean).collect(),
             divisors: moments.iter().map(|moments| moments.sd().max(least)).collect(),
             smoothing_factor: params.smoothing_factor,
+            excess_max: None,
         }
+    }
+
+    /// The same, with errors that count as at most so many spreads.
+    #[must_use]
+    pub fn up_to(self, excess_max: f64) -> Self {
+        Self { excess_max: Some(excess_max), ..self }
     }
 
     /// Rows that a score depends on: its own and those before, until what one counts is below the precision of a number.
@@ -118,6 +128,7 @@ impl Calibration {
             && self.means.iter().all(|mean| mean.is_finite())
             && self.divisors.iter().all(|divisor| divisor.is_finite() && *divisor > 0.0)
             && (SMOOTHING_FACTOR_MIN..=1.0).contains(&self.smoothing_factor)
+            && self.excess_max.is_none_or(|most| most > 0.0)
     }
 
     /// One score for each row of the windows' table, 0 where all is as usual; windows of stride 1.
@@ -181,7 +192,8 @@ impl Calibration {
     /// How far each metric's error is above its usual size, in spreads.
     fn excesses(&self, errors: &mut dyn Iterator<Item = f64>) -> impl Iterator<Item = f64> {
         let usual = self.means.iter().zip(&self.divisors);
-        errors.zip(usual).map(|(error, (mean, divisor))| ((error - mean) / divisor).max(0.0))
+        let most = self.excess_max.unwrap_or(f64::INFINITY);
+        errors.zip(usual).map(move |(error, (mean, divisor))| ((error - mean) / divisor).max(0.0).min(most))
     }
 }
 

@@ -1,13 +1,9 @@
 //! Numbers as tensors, and back.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::LearnError;
-
-/// The processor.
-pub(super) fn device() -> Device {
-    Device::flex()
-}
+use super::device::device;
 
 /// Values as a tensor.
 pub(super) fn flat(values: &[f32]) -> Tensor<1> {

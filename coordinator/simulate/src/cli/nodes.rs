@@ -96,6 +96,7 @@ pub(super) fn gather(
             synthetic::windows(&task, options.samples, plan.seed, node)
         }),
         (Task::Flat { .. }, None, None) => Population::with_nothing(nodes),
+        (Task::Evaluation(_), ..) => bail!("a task of kind \"evaluation\" trains nothing to be simulated"),
         (_, Some(_), _) => bail!("--telemetry is for a task of kind \"forecaster\""),
         (_, None, Some(_)) => bail!("--images is for a task of kind \"classifier\""),
     };

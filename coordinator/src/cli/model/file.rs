@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use common::model::{MetricName, Task};
+use common::model::MetricName;
 use edge::file::write_replacing;
 use edge::{Format, print_one};
 
@@ -53,7 +53,7 @@ fn export_onnx(dir: &Path, view: &ModelView, output: &Path) -> Result<()> {
         OriginView::Initial { run, .. } => Some(("run", run.clone())),
         OriginView::Imported { .. } => None,
     });
-    if let Task::Forecaster(forecaster) = &task {
+    if let Some(forecaster) = task.forecaster() {
         let metrics: Vec<&str> = forecaster.metrics.iter().map(MetricName::as_str).collect();
         notes.push(("metrics", serde_json::to_string(&metrics)?));
     }

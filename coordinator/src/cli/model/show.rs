@@ -11,7 +11,9 @@ use crate::cli::asked;
 use crate::cli::run::members;
 use crate::control::{ModelAnswer, ModelOrder};
 use crate::view::AttemptView;
-use crate::view::model::{FileView, ModelView, OriginView, TrainedView};
+use crate::view::model::{
+    EvaluatedView, FileView, MetricView, ModelView, OriginView, QuantileView, TrainedView,
+};
 
 pub(super) async fn show(dir: &Path, model: Option<String>, format: Format) -> Result<()> {
     let view = shown(dir, model).await?;
@@ -39,10 +41,11 @@ fn lines(view: &ModelView) -> Vec<String> {
         }
     }
     lines.extend(view.also.iter().map(|other| line("also", other)));
-    if let Some(FileView { bytes, parameters, task }) = &view.file {
+    if let Some(FileView { bytes, parameters, task, evaluated }) = &view.file {
         lines.push(line("task", words(task)));
         lines.push(line("parameters", parameters));
         lines.push(line("file", format!("models/{}.sealed, of {bytes} bytes", view.model)));
+        lines.extend(evaluated.iter().flat_map(evaluated_lines));
     }
     lines.extend(view.problem.iter().map(|problem| line("file", problem)));
     lines
@@ -66,6 +69,21 @@ fn trained_lines(trained: &TrainedView) -> Vec<String> {
             trained.select.iter().map(|(name, value)| format!("{name}={value}")).collect();
         lines.push(line("nodes", format!("with {}", labels.join(" "))));
     }
+    lines
+}
+
+fn evaluated_lines(EvaluatedView { metrics, scores }: &EvaluatedView) -> Vec<String> {
+    let quantile = |QuantileView { quantile, score }: &QuantileView| format!("{quantile}: {score:.3}");
+    let quantiles: Vec<String> = scores.iter().map(quantile).collect();
+    let mut lines = vec![line("scores", quantiles.join(", "))];
+    lines.extend(metrics.iter().map(|MetricView { metric, known, mean, sd, error_mean, error_sd }| {
+        let pair = |one: &Option<f64>, other: &Option<f64>| match (one, other) {
+            (Some(mean), Some(sd)) => format!("{mean:.4} ± {sd:.4}"),
+            _ => "unknown".to_owned(),
+        };
+        let (usual, errors) = (pair(mean, sd), pair(error_mean, error_sd));
+        line("metric", format!("{metric}: {usual}, error {errors}, in {:.1} % of records", known * 100.0))
+    }));
     lines
 }
 

@@ -22,6 +22,7 @@ pub(super) async fn start(
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let config = config::selecting(text, &changes.select)
         .and_then(|text| config::beginning(text, changes.from.as_deref()))
+        .and_then(|text| config::evaluating(text, changes.evaluate.as_deref()))
         .with_context(|| file.display().to_string())?;
     let key = key.map(str::to_owned);
     order(dir, RunOrder::Start { config, key }, how).await.with_context(|| file.display().to_string())

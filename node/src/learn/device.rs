@@ -1,0 +1,22 @@
+//! Where tensors are computed: on the processor, unless the program was built for a graphics card (features `cuda` and `wgpu`).
+//! Only on the processor the same seed gives the same bits.
+
+use burn::tensor::Device;
+
+/// The first card of NVIDIA's.
+#[cfg(feature = "cuda")]
+pub(super) fn device() -> Device {
+    Device::cuda(burn::tensor::DeviceIndex::Default)
+}
+
+/// The card that the system prefers, by Vulkan, Metal or DirectX.
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+pub(super) fn device() -> Device {
+    Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+}
+
+/// The processor.
+#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+pub(super) fn device() -> Device {
+    Device::flex()
+}
