@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use common::id::TenantId;
-use common::model::Task;
+use common::model::{Failure, Task};
 use common::units::Timestamp;
 
 use super::super::evaluate::{Labelled, Plan, evaluate};
@@ -55,6 +55,22 @@ fn a_history_is_split_by_time_and_scaled_by_its_training_part() {
     assert_eq!(history.validation.count(), 10 - 6);
     let mean: f32 = history.training.table().values.iter().sum();
     assert!(mean.abs() < 1e-2, "{mean}");
+}
+
+#[test]
+fn a_history_is_not_scaled_by_what_was_measured_while_the_machine_was_down() {
+    let failure = Failure { metric: MetricName::try_from("y").unwrap(), steps: 2 };
+    let task = Forecaster { foresees: Foresees::Failure(failure), ..forecaster(&["x"], 6, &[4]) };
+    let scaler = |while_down: f32| {
+        let mut records = records(0, 100, false);
+        for (row, record) in records.iter_mut().enumerate() {
+            let is_down = (40..50).contains(&row);
+            record.values[0] = f32::from(u8::from(is_down));
+            record.values[1] = if is_down { while_down } else { record.values[1] };
+        }
+        History::prepare(&task, &records, &Preparation::default()).unwrap().scaler
+    };
+    assert_eq!(scaler(0.5), scaler(1_000.0));
 }
 
 #[test]
