@@ -17,8 +17,8 @@ use super::verdicts::{self, Verdicts};
 use super::{report, table};
 
 /// What is compared, in the order of the table.
-pub(crate) const METHODS: [&str; 8] =
-    ["random", "z-score", "pca", "local", "federated", "tuned", "chosen", "centralised"];
+pub(crate) const METHODS: [&str; 9] =
+    ["random", "z-score", "pca", "local", "federated", "head", "tuned", "chosen", "centralised"];
 
 /// What the federated model made of one machine's telemetry.
 #[derive(Clone, Debug)]
@@ -121,28 +121,28 @@ fn on_machines(
 ) -> Result<()> {
     let (plan, seed) = (&bench.plan, bench.seed());
     for (machine, history) in machines {
-        let model =
-            |parameters: &ParameterVector| verdicts::model(plan, (machine, history), parameters.clone());
-        let (tuned, local) = (bench.tuned(history, federated)?, bench.local(history)?);
-        let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
-        let chosen = choose(&plan.task, history, candidates)?;
-        let [of_federated, of_tuned, of_local] = [model(federated)?, model(&tuned)?, model(&local)?];
-        let of_chosen = match chosen {
-            Chosen::Federated => &of_federated,
-            Chosen::Tuned => &of_tuned,
-            Chosen::Local => &of_local,
+        let model = |parameters: &ParameterVector| {
+            verdicts::model(plan, (machine, history), parameters.clone())
         };
+        let own = bench.own(history, federated)?;
+        let chosen = choose(&plan.task, history, federated, &own)?;
+        let of_federated = model(federated)?;
+        let of_own = own.iter().map(|(made, parameters)| Ok((*made, model(parameters)?)));
+        let of_own = of_own.collect::<Result<Vec<_>>>()?;
+        let of = |which| of_own.iter().find(|(made, _)| *made == which).map(|(_, verdicts)| verdicts);
         let by_method = [
-            &verdicts::random(machine, seed),
-            &verdicts::z_score(plan, machine)?,
-            &verdicts::pca(plan, (machine, history))?,
-            &of_local,
-            &of_federated,
-            &of_tuned,
-            of_chosen,
-            &model(centralised)?,
+            Some(&verdicts::random(machine, seed)),
+            Some(&verdicts::z_score(plan, machine)?),
+            Some(&verdicts::pca(plan, (machine, history))?),
+            of(Chosen::Local),
+            Some(&of_federated),
+            of(Chosen::Head),
+            of(Chosen::Tuned),
+            of(chosen).or(Some(&of_federated)),
+            Some(&model(centralised)?),
         ];
         for (method, verdicts) in METHODS.into_iter().zip(by_method) {
+            let Some(verdicts) = verdicts else { continue };
             let Figures { vus_pr, auc_pr, auc_roc, hit_rates } = judge(machine, verdicts, plan.width)?;
             let [hitrate_100, hitrate_150] = hit_rates;
             let (dataset, node) = (bench.dataset().to_owned(), Some(machine.name.clone()));
@@ -187,7 +187,7 @@ mod tests {
         let mean = |method: &str| {
             means.iter().find(|mean| mean.line.method == method).map(|mean| mean.line.clone()).unwrap()
         };
-        for method in ["pca", "local", "federated", "tuned", "centralised"] {
+        for method in ["pca", "local", "federated", "head", "tuned", "centralised"] {
             assert!(mean(method).vus_pr > 1.5 * mean("random").vus_pr, "{method}: {means:?}");
             assert!(mean(method).hitrate_100 > Some(0.4), "{method}: {means:?}");
         }

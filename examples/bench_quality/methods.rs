@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use common::model::{Forecaster, Foresees, Network, ParameterVector};
 use examples::together;
 use node::detect::evaluate::Plan;
-use node::detect::{History, Preparation, choice};
+use node::detect::{Chosen, History, Preparation, choice};
 use node::learn::{Progress, Training};
 use pipeline::{Window, window};
 
@@ -94,6 +94,15 @@ impl<'d> Bench<'d> {
     /// Trained by one machine alone, with as many passes.
     pub(crate) fn local(&self, history: &History) -> Result<ParameterVector> {
         Ok(self.plan.train_alone(history, &mut go_on)?)
+    }
+
+    /// What one machine makes itself beside the federated model.
+    pub(crate) fn own(
+        &self,
+        history: &History,
+        federated: &ParameterVector,
+    ) -> Result<Vec<(Chosen, ParameterVector)>> {
+        Ok(self.plan.own(history, federated, &mut go_on)?)
     }
 
     /// The federated model, trained on by one machine.

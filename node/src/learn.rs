@@ -6,6 +6,7 @@
 mod aim;
 mod attribute;
 mod examples;
+mod head;
 pub mod labelled;
 mod moments;
 mod network;
@@ -16,6 +17,7 @@ mod values;
 pub use aim::{healthy, known};
 pub use attribute::attribute;
 pub use examples::Examples;
+pub use head::train_head;
 pub use labelled::{LabelledSet, Share};
 pub use predict::{Predictor, Quality, mean_loss, predict, quality};
 pub use train::{Progress, Trained, Training, train};
