@@ -122,7 +122,7 @@ fn on_machines(
     let (plan, seed) = (&bench.plan, bench.seed());
     for (machine, history) in machines {
         let model = |parameters: &ParameterVector| {
-            verdicts::model(plan, (machine, history), parameters.clone())
+            verdicts::model(&plan.task, (machine, history), parameters.clone())
         };
         let own = bench.own(history, federated)?;
         let chosen = choose(&plan.task, history, federated, &own)?;
@@ -133,7 +133,7 @@ fn on_machines(
         let by_method = [
             Some(&verdicts::random(machine, seed)),
             Some(&verdicts::z_score(plan, machine)?),
-            Some(&verdicts::pca(plan, (machine, history))?),
+            Some(&verdicts::pca(plan, machine)?),
             of(Chosen::Local),
             Some(&of_federated),
             of(Chosen::Head),

@@ -121,10 +121,16 @@ impl<'d> Bench<'d> {
     }
 }
 
-fn prepare(task: &Forecaster, machine: &Machine, preparation: &Preparation) -> Result<History> {
+/// What a machine has to train on for this task.
+///
+/// # Errors
+///
+/// Names the machine that cannot be trained on.
+pub(crate) fn prepare(task: &Forecaster, machine: &Machine, preparation: &Preparation) -> Result<History> {
     History::prepare(task, &machine.training, preparation).with_context(|| machine.name.clone())
 }
 
-fn go_on(_: Progress) -> ControlFlow<()> {
+/// Lets training go on.
+pub(crate) fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
