@@ -30,7 +30,7 @@ pub fn train(
     let (names, windows): (Vec<String>, Vec<Windows>) = machines.into_iter().unzip();
     let nodes = names.len();
     let ids = names.iter().map(|name| NodeId(*blake3::hash(name.as_bytes()).as_bytes())).collect();
-    let run = run(task, rounds, training, nodes);
+    let run = config(task, rounds, training, (nodes, ""));
     let population = Population::with_telemetry(names, task.clone(), windows, Vec::new());
     let mut federation = Federation::new(&run, ids, nodes, 0.0)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -39,13 +39,24 @@ pub fn train(
     Ok((**federation.model()).clone())
 }
 
-fn run(task: &Forecaster, rounds: u32, training: &Training<'_>, nodes: usize) -> RunConfig {
+/// A run of so many nodes, all of them in every round, with these keys of `[strategy]`.
+///
+/// # Panics
+///
+/// When training or strategy are none that a run has.
+pub fn config(
+    task: &Forecaster,
+    rounds: u32,
+    training: &Training<'_>,
+    (nodes, strategy): (usize, &str),
+) -> RunConfig {
     let Training { epochs, batch, learning_rate, seed, .. } = *training;
     let text = format!(
         "name = \"together\"\nseed = {seed}\nrounds = {rounds}\n\
          [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
          [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
          [training]\nepochs = {epochs}\nbatch = {batch}\nlearning_rate = {learning_rate}\nstride = 1\n\
+         [strategy]\n{strategy}\n\
          [task]\nkind = \"flat\"\nparameters = 1\n"
     );
     // Windows are cut already: every how many records is nothing that the run decides.

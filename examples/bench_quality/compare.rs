@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use common::model::{MetricName, ParameterVector, Statistics};
 use edge::Listing;
-use node::detect::{Chosen, History, Preparation, choose};
+use node::detect::{History, Preparation, choose};
 
 use super::dataset::{Dataset, Fault, Machine};
 use super::judge::{Figures, judge};
@@ -17,8 +17,8 @@ use super::verdicts::{self, Verdicts};
 use super::{report, table};
 
 /// What is compared, in the order of the table.
-pub(crate) const METHODS: [&str; 9] =
-    ["random", "pooled", "z-score", "pca", "local", "federated", "tuned", "chosen", "centralised"];
+pub(crate) const METHODS: [&str; 10] =
+    ["random", "pooled", "z-score", "pca", "local", "federated", "head", "tuned", "chosen", "centralised"];
 
 /// What the federated model made of one machine's telemetry.
 #[derive(Clone, Debug)]
@@ -117,51 +117,56 @@ impl Together {
 /// All methods on these machines, some of which may be none of those that trained together.
 fn on_machines(
     bench: &Bench<'_>,
-    Together { federated, centralised, known }: &Together,
+    together: &Together,
     machines: &[(&Machine, History)],
     setting: Setting,
     judged: &mut Judged,
 ) -> Result<()> {
-    let (plan, seed) = (&bench.plan, bench.seed());
     for (machine, history) in machines {
-        let model =
-            |parameters: &ParameterVector| verdicts::model(plan, (machine, history), parameters.clone());
-        let pooled = verdicts::pooled(plan, machine, (federated.clone(), known))?;
-        if history.training.count() == 0 {
-            for (method, verdicts) in METHODS.into_iter().zip([&verdicts::random(machine, seed), &pooled]) {
-                judged.lines.push(line(bench, machine, (setting, method), verdicts)?);
-            }
-            continue;
-        }
-        let (tuned, local) = (bench.tuned(history, federated)?, bench.local(history)?);
-        let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
-        let chosen = choose(&plan.task, history, candidates)?;
-        let [of_federated, of_tuned, of_local] = [model(federated)?, model(&tuned)?, model(&local)?];
-        let of_chosen = match chosen {
-            Chosen::Federated => &of_federated,
-            Chosen::Tuned => &of_tuned,
-            Chosen::Local => &of_local,
-        };
-        let by_method = [
-            &verdicts::random(machine, seed),
-            &pooled,
-            &verdicts::z_score(plan, machine)?,
-            &verdicts::pca(plan, (machine, history))?,
-            &of_local,
-            &of_federated,
-            &of_tuned,
-            of_chosen,
-            &model(centralised)?,
+        let known = (together.federated.clone(), &together.known);
+        let mut by_method = vec![
+            ("random", verdicts::random(machine, bench.seed())),
+            ("pooled", verdicts::pooled(&bench.plan, machine, known)?),
         ];
-        for (method, verdicts) in METHODS.into_iter().zip(by_method) {
+        if history.training.count() > 0 {
+            by_method.extend(with_history(bench, together, (machine, history))?);
+        }
+        for (method, verdicts) in &by_method {
             judged.lines.push(line(bench, machine, (setting, method), verdicts)?);
         }
         let (node, faults) = (machine.name.clone(), machine.faults.clone());
         let metrics =
             machine.test.first().map_or_else(|| Arc::from([]), |record| Arc::clone(&record.metrics));
-        judged.seen.push((setting, Seen { node, metrics, faults, verdicts: of_federated }));
+        if let Some((_, verdicts)) = by_method.into_iter().find(|(method, _)| *method == "federated") {
+            judged.seen.push((setting, Seen { node, metrics, faults, verdicts }));
+        }
     }
     Ok(())
+}
+
+/// What takes a history of the machine's own.
+fn with_history(
+    bench: &Bench<'_>,
+    Together { federated, centralised, .. }: &Together,
+    (machine, history): (&Machine, &History),
+) -> Result<Vec<(&'static str, Verdicts)>> {
+    let plan = &bench.plan;
+    let model =
+        |parameters: &ParameterVector| verdicts::model(&plan.task, (machine, history), parameters.clone());
+    let own = bench.own(history, federated)?;
+    let chosen = choose(&plan.task, history, federated, &own)?;
+    let mut by_method = vec![
+        ("z-score", verdicts::z_score(plan, machine)?),
+        ("pca", verdicts::pca(plan, machine)?),
+        ("federated", model(federated)?),
+        ("centralised", model(centralised)?),
+    ];
+    for (made, parameters) in &own {
+        by_method.push((made.name(), model(parameters)?));
+    }
+    let of_chosen = by_method.iter().find(|(method, _)| *method == chosen.name());
+    by_method.extend(of_chosen.map(|(_, verdicts)| ("chosen", verdicts.clone())));
+    Ok(by_method)
 }
 
 /// How a method did on a machine.
@@ -196,7 +201,7 @@ mod tests {
         let mean = |method: &str| {
             means.iter().find(|mean| mean.line.method == method).map(|mean| mean.line.clone()).unwrap()
         };
-        for method in ["pca", "local", "federated", "tuned", "centralised"] {
+        for method in ["pca", "local", "federated", "head", "tuned", "centralised"] {
             assert!(mean(method).vus_pr > 1.5 * mean("random").vus_pr, "{method}: {means:?}");
             assert!(mean(method).hitrate_100 > Some(0.4), "{method}: {means:?}");
         }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use common::model::{Forecaster, Foresees, Network, ParameterVector, Statistics};
 use examples::together;
 use node::detect::evaluate::Plan;
-use node::detect::{History, Preparation, choice};
+use node::detect::{Chosen, History, Preparation, choice};
 use node::learn::{Progress, Training};
 use pipeline::{Window, window};
 
@@ -102,6 +102,15 @@ impl<'d> Bench<'d> {
         Ok(self.plan.train_alone(history, &mut go_on)?)
     }
 
+    /// What one machine makes itself beside the federated model.
+    pub(crate) fn own(
+        &self,
+        history: &History,
+        federated: &ParameterVector,
+    ) -> Result<Vec<(Chosen, ParameterVector)>> {
+        Ok(self.plan.own(history, federated, &mut go_on)?)
+    }
+
     /// The federated model, trained on by one machine.
     pub(crate) fn tuned(&self, history: &History, federated: &ParameterVector) -> Result<ParameterVector> {
         Ok(self.plan.tune(history, federated, &mut go_on)?)
@@ -118,10 +127,16 @@ impl<'d> Bench<'d> {
     }
 }
 
-fn prepare(task: &Forecaster, machine: &Machine, preparation: &Preparation) -> Result<History> {
+/// What a machine has to train on for this task.
+///
+/// # Errors
+///
+/// Names the machine that cannot be trained on.
+pub(crate) fn prepare(task: &Forecaster, machine: &Machine, preparation: &Preparation) -> Result<History> {
     History::prepare(task, &machine.training, preparation).with_context(|| machine.name.clone())
 }
 
-fn go_on(_: Progress) -> ControlFlow<()> {
+/// Lets training go on.
+pub(crate) fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

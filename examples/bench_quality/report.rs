@@ -23,8 +23,9 @@ const MEANING: [&str; METHODS.len()] = [
      of a model are",
     "a model that the machine trained alone",
     "one that all machines trained together, each on its own telemetry",
-    "that, trained on for a little while by the machine alone",
-    "of these three the one that foresees best what the machine kept from training",
+    "that, with its last layer trained on for a little while by the machine alone",
+    "that, all of it trained on for a little while by the machine alone",
+    "of these four the one that foresees best what the machine kept from training",
     "one that was trained on all telemetry in one place",
 ];
 

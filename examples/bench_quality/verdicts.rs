@@ -1,17 +1,16 @@
 //! What each method makes of a machine's later telemetry: a score for each record, and why.
 
-use anyhow::{Result, ensure};
-use common::model::{ParameterVector, Statistics};
+use anyhow::Result;
+use common::model::{Forecaster, ParameterVector, Statistics};
 use node::detect::evaluate::Plan;
-use node::detect::score::error_moments;
-use node::detect::{Calibration, Detector, Divided, Explained, History, Preparation, newcomer, smooth};
-use pipeline::{Scale, Scaler, Split, Window, clean, window};
+use node::detect::{Detector, Divided, Explained, History, Preparation, newcomer, smooth};
+use pipeline::{Scale, Scaler, Split, clean};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::dataset::Machine;
-use super::pca::Pca;
+use super::pca;
 
 /// Scores of a test.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +29,11 @@ pub(crate) struct Verdicts {
 ///
 /// Why the model or the telemetry cannot be used.
 pub(crate) fn model(
-    plan: &Plan,
+    task: &Forecaster,
     (machine, history): (&Machine, &History),
     parameters: ParameterVector,
 ) -> Result<Verdicts> {
-    by(machine, &Detector::fit(&plan.task, parameters, history)?)
+    by(machine, &Detector::fit(task, parameters, history)?)
 }
 
 /// A model, as a newcomer would use it that measures by what others know together.
@@ -66,30 +65,14 @@ fn score(explained: &Explained) -> f64 {
     explained.verdict.score
 }
 
-/// What the principal components of the machine's own history leave over, calibrated and smoothed as a model's errors are.
+/// What the principal components of the machine's own history leave over.
 ///
 /// # Errors
 ///
 /// Why the telemetry cannot be used.
-pub(crate) fn pca(plan: &Plan, (machine, history): (&Machine, &History)) -> Result<Verdicts> {
-    let preparation = &plan.preparation;
-    let seen = history.training.every();
-    ensure!(seen.count() > 0, "{}: too short a history", machine.name);
-    let pca = Pca::fit(seen.table());
-    let moments = error_moments(&seen, &pca.rebuilt(&seen));
-    let calibration = Calibration::from_moments(&moments, &preparation.calibrate);
-    let table = clean(&machine.test, &plan.task.metrics, &preparation.clean)?.table;
-    // The windows of the models, so that the same records have scores.
-    let params = Window { past_steps: plan.task.past_steps, stride: 1, gap_steps: preparation.gap_steps };
-    let windows = window(history.scaler.scale(table)?, &params);
-    let rebuilt = pca.rebuilt(&windows);
-    let (mut places, mut scores) = (vec![None; machine.test.len()], vec![None; machine.test.len()]);
-    let scored = calibration.scores(&windows, &rebuilt);
-    for (place, (row, score)) in windows.table().rows.iter().zip(scored).enumerate() {
-        (places[row.record], scores[row.record]) = (Some(place), score);
-    }
-    let parts = |record: usize| calibration.contributions(&windows, &rebuilt, places[record]?);
-    Ok(Verdicts { contributions: by_fault(machine, parts), scores, threshold: None })
+pub(crate) fn pca(plan: &Plan, machine: &Machine) -> Result<Verdicts> {
+    let (task, parameters, history) = pca::fit(&plan.task, machine, &plan.preparation)?;
+    model(&task, (machine, &history), parameters)
 }
 
 /// What each metric has of the scores during each fault.

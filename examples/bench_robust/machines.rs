@@ -9,9 +9,11 @@ use common::units::Timestamp;
 use coordinator::config::RunConfig;
 use coordinator_simulate::population::Population;
 use examples::fleet::{self, INTERVAL_S, METRICS, Row};
+use examples::together;
 use ingest::record::{Origin, TelemetryRecord};
 use node::detect::metrics::vus;
 use node::detect::{Detector, History, Preparation};
+use node::learn::Training;
 
 /// How far, in records, a detection may be from a fault and still count in part, as in the demo.
 const WIDTH: usize = 20;
@@ -85,16 +87,8 @@ impl Machines {
 
     /// A run of all of them in every round, with these keys of `[strategy]`.
     pub(crate) fn config(&self, strategy: &str, rounds: u32, seed: u64) -> RunConfig {
-        let nodes = self.count();
-        let text = format!(
-            "name = \"robust\"\nseed = {seed}\nrounds = {rounds}\n\
-             [cohort]\nminimum = {nodes}\ngoal = {nodes}\nover_selection = 1.0\n\
-             [deadlines]\nselection_ms = 1\nconfiguration_ms = 1\nreporting_ms = 1\ncommitting_ms = 1\nattempts = 1\n\
-             [training]\nepochs = 1\nbatch = 64\nlearning_rate = 1e-3\nstride = {STRIDE}\n\
-             [strategy]\n{strategy}\n\
-             [task]\nkind = \"forecaster\"\nmetrics = {METRICS:?}\npast_steps = {PAST_STEPS}\nhidden = {HIDDEN:?}\n"
-        );
-        RunConfig::parse(&text).expect("a configuration that was written here")
+        let training = Training { seed, ..Training::default() };
+        together::config(&self.task, rounds, &training, (self.count(), strategy))
     }
 
     /// The mean volume under the precision-recall surface on some of them. A model that says nothing finite any more

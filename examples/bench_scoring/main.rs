@@ -10,9 +10,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::id::TenantId;
-use common::model::{Forecaster, Foresees, MetricName, Network, Task};
+use common::model::{Forecaster, MetricName, Network, Task};
 use common::units::Timestamp;
 use edge::{Format, Listing};
+use examples::forecaster;
 use ingest::record::{Origin, TelemetryRecord};
 use node::detect::alarm::{Seen, Watch};
 use node::detect::{AlarmPolicy, Detector, History, Preparation, Streams};
@@ -72,40 +73,28 @@ struct Line {
     batch_records_s: f64,
 }
 
-impl Case {
-    fn records(&self, count: usize) -> Result<Vec<TelemetryRecord>> {
-        let name = |metric: usize| MetricName::try_from(format!("m{metric}").as_str());
-        let metrics: Arc<[MetricName]> = (0..self.metrics).map(name).collect::<Result<_, _>>()?;
-        let origin = Origin::new(TenantId::default(), "host");
-        let random = &mut ChaCha20Rng::seed_from_u64(1);
-        let record = |row: usize| TelemetryRecord {
-            origin: Arc::clone(&origin),
-            at: Timestamp::from_millis(row as u64 * 1000),
-            metrics: Arc::clone(&metrics),
-            values: (0..self.metrics).map(|_| random.random_range(-1.0..1.0)).collect(),
-        };
-        Ok((0..count).map(record).collect())
-    }
+/// So many records, of noise.
+fn records(task: &Forecaster, count: usize) -> Vec<TelemetryRecord> {
+    let metrics: Arc<[MetricName]> = task.metrics.to_vec().into();
+    let origin = Origin::new(TenantId::default(), "host");
+    let random = &mut ChaCha20Rng::seed_from_u64(1);
+    let record = |row: usize| TelemetryRecord {
+        origin: Arc::clone(&origin),
+        at: Timestamp::from_millis(row as u64 * 1000),
+        metrics: Arc::clone(&metrics),
+        values: metrics.iter().map(|_| random.random_range(-1.0..1.0)).collect(),
+    };
+    (0..count).map(record).collect()
+}
 
-    fn detector(&self, history: &[TelemetryRecord]) -> Result<Detector> {
-        let metrics = history.first().context("--records: at least one")?.metrics.to_vec();
-        let (network, hidden) = (self.network, self.hidden.to_vec().try_into()?);
-        let task = Forecaster {
-            metrics: metrics.try_into()?,
-            past_steps: PAST_STEPS,
-            network,
-            hidden,
-            foresees: Foresees::Record,
-        };
+impl Case {
+    fn measure(&self, count: usize) -> Result<Line> {
+        let task = forecaster(self.metrics, PAST_STEPS, self.network, self.hidden)?;
+        let records = records(&task, HISTORY + count);
+        let (history, records) = records.split_at(HISTORY);
         let prepared = History::prepare(&task, history, &Preparation::default())?;
         let parameters = Task::Forecaster(task.clone()).initial(1)?;
-        Ok(Detector::fit(&task, parameters, &prepared)?)
-    }
-
-    fn measure(&self, count: usize) -> Result<Line> {
-        let records = self.records(HISTORY + count)?;
-        let (history, records) = records.split_at(HISTORY);
-        let detector = self.detector(history)?;
+        let detector = Detector::fit(&task, parameters, &prepared)?;
         let threshold = detector.threshold().0;
         let (mut streams, policy) = (Streams::new(detector.clone())?, AlarmPolicy::default());
         let (mut watch, mut next_id) = (Watch::default(), 1);

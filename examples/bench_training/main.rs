@@ -12,9 +12,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use common::message::model::Optimizer;
-use common::model::{Forecaster, Foresees, MetricName, Network, ParameterVector, Task};
+use common::model::{Forecaster, Network, ParameterVector, Task};
 use common::units::Timestamp;
 use edge::{Format, Listing};
+use examples::forecaster;
 use examples::usage::running_s;
 use node::learn::{Progress, Training, train};
 use pipeline::{Row, Table, Window, Windows, window};
@@ -85,11 +86,7 @@ impl Case {
     }
 
     fn task(&self) -> Result<Forecaster> {
-        let name = |metric: usize| MetricName::try_from(format!("m{metric}").as_str());
-        let metrics = (0..self.metrics).map(name).collect::<Result<Vec<_>, _>>()?;
-        let (network, hidden) = (self.network, self.hidden.to_vec().try_into()?);
-        let (past_steps, foresees) = (self.past_steps, Foresees::default());
-        Ok(Forecaster { metrics: metrics.try_into()?, past_steps, network, hidden, foresees })
+        forecaster(self.metrics, self.past_steps, self.network, self.hidden)
     }
 
     /// As many windows as there are samples, of noise.

@@ -16,7 +16,7 @@ use pipeline::Split;
 
 use crate::alarms;
 use crate::controls::Controls;
-use crate::detect::choice::{self, Chosen};
+use crate::detect::choice;
 use crate::detect::label::Stretch;
 use crate::detect::{Detector, Divided, History, Preparation, newcomer, statistics};
 use crate::kept::{self, Kept, Newest, RunNote};
@@ -308,29 +308,22 @@ impl Trainer for TelemetryTrainer {
         let (rounds, seed) = (assignment.round.0, assignment.plan.seed);
         let training = settings(&assignment.plan, &self.name, assignment.round);
         let mut tell = |_: learn::Progress| progress();
-        let alone = choice::train_alone(task, &training, (rounds, seed), &history.training, &mut tell);
-        let local = alone.map_err(|error| error.to_string())?;
-        let tuned =
-            choice::tune(task, &training, (rounds, TUNE_EPOCHS), (&history.training, federated), &mut tell);
-        let tuned = tuned.map_err(|error| error.to_string())?;
-        let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
-        let chosen = choice::choose(task, &history, candidates).map_err(|error| error.to_string())?;
-        let own = match chosen {
-            Chosen::Federated => {
-                return Ok(Some("the federated model foresees best on this node".to_owned()));
-            }
-            Chosen::Tuned => tuned,
-            Chosen::Local => local,
+        let (windows, run) = (&history.training, (rounds, seed, TUNE_EPOCHS));
+        let made = choice::own(task, &training, run, (windows, federated), &mut tell);
+        let made = made.map_err(|error| error.to_string())?;
+        let chosen = choice::choose(task, &history, federated, &made).map_err(|error| error.to_string())?;
+        let Some((_, own)) = made.into_iter().find(|(made, _)| *made == chosen) else {
+            return Ok(Some("the federated model foresees best on this node".to_owned()));
         };
         let note = RunNote::of(&assignment.run.to_string(), rounds, &assignment.plan);
         self.store(task, (own, federated.clone()), &history, RunNote { chosen, ..note })?;
         Ok(Some(format!(
-            "this node scores by its {chosen} model, which foresees better here than the federated one"
+            "this node scores by a model of its own ({chosen}), which foresees better here than the federated one"
         )))
     }
 }
 
-/// Passes over the node's telemetry with which it tunes the federated model to itself.
+/// Passes over the node's telemetry with which it tunes the federated model, or its head, to itself.
 const TUNE_EPOCHS: u32 = 5;
 
 #[cfg(test)]
@@ -348,9 +341,9 @@ mod tests {
     use super::*;
     use crate::alarms::{Log, State};
     use crate::config::NodeConfig;
-    use crate::detect::Decision;
     use crate::detect::alarm::Change;
     use crate::detect::alarm::samples::event;
+    use crate::detect::{Chosen, Decision};
     use crate::learn::samples::forecaster;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -190,7 +190,7 @@ const HTTP: &[&str] = &[
 /// Crates that belong to named rooms, by their paths.
 const RESERVED: &[(&str, &[&str])] = &[
     ("burn", &["node/src/detect", "node/src/learn", "node/src/telemetry_trainer"]),
-    ("nalgebra", &["examples/bench_quality/pca", "node/src/learn"]),
+    ("nalgebra", &["node/src/learn"]),
     ("chacha20poly1305", &["common/src/crypto"]),
     (
         "clap",

@@ -37,11 +37,12 @@ pub struct ScaleError {
     pub table: usize,
 }
 
-/// Moments of each column, over the values that are known.
+/// Moments of each column, over the values that are known, of rows at which the machine was not down.
 pub fn column_moments(table: &Table) -> Vec<Moments> {
     let mut moments = vec![Moments::default(); table.columns];
-    for row in table.values.chunks_exact(table.columns.max(1)) {
-        for (moments, &value) in moments.iter_mut().zip(row) {
+    let rows = table.rows.iter().zip(table.values.chunks_exact(table.columns.max(1)));
+    for (_, values) in rows.filter(|(row, _)| !row.down) {
+        for (moments, &value) in moments.iter_mut().zip(values) {
             if value.is_finite() {
                 moments.add(f64::from(value));
             }
@@ -135,6 +136,15 @@ mod tests {
         let holed = table(1, &[1.0, f32::NAN, 3.0]);
         let scaler = Scaler::fit(&holed, &Scale::default());
         assert_eq!(scaler.scale(holed).unwrap().values, [-1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_machine_that_is_down_teaches_nothing_of_what_is_usual() {
+        let mut table = table(1, &[1.0, 500.0, 3.0, 900.0]);
+        table.rows[1].down = true;
+        table.rows[3].down = true;
+        let scaled = Scaler::fit(&table, &Scale::default()).scale(table).unwrap();
+        assert_eq!(scaled.values, [-1.0, 5.0, 1.0, 5.0]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) struct Evaluate {
     /// How far, in records, a detection may be from its label and still count in part (VUS).
     #[arg(long, default_value_t = 20)]
     width: usize,
-    /// Epochs of tuning the federated model to this node.
+    /// Epochs of tuning the federated model, or its head, to this node.
     #[arg(long, default_value_t = 5)]
     tune_epochs: u32,
     /// Records that a node of this federation usually has; one with under 5 % of them is not tuned.
@@ -49,12 +49,15 @@ struct Line {
     train_records: u64,
     vus_pr_local: f64,
     vus_pr_federated: f64,
+    vus_pr_head: Option<f64>,
     vus_pr_tuned: f64,
     auc_pr_local: f64,
     auc_pr_federated: f64,
+    auc_pr_head: Option<f64>,
     auc_pr_tuned: f64,
     auc_roc_local: f64,
     auc_roc_federated: f64,
+    auc_roc_head: Option<f64>,
     auc_roc_tuned: f64,
     chosen: Chosen,
 }
@@ -92,7 +95,8 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
         width: options.width,
     };
     let labelled = Labelled { training: &training, test: &test, labels: &labels };
-    let bar = progress_bar(u64::from(note.rounds * note.epochs + options.tune_epochs), "training alone");
+    let epochs = note.rounds * note.epochs + 2 * options.tune_epochs;
+    let bar = progress_bar(u64::from(epochs), "training on this node");
     let mut progress = |step: learn::Progress| {
         if step.step == step.steps {
             bar.inc(1);
@@ -106,37 +110,42 @@ pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
 }
 
 fn line(node: &str, evaluation: &Evaluation) -> Line {
-    let Evaluation { train_records, local, federated, tuned, chosen } = *evaluation;
+    let Evaluation { train_records, local, federated, head, tuned, chosen } = *evaluation;
     Line {
         node: node.to_owned(),
         train_records,
         vus_pr_local: local.vus_pr,
         vus_pr_federated: federated.vus_pr,
+        vus_pr_head: head.map(|head| head.vus_pr),
         vus_pr_tuned: tuned.vus_pr,
         auc_pr_local: local.auc_pr,
         auc_pr_federated: federated.auc_pr,
+        auc_pr_head: head.map(|head| head.auc_pr),
         auc_pr_tuned: tuned.auc_pr,
         auc_roc_local: local.auc_roc,
         auc_roc_federated: federated.auc_roc,
+        auc_roc_head: head.map(|head| head.auc_roc),
         auc_roc_tuned: tuned.auc_roc,
         chosen,
     }
 }
 
 fn table(node: &str, evaluation: &Evaluation) -> Vec<String> {
-    let Evaluation { train_records, local, federated, tuned, chosen } = *evaluation;
+    let Evaluation { train_records, local, federated, head, tuned, chosen } = *evaluation;
     let row = |name: &str, quality: Quality| {
         let Quality { vus_pr, auc_pr, auc_roc } = quality;
         format!("{name:<12} {vus_pr:>8.3} {auc_pr:>8.3} {auc_roc:>8.3}")
     };
-    vec![
+    let mut lines = vec![
         format!("{node}: {train_records} records to train on"),
         format!("{:<12} {:>8} {:>8} {:>8}", "model", "VUS-PR", "AUC-PR", "AUC-ROC"),
         row("local", local),
         row("federated", federated),
-        row("tuned", tuned),
-        format!("best by the records kept for validation, without labels: {chosen}"),
-    ]
+    ];
+    lines.extend(head.map(|head| row("head", head)));
+    lines.push(row("tuned", tuned));
+    lines.push(format!("best by the records kept for validation, without labels: {chosen}"));
+    lines
 }
 
 /// The test records after the stages. Labels are matched by place, so stages may change values here, never which

@@ -8,10 +8,14 @@ use pipeline::Windows;
 use serde::{Deserialize, Serialize};
 
 use super::History;
-use crate::learn::{LearnError, Progress, Training, mean_loss, train};
+use crate::learn::{LearnError, Progress, Training, mean_loss, train, train_head};
 
 /// Fewer windows for validation say nothing: then a node has too little history for a model of its own.
 const CHOICE_WINDOWS_MIN: usize = 20;
+
+/// With more windows than this a head is no candidate: there is enough to tune all layers with, and a head that foresees a little
+/// better then may find much less (`detection.md`).
+const HEAD_WINDOWS_MAX: usize = 1_000;
 
 /// Where a model comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,19 +24,29 @@ pub enum Chosen {
     /// Trained by all nodes together.
     #[default]
     Federated,
-    /// That, trained on by this node.
+    /// That, with its last layer trained on by this node.
+    Head,
+    /// That, all of it trained on by this node.
     Tuned,
     /// Trained by this node alone.
     Local,
 }
 
-impl fmt::Display for Chosen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Chosen {
+    /// Its name in one word.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Federated => "federated",
+            Self::Head => "head",
             Self::Tuned => "tuned",
             Self::Local => "local",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -77,8 +91,30 @@ pub fn tune(
     Ok(train(task, federated, windows, &settings, progress)?.parameters)
 }
 
-/// The model with the least mean loss on the part of the history that is kept for validation; of equal ones the first. With
-/// too few windows there it is the first too.
+/// What a node makes itself beside the model of a run of so many rounds, from the first model of this seed on: the federated
+/// model's head tuned, if it has one of its own, and all of it, for some epochs, and one trained alone.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn own(
+    task: &Forecaster,
+    training: &Training<'static>,
+    (rounds, seed, epochs): (u32, u64, u32),
+    (windows, federated): (&Windows, &ParameterVector),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Vec<(Chosen, ParameterVector)>, LearnError> {
+    let settings = Training { epochs, round: rounds + 1, ..*training };
+    let head = train_head(task, federated, windows, &settings, progress)?;
+    let tuned = tune(task, training, (rounds, epochs), (windows, federated), progress)?;
+    let local = train_alone(task, training, (rounds, seed), windows, progress)?;
+    let head = head.map(|head| (Chosen::Head, head.parameters));
+    Ok(head.into_iter().chain([(Chosen::Tuned, tuned), (Chosen::Local, local)]).collect())
+}
+
+/// The model with the least mean loss on the part of the history that is kept for validation: the federated one, or one that
+/// the node has made itself, but for a head where the history is long; of equal ones the first. With too few windows there it is the
+/// federated one.
 ///
 /// # Errors
 ///
@@ -86,17 +122,19 @@ pub fn tune(
 pub fn choose(
     task: &Forecaster,
     history: &History,
-    candidates: [(Chosen, &ParameterVector); 3],
+    federated: &ParameterVector,
+    own: &[(Chosen, ParameterVector)],
 ) -> Result<Chosen, LearnError> {
-    let [(mut best, first), others @ ..] = candidates;
+    let mut best = Chosen::Federated;
     if !is_possible(history) {
         return Ok(best);
     }
-    let mut least = mean_loss(task, first, &history.validation)?;
-    for (other, parameters) in others {
+    let mut least = mean_loss(task, federated, &history.validation)?;
+    let is_long = history.training.count() > HEAD_WINDOWS_MAX;
+    for (other, parameters) in own.iter().filter(|(made, _)| !(is_long && *made == Chosen::Head)) {
         let loss = mean_loss(task, parameters, &history.validation)?;
         if loss < least {
-            (best, least) = (other, loss);
+            (best, least) = (*other, loss);
         }
     }
     Ok(best)

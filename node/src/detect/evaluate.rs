@@ -1,5 +1,5 @@
-//! Is the federation worth it to this node? Detection quality of three models on its labelled telemetry:
-//! trained alone, trained together, and trained together and then tuned to the node.
+//! Is the federation worth it to this node? Detection quality of models on its labelled telemetry: trained alone, trained
+//! together, and trained together and then tuned to the node, all of it or its head alone.
 
 use std::ops::ControlFlow;
 
@@ -48,6 +48,21 @@ impl Plan {
         choice::train_alone(&self.task, &self.training, run, &history.training, progress)
     }
 
+    /// What this node makes itself beside the federated model.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](crate::learn::train).
+    pub fn own(
+        &self,
+        history: &History,
+        federated: &ParameterVector,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Vec<(Chosen, ParameterVector)>, LearnError> {
+        let run = (self.rounds, self.initial_seed, self.tune_epochs);
+        choice::own(&self.task, &self.training, run, (&history.training, federated), progress)
+    }
+
     /// The federated model, tuned to this node.
     ///
     /// # Errors
@@ -75,7 +90,7 @@ pub struct Quality {
     pub auc_roc: f64,
 }
 
-/// The three models on one node.
+/// The models on one node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Records the node had to train on.
@@ -84,7 +99,9 @@ pub struct Evaluation {
     pub local: Quality,
     /// The model of the run, with the node's own scaling and calibration.
     pub federated: Quality,
-    /// The same after tuning; equal to `federated` where the node has too little history to tune.
+    /// The same with its head tuned; none where it has no head of its own, or the node has too little history to tune.
+    pub head: Option<Quality>,
+    /// The same after tuning all of it; equal to `federated` where the node has too little history to tune.
     pub tuned: Quality,
     /// Which of them is best on what the node has itself, without labels.
     pub chosen: Chosen,
@@ -118,21 +135,24 @@ pub fn evaluate(
         return Err(DetectorError::WrongLabels { labels, records });
     }
     let history = History::prepare(&plan.task, node.training, &plan.preparation)?;
-    let judge = |parameters| quality(plan, &history, node, parameters);
     let train_records = node.training.len() as u64;
-    let tuned = if train_records as f64 >= plan.tune_share_min * plan.usual_records as f64 {
-        plan.tune(&history, federated, progress)?
+    let own = if train_records as f64 >= plan.tune_share_min * plan.usual_records as f64 {
+        plan.own(&history, federated, progress)?
     } else {
-        federated.clone()
+        vec![(Chosen::Local, plan.train_alone(&history, progress)?)]
     };
-    let local = plan.train_alone(&history, progress)?;
-    let candidates = [(Chosen::Federated, federated), (Chosen::Tuned, &tuned), (Chosen::Local, &local)];
-    let chosen = choose(&plan.task, &history, candidates)?;
+    let chosen = choose(&plan.task, &history, federated, &own)?;
+    let judge = |parameters: &ParameterVector| quality(plan, &history, node, parameters.clone());
+    let federated = judge(federated)?;
+    let judged = own.iter().map(|(made, parameters)| Ok((*made, judge(parameters)?)));
+    let judged = judged.collect::<Result<Vec<_>, DetectorError>>()?;
+    let of = |which| judged.iter().find(|(made, _)| *made == which).map(|(_, quality)| *quality);
     Ok(Evaluation {
         train_records,
-        local: judge(local)?,
-        federated: judge(federated.clone())?,
-        tuned: judge(tuned)?,
+        local: of(Chosen::Local).unwrap_or(federated),
+        federated,
+        head: of(Chosen::Head),
+        tuned: of(Chosen::Tuned).unwrap_or(federated),
         chosen,
     })
 }

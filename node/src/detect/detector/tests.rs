@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use common::id::TenantId;
-use common::model::Task;
+use common::model::{Failure, Task};
 use common::units::Timestamp;
 
 use super::super::evaluate::{Labelled, Plan, evaluate};
@@ -55,6 +55,22 @@ fn a_history_is_split_by_time_and_scaled_by_its_training_part() {
     assert_eq!(history.validation.count(), 10 - 6);
     let mean: f32 = history.training.table().values.iter().sum();
     assert!(mean.abs() < 1e-2, "{mean}");
+}
+
+#[test]
+fn a_history_is_not_scaled_by_what_was_measured_while_the_machine_was_down() {
+    let failure = Failure { metric: MetricName::try_from("y").unwrap(), steps: 2 };
+    let task = Forecaster { foresees: Foresees::Failure(failure), ..forecaster(&["x"], 6, &[4]) };
+    let scaler = |while_down: f32| {
+        let mut records = records(0, 100, false);
+        for (row, record) in records.iter_mut().enumerate() {
+            let is_down = (40..50).contains(&row);
+            record.values[0] = f32::from(u8::from(is_down));
+            record.values[1] = if is_down { while_down } else { record.values[1] };
+        }
+        History::prepare(&task, &records, &Preparation::default()).unwrap().scaler
+    };
+    assert_eq!(scaler(0.5), scaler(1_000.0));
 }
 
 #[test]
@@ -164,7 +180,7 @@ fn plan(usual_records: u64) -> Plan {
 }
 
 #[test]
-fn an_evaluation_compares_alone_together_and_tuned() {
+fn an_evaluation_compares_alone_together_and_tuned_in_part_or_whole() {
     let (training, test) = (records(0, 600, false), records(600, 400, true));
     let labels: Vec<bool> = (0..400).map(|row| FAULT.contains(&row)).collect();
     let node = Labelled { training: &training, test: &test, labels: &labels };
@@ -174,12 +190,13 @@ fn an_evaluation_compares_alone_together_and_tuned() {
     assert!(evaluation.federated.vus_pr > 0.7, "{evaluation:?}");
     assert!(evaluation.federated.auc_roc > 0.9, "{evaluation:?}");
     assert_ne!(evaluation.tuned, evaluation.federated);
+    assert!(evaluation.head.is_some_and(|head| head != evaluation.federated && head != evaluation.tuned));
     assert_ne!(evaluation.local, evaluation.federated);
     // Trained on with what it is judged by, it is better than before; and the better one of the two is chosen.
     assert_ne!(evaluation.chosen, Chosen::Federated);
     // The same node as one of a fleet with twenty times its history and more is not tuned.
     let newcomer = evaluate(&plan(12_001), &node, &federated, &mut go_on).unwrap();
-    assert_eq!(newcomer.tuned, newcomer.federated);
+    assert_eq!((newcomer.head, newcomer.tuned), (None, newcomer.federated));
     assert_eq!(newcomer.federated, evaluation.federated);
     assert_ne!(newcomer.chosen, Chosen::Tuned, "of equal models the first");
 }
@@ -189,8 +206,8 @@ fn a_node_chooses_the_model_with_the_least_loss_on_what_was_kept_and_with_too_li
     let history = History::prepare(&task(), &records(0, 600, false), &Preparation::default()).unwrap();
     let (poor, good) = (trained(&history, 1), trained(&history, 20));
     let choose = |history: &History, [one, two, three]: [&ParameterVector; 3]| {
-        let candidates = [(Chosen::Federated, one), (Chosen::Tuned, two), (Chosen::Local, three)];
-        choice::choose(&task(), history, candidates).unwrap()
+        let own = [(Chosen::Tuned, two.clone()), (Chosen::Local, three.clone())];
+        choice::choose(&task(), history, one, &own).unwrap()
     };
     assert_eq!(choose(&history, [&poor, &good, &poor]), Chosen::Tuned);
     assert_eq!(choose(&history, [&poor, &poor, &good]), Chosen::Local);
