@@ -72,6 +72,8 @@ pub struct Seen {
     pub roster: Result<usize, String>,
     /// Whether a coordinator answers.
     pub served: Result<bool, String>,
+    /// Nodes whose telemetry drifted from their model, as they say to a coordinator that answers.
+    pub drifted: usize,
     /// Models that the state names, and when the newest came; none without a state. Not looked at where the key that
     /// opens it was not.
     pub state: Option<Result<Option<(usize, Timestamp)>, String>>,
@@ -101,11 +103,12 @@ type Found = (Verdict, String, Option<String>);
 
 type Check = fn(&Seen) -> Found;
 
-const CHECKS: [(&str, Check); 11] = [
+const CHECKS: [(&str, Check); 12] = [
     ("configuration", configuration),
     ("identity", identity),
     ("roster", roster),
     ("coordinator", served),
+    ("drift", drifted),
     ("state", state),
     ("models", models),
     ("disk", disk),
@@ -174,6 +177,16 @@ fn served(seen: &Seen) -> Found {
         Ok(true) => fine("one serves this folder and answers"),
         Ok(false) => warn("none serves this folder", "`coordinator serve` starts one"),
         Err(why) => fail(why, "is it stopped, or of another user? Its log says what it does"),
+    }
+}
+
+fn drifted(seen: &Seen) -> Found {
+    match seen.drifted {
+        0 => fine("no node says that its telemetry drifted"),
+        nodes => warn(
+            format!("the telemetry of {nodes} nodes drifted from their model"),
+            "`coordinator node list` names them; a new run (`coordinator run start`) calibrates anew",
+        ),
     }
 }
 
@@ -296,6 +309,7 @@ mod tests {
             identity: Ok(Key::InTheClear(0o100_600)),
             roster: Ok(5),
             served: Ok(true),
+            drifted: 0,
             state: Some(Ok(Some((2, CLOCK_MIN)))),
             models: Some(vec![Ok(1000), Ok(2000)]),
             free: Ok(1 << 30),
@@ -307,7 +321,7 @@ mod tests {
     #[test]
     fn where_all_is_well_nothing_is_to_be_done() {
         let findings = examine(&well());
-        assert_eq!(findings.len(), 11);
+        assert_eq!(findings.len(), 12);
         for finding in findings {
             assert_eq!((finding.verdict, finding.remedy), (Verdict::Ok, None), "{}", finding.check);
         }
@@ -324,6 +338,7 @@ mod tests {
             ("roster", Fail, Box::new(|seen| seen.roster = Err("line 1".into()))),
             ("coordinator", Warn, Box::new(|seen| seen.served = Ok(false))),
             ("coordinator", Fail, Box::new(|seen| seen.served = Err("no answer".into()))),
+            ("drift", Warn, Box::new(|seen| seen.drifted = 2)),
             ("state", Fail, Box::new(|seen| seen.state = Some(Err("format 2".into())))),
             ("models", Fail, Box::new(|seen| seen.models = Some(vec![Ok(1), Err("is damaged".into())]))),
             ("disk", Warn, Box::new(|seen| seen.free = Ok(OTHER_BYTES + 2000 * 99))),

@@ -195,6 +195,12 @@ impl Engine {
         if told != Told::Goes(node) {
             out.push(Output::Note(format!("node {} is there", self.members.name(node))));
         }
+        if let Some(run) = self.members.present(node).and_then(Member::drifted_now) {
+            out.push(Output::Note(format!(
+                "node {} says that its telemetry drifted from the model of run {run}: `coordinator run start` begins a new run",
+                self.members.name(node)
+            )));
+        }
         let Member { mailbox, roster, ref acted, .. } = *self.members.present(node)?;
         let own = self.setup.identity.public();
         if let Some(point) = acted.as_ref().and_then(|acted| self.reached.behind(acted, own)) {

@@ -72,10 +72,14 @@ pub struct Member {
     pub mailbox: Mailbox,
     /// Whether it takes part in what is announced next.
     pub standing: Standing,
+    /// From which run's model its telemetry drifted, as it says.
+    pub drifted: Option<RunId>,
     /// What it does for each run.
     works: Vec<Work>,
     /// What it did before.
     before: Vec<Work>,
+    /// From which run's model its telemetry had drifted before.
+    drifted_before: Option<RunId>,
     /// When it was heard last.
     pub heard: Timestamp,
 }
@@ -125,9 +129,39 @@ pub enum PresenceError {
 }
 
 impl Member {
+    /// A node as its newest presence has it, after the one before of the same process.
+    fn of(presence: NodePresence, before: Option<Self>, heard: Timestamp) -> Self {
+        let NodePresence { session, roster, acted, certified, mailbox, standing, drifted, .. } = presence;
+        let works = presence.works.into_vec().into_iter();
+        let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
+        let (package, before, drifted_before) = match before {
+            Some(before) => (newer(before.package, presence.package), before.works, before.drifted),
+            None => (presence.package, Vec::new(), None),
+        };
+        Self {
+            session,
+            roster,
+            acted,
+            certified,
+            package,
+            mailbox,
+            standing,
+            drifted,
+            works,
+            before,
+            drifted_before,
+            heard,
+        }
+    }
+
     /// What it does, in the order of runs.
     pub fn works(&self) -> &[Work] {
         &self.works
+    }
+
+    /// From which run's model its telemetry drifted, if it says so for the first time.
+    pub fn drifted_now(&self) -> Option<RunId> {
+        self.drifted.filter(|run| Some(*run) != self.drifted_before)
     }
 
     /// What it does for this run, if anything.
@@ -295,25 +329,13 @@ impl Members {
         if body.package.node != node {
             return Err(PresenceError::Package(node));
         }
-        let NodePresence {
-            session,
-            seq,
-            answers,
-            roster,
-            acted,
-            certified,
-            package,
-            mailbox,
-            standing,
-            works,
-            ..
-        } = body;
+        let (session, standing) = (body.session, body.standing);
         let known = self.sessions.get(&node).copied();
-        if answers < self.began.0 && standing != Standing::Leaving {
+        if body.answers < self.began.0 && standing != Standing::Leaving {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
             return Ok(Told::Stale);
         }
-        self.sessions.insert(node, (session, seq));
+        self.sessions.insert(node, (session, body.seq));
         self.elsewhere.remove(&node);
         if standing == Standing::Leaving {
             self.present.remove(&node);
@@ -321,23 +343,12 @@ impl Members {
         }
         let same = known.is_some_and(|(known, _)| known == session);
         let before = self.present.remove(&node).filter(|_| same);
-        let package = match &before {
-            Some(before) => newer(before.package.clone(), package),
-            None => package,
-        };
-        let before = before.map(|before| before.works);
         let told = match (same, &before) {
             (false, _) => Told::Arrived(node),
             (true, None) => Told::Returned(node),
             (true, Some(_)) => Told::Goes(node),
         };
-        let works = works.into_vec().into_iter();
-        let works = works.map(|work| Work { progress: work.progress.min(100), ..work }).collect();
-        let before = before.unwrap_or_default();
-        let heard = now;
-        let member =
-            Member { session, roster, acted, certified, package, mailbox, standing, works, before, heard };
-        self.present.insert(node, member);
+        self.present.insert(node, Member::of(body, before, now));
         if told != Told::Goes(node) {
             self.hello_at = self.hello_at.min(self.hello_last + ANSWER);
         }

@@ -174,6 +174,8 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it says it is doing for each run.
     pub works: Vec<WorkView>,
+    /// The run that made its model, if it says that its telemetry drifted from that.
+    pub drifted: Option<String>,
     /// Of a node that waits for approval: what its operator needs to know.
     pub waiting: Option<WaitingView>,
 }
@@ -201,6 +203,7 @@ impl NodeView {
             activity: activity.to_owned(),
             labels,
             works: Vec::new(),
+            drifted: None,
             drained: false,
             certified_until: None,
             waiting: None,

@@ -91,6 +91,7 @@ impl Cast {
                 mailbox: Mailbox::default(),
                 standing: Standing::Ready,
                 works: List::default(),
+                drifted: None,
                 version: VERSION,
             };
             Ok(Signed::seal(identity, Label::Presence, &presence)?)

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use node::drift::Drifted;
 use node::participant::{Assignment, Trained};
 use node::trainer::Trainer;
 
@@ -35,7 +36,8 @@ fn run_node(dir: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime
         .block_on(async {
-            Box::pin(node::driver::run(folder, AddConstant, &mut edge::Stop::listen()?)).await
+            Box::pin(node::driver::run(folder, AddConstant, Drifted::default(), &mut edge::Stop::listen()?))
+                .await
         })
         .map(drop)
 }

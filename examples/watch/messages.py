@@ -106,7 +106,7 @@ def work(given):
 def presence(given):
     told = {"session": given.u64(), "seq": given.u64(), "answers": given.u64(), "roster": given.u64(),
             "acted": given.option(manifest), "certified_us": given.u64(), "package": package(given), "chunks": given.hex(16), "receipts": given.hex(16), "standing": given.one_of(STANDINGS),
-            "works": given.list(work), "version": given.u16()}
+            "works": given.list(work), "drifted": given.option(lambda run: run.hex(16)), "version": given.u16()}
     return told
 
 

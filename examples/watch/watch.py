@@ -103,9 +103,9 @@ class Watch:
         if told["seq"] <= self.nodes.get(signer, {"seq": -1})["seq"]:
             return
         before, self.nodes[signer], self.heard[signer] = self.nodes.get(signer), told, time.monotonic()
-        changed = ("session", "standing", "works")
-        if before is None or any(before[name] != told[name] for name in changed):
-            self.say("presence", node=self.known.name(signer), standing=told["standing"], works=told["works"])
+        shown = {name: told[name] for name in ("standing", "works", "drifted")}
+        if before is None or any(before[name] != told[name] for name in ("session", *shown)):
+            self.say("presence", node=self.known.name(signer), **shown)
 
     def on_announce(self, signer, told):
         if told["epoch"] <= self.seen.get(told["run"], -1):
@@ -137,7 +137,7 @@ class Watch:
         now = time.monotonic()
         for node in [node for node, heard in self.heard.items() if now - heard > SILENCE_S]:
             del self.heard[node], self.nodes[node]
-            self.say("presence", node=self.known.name(node), standing="away", works=[])
+            self.say("presence", node=self.known.name(node), standing="away", works=[], drifted=None)
         return self.options.until_finished and self.last_word is not None and now >= self.last_word
 
 

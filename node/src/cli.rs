@@ -1,6 +1,7 @@
 //! The `node` command.
 
 mod alarms;
+mod drift;
 mod evaluate;
 mod import;
 mod join;
@@ -65,6 +66,8 @@ enum Command {
     Score(score::Score),
     /// List the alarms that `node run` raised.
     Alarms(alarms::Alarms),
+    /// Tell whether telemetry is still what the kept model was calibrated with.
+    Drift(drift::Drift),
     /// Note that an alarm was a fault, or was none: training and thresholds heed it.
     Label(label::Label),
     /// Compare the kept model with one trained on this node alone, on labelled telemetry.
@@ -148,6 +151,7 @@ fn execute(cli: &Cli) -> Result<()> {
         Command::Rotate => rotate(dir),
         Command::Score(options) => score::execute(dir, options),
         Command::Alarms(options) => alarms::execute(dir, options),
+        Command::Drift(options) => drift::execute(dir, options),
         Command::Label(options) => label::execute(dir, options),
         Command::Evaluate(options) => evaluate::execute(dir, options),
     }

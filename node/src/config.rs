@@ -5,7 +5,7 @@ use common::limits::{CONFIG_BYTES_MAX, METRICS_MAX, NAME_BYTES_MAX};
 use forward::routes::ForwardConfig;
 use serde::Deserialize;
 
-use crate::detect::{AlarmPolicy, Preparation};
+use crate::detect::{AlarmPolicy, DriftPolicy, Preparation};
 use ingest::Source;
 use ingest::listen::metrics::MetricsConfig;
 use ingest::listen::mqtt::MqttConfig;
@@ -78,6 +78,9 @@ pub struct NodeConfig {
     /// When scores become alarms.
     #[serde(default)]
     pub alarms: AlarmPolicy,
+    /// When drift is told.
+    #[serde(default)]
+    pub drift: DriftPolicy,
 }
 
 /// How much may be on its way.
@@ -181,6 +184,16 @@ impl NodeConfig {
                 "alarms.because_max",
                 "is over 1,024, the most metrics",
             ),
+            (
+                (0.0..=0.5).contains(&config.drift.false_alarm_rate),
+                "drift.false_alarm_rate",
+                "is not within 0 to 0.5",
+            ),
+            (
+                (10..=2_678_400).contains(&config.drift.block_s),
+                "drift.block_s",
+                "is not within 10 to 2,678,400, a month",
+            ),
         ];
         match checks.into_iter().find(|(holds, ..)| !holds) {
             Some((_, key, problem)) => Err(ConfigError::Value { key, problem }),
@@ -200,6 +213,7 @@ mod tests {
         let config = NodeConfig::parse(SAMPLE).unwrap();
         assert_eq!((config.name.as_str(), config.sources.len()), ("node-1", 1));
         assert_eq!(config.alarms, AlarmPolicy::default(), "what the sample says is what holds without it");
+        assert_eq!(config.drift, DriftPolicy::default(), "here too");
     }
 
     #[test]
@@ -218,6 +232,23 @@ mod tests {
         }
         let error = NodeConfig::parse(&SAMPLE.replace("silence_s = ", "quiet_s = ")).unwrap_err().to_string();
         assert!(error.contains("quiet_s"), "{error}");
+    }
+
+    #[test]
+    fn settings_of_drift_that_cannot_be_are_refused_by_key() {
+        for (key, value) in [
+            ("false_alarm_rate", "-0.1"),
+            ("false_alarm_rate", "nan"),
+            ("false_alarm_rate", "1.0"),
+            ("block_s", "9"),
+        ] {
+            let before = SAMPLE.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+            let error = NodeConfig::parse(&SAMPLE.replace(before, &format!("{key} = {value}"))).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`drift.{key}` is ")), "{error}");
+        }
+        assert!(
+            NodeConfig::parse(&SAMPLE.replace("false_alarm_rate = 0.01", "false_alarm_rate = 0")).is_ok()
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod choice;
 pub mod detector;
+pub mod drift;
 pub mod evaluate;
 pub mod label;
 pub mod measure;
@@ -16,6 +17,7 @@ pub mod threshold;
 pub use alarm::{Alarm, AlarmPolicy, Event, Severity};
 pub use choice::{Chosen, choose};
 pub use detector::{Detector, DetectorError, Divided, Explained, History, Preparation, Profile, Scored};
+pub use drift::{Drift, DriftPolicy, DriftWatch};
 pub use evaluate::{Evaluation, Labelled, Plan, Quality, evaluate};
 pub use label::{Decision, Labels};
 pub use measure::Measure;

@@ -16,6 +16,7 @@ use dds::{DdsError, Participant as Dds, Reader, ReaderAddress, Routes, Sample, W
 use edge::{Stop, entropy, log_ignored, now};
 
 use crate::config::{NodeConfig, Shutdown};
+use crate::drift::Drifted;
 use crate::folder::{Folder, Marks, certificate, keep_roster};
 use crate::participant::{Note, Output, Participant, Setup};
 use crate::trainer::{Report, Trainer, Training};
@@ -127,12 +128,12 @@ pub enum Ended {
 }
 
 /// Takes part in rounds until SIGTERM or Ctrl-C, or until the operator gave its place to the next key of its folder; and
-/// then until those that it is in are done, or it has waited for that as long as it may.
+/// then until those that it is in are done, or it has waited for that as long as it may. Its presence says what `drifted` does.
 ///
 /// # Errors
 ///
 /// When DDS cannot be joined, a mark cannot be written, or nothing can be signed: then nothing may take effect any more.
-pub async fn run(folder: Folder, trainer: impl Trainer, stop: &mut Stop) -> Result<Ended> {
+pub async fn run(folder: Folder, trainer: impl Trainer, drifted: Drifted, stop: &mut Stop) -> Result<Ended> {
     let mut link = Link::join(&folder.config.dds)?;
     let (mut training, mut reports) = Training::start(trainer, now).context("cannot start a thread")?;
     let mut tie = Tie::default();
@@ -173,6 +174,7 @@ pub async fn run(folder: Folder, trainer: impl Trainer, stop: &mut Stop) -> Resu
             ends = Some(ends.map_or_else(|| drain(config.shutdown, &mut participant, &mut out), |_| now()));
         }
         take(event, &mut participant, &mut link, &mut out);
+        participant.on_drift(drifted.run());
         participant.on_step(training.stepped(), now(), &mut out);
         // Whether a transfer stalls is asked when nothing is left to read; under a flood, now and then.
         if idle || now() >= ticked + TICK {

@@ -53,7 +53,7 @@ pub const SAMPLE_CONFIG: &str = include_str!("../samples/node.toml");
 const MARKS_MAX: usize = 64;
 
 /// What is sealed in a folder.
-const SEALED: [&str; 4] = ["spool.key", "spool", "controls", "model"];
+const SEALED: [&str; 5] = ["spool.key", "spool", "controls", "model", "drift.sealed"];
 
 /// What to do where a file is missing.
 const REMEDY: &str = "`node init` makes a folder with all files";

@@ -13,6 +13,8 @@ pub mod controls;
 #[cfg(feature = "learn")]
 pub mod detect;
 #[cfg(feature = "learn")]
+pub mod drift;
+#[cfg(feature = "learn")]
 pub mod driver;
 #[cfg(feature = "learn")]
 pub mod folder;

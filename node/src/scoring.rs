@@ -13,9 +13,11 @@ use ingest::record::TelemetryRecord;
 
 use crate::alarms::{self, Decided, Log, State};
 use crate::detect::alarm::{Change, Event, Seen, because};
+use crate::detect::drift;
 use crate::detect::stream::SOURCES_MAX;
 use crate::detect::{AlarmPolicy, Streams, Verdict};
-use crate::kept::Newest;
+use crate::drift::Watching;
+use crate::kept::{Newest, RunNote};
 use crate::telemetry::{Fresh, Telemetry};
 
 /// Without an event, what was scored is noted this often: a node that is killed scores at most so much again, to the same
@@ -33,6 +35,7 @@ pub struct Scoring {
     dir: PathBuf,
     policy: AlarmPolicy,
     newest: Newest,
+    drift: Watching,
     streams: Option<Streams>,
     log: Log,
     state: State,
@@ -61,12 +64,13 @@ impl Scoring {
     /// # Errors
     ///
     /// Names the file and what is wrong with it.
-    pub fn open(dir: &Path, policy: AlarmPolicy, newest: Newest) -> Result<Self> {
+    pub fn open(dir: &Path, policy: AlarmPolicy, newest: Newest, drift: Watching) -> Result<Self> {
         let (log, state) = Log::open(dir)?;
         let mut scoring = Self {
             dir: dir.to_owned(),
             policy,
             newest,
+            drift,
             streams: None,
             log,
             state,
@@ -98,7 +102,7 @@ impl Scoring {
         self.now = now;
         if let Some((detector, note)) = self.newest.take() {
             self.streams = Some(Streams::new(detector)?);
-            self.begin(telemetry);
+            self.begin(telemetry, &note);
             tracing::info!(
                 "records are scored by the model of run {} after {} rounds",
                 note.run,
@@ -111,7 +115,8 @@ impl Scoring {
         while let Some(fresh) = self.fresh(telemetry) {
             self.score_in_order(fresh);
         }
-        if self.events.is_empty() && now < self.noted + NOTED { Ok(()) } else { self.note(now) }
+        let is_quiet = self.events.is_empty() && !self.drift.has_news();
+        if is_quiet && now < self.noted + NOTED { Ok(()) } else { self.note(now) }
     }
 
     /// Makes durable what was scored, and tells how much that was: for who ends.
@@ -136,6 +141,7 @@ impl Scoring {
 
     /// Makes durable what was scored and what came of it, and tells that.
     fn note(&mut self, now: Timestamp) -> Result<()> {
+        self.drift.write()?;
         self.log.write(&mut self.state, &self.events)?;
         let events = std::mem::take(&mut self.events);
         for event in &events {
@@ -151,11 +157,17 @@ impl Scoring {
 
     /// A new model sees of each source what its next score depends on, up to the last record that was scored; what came
     /// after that is scored.
-    fn begin(&mut self, telemetry: &Mutex<Telemetry>) {
+    fn begin(&mut self, telemetry: &Mutex<Telemetry>, note: &RunNote) {
         let Some(streams) = &self.streams else { return };
         let run_up = streams.detector().run_up();
         let mut telemetry = telemetry.lock().unwrap_or_else(PoisonError::into_inner);
         let (seen, fresh) = self.staged(&mut telemetry, run_up);
+        let is_settled = telemetry.is_settled();
+        let sources = by_source(telemetry.records().0, is_settled);
+        let history = sources.iter().map(|(source, all)| &all[..scored(&self.state, source, all)]);
+        if let Some(streams) = &self.streams {
+            self.drift.begin(note, streams.detector(), history);
+        }
         drop(telemetry);
         let began = std::mem::replace(&mut self.state.began, true);
         for record in seen {
@@ -193,12 +205,7 @@ impl Scoring {
         let is_settled = telemetry.is_settled();
         let (mut seen, mut fresh) = (Vec::new(), Vec::new());
         for (source, records) in by_source(telemetry.records().0, is_settled) {
-            let known = self.state.source(source).map(|watched| Timestamp(watched.scored_to_micros));
-            let to = match known {
-                Some(known) => records.partition_point(|record| record.at <= known),
-                None if self.state.began => 0,
-                None => records.len(),
-            };
+            let to = scored(&self.state, source, &records);
             seen.extend(records[to.saturating_sub(run_up)..to].iter().copied().cloned());
             fresh.extend(records[to..].iter().copied().cloned());
         }
@@ -252,6 +259,8 @@ impl Scoring {
 
     fn watch(&mut self, record: &TelemetryRecord, verdict: Verdict) {
         let Some(streams) = &self.streams else { return };
+        let seen = drift::Seen { at: record.at, row: streams.row(), score: verdict.score() };
+        self.drift.observe(seen);
         let source = record.source();
         let (watched, next_id, lost) = self.state.watched(source);
         self.events.extend(lost);
@@ -270,6 +279,15 @@ impl Scoring {
             Change::Recovered | Change::Lost => Vec::new(),
         };
         self.events.push(Event { source: source.to_owned(), because, ..event });
+    }
+}
+
+/// How many of a source's records, in the order of time, were scored or are older than the first model.
+fn scored(state: &State, source: &str, records: &[&TelemetryRecord]) -> usize {
+    match state.source(source).map(|watched| Timestamp(watched.scored_to_micros)) {
+        Some(known) => records.partition_point(|record| record.at <= known),
+        None if state.began => 0,
+        None => records.len(),
     }
 }
 

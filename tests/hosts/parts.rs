@@ -7,6 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use node::drift::Drifted;
 use node::folder::Folder;
 use node::participant::{Assignment, Trained};
 use node::trainer::Trainer;
@@ -54,8 +55,9 @@ fn a_process_that_a_test_starts_plays_its_part() {
         "node" => {
             edge::log_to_stderr();
             let folder = Folder::open(&place).unwrap();
+            let (trainer, drifted) = (Addition { place }, Drifted::default());
             let part = async {
-                Box::pin(node::driver::run(folder, Addition { place }, &mut edge::Stop::listen()?)).await
+                Box::pin(node::driver::run(folder, trainer, drifted, &mut edge::Stop::listen()?)).await
             };
             runtime.block_on(part).unwrap();
         }

@@ -1,6 +1,7 @@
 //! Whole runs in one process: the coordinator's engine and the nodes' participants on a seeded network.
 
 mod control;
+mod drift;
 mod membership;
 mod runs;
 mod seeds;

@@ -150,7 +150,8 @@ const ROOMS: &[Row] = &[
     edge(NODE, "intake", &["config", "driver", "folder"]),
     edge(NODE, "kept", &["detect", "folder"]),
     edge(NODE, "alarms", &["detect"]),
-    edge(NODE, "scoring", &["alarms", "config", "detect", "kept", "telemetry"]),
+    edge(NODE, "drift", &["detect", "kept"]),
+    edge(NODE, "scoring", &["alarms", "config", "detect", "drift", "kept", "telemetry"]),
     edge(NODE, "telemetry", &["config"]),
     edge(NODE, "trainer", &["participant"]),
     edge(
@@ -166,6 +167,7 @@ const ROOMS: &[Row] = &[
             "alarms",
             "config",
             "detect",
+            "drift",
             "driver",
             "folder",
             "intake",

@@ -339,7 +339,7 @@ class Peer:
 
     def presence(self):
         body = struct.pack("<QQQQ", 1, 2, 3, 4) + b"\0" + bytes(8) + self.key.package.put() + bytes(32) + b"\1"
-        body += struct.pack("<IH", 0, 1)
+        body += struct.pack("<IBH", 0, 0, 1)
         return {"presence": signed(self.identity, b"starling v1 presence", body)}
 
     def take_model(self, public, announcement, chunks):

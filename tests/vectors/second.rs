@@ -263,6 +263,7 @@ fn another_implementation_verifies_what_is_signed_here() {
         mailbox,
         standing: Standing::Ready,
         works: Vec::new().try_into().unwrap(),
+        drifted: Some(RunId([2; 16])),
         version,
     };
     let hello = CoordinatorPresence { seq, mailbox, heard: Vec::new().try_into().unwrap(), suite, version };

@@ -59,6 +59,9 @@ pub struct NodePresence {
     pub standing: Standing,
     /// What it is doing: one entry for each run that it works on, in the order of runs; none when it is idle.
     pub works: List<Work, WORKS_MAX>,
+    /// The run that made the model it scores by, if its telemetry drifted from that: a new run would calibrate anew. Of the
+    /// telemetry it tells nothing else.
+    pub drifted: Option<RunId>,
     /// Its protocol version.
     pub version: u16,
 }
@@ -143,6 +146,7 @@ crate::wire_fields!(NodePresence {
     mailbox,
     standing,
     works,
+    drifted,
     version
 });
 crate::wire_fields!(CoordinatorPresence { seq, mailbox, heard, suite, version });
@@ -185,6 +189,7 @@ mod tests {
             mailbox: Mailbox::default(),
             standing: Standing::Ready,
             works: vec![work; WORKS_MAX].try_into().unwrap(),
+            drifted: Some(RunId([4; 16])),
             version: VERSION,
         };
         let bytes = Signed::seal(&identity, Label::Presence, &presence).unwrap();

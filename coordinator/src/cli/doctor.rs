@@ -18,6 +18,7 @@ use crate::control::{ModelAnswer, ModelOrder};
 use crate::doctor::{Finding, Key, Place, Seen, Verdict, examine};
 use crate::folder::{Enrolled, Folder, REMEDY};
 use crate::store::Models;
+use crate::view::View;
 
 /// How often a long check says how far it is.
 const PROGRESS: Millis = Millis(1000);
@@ -45,7 +46,10 @@ fn line(finding: &Finding) -> String {
 }
 
 async fn look(dir: &Path) -> Seen {
-    let served = match asked::serving_view(dir).await {
+    let view = asked::serving_view(dir).await;
+    let has_drifted = |view: &View| view.nodes.iter().filter(|node| node.drifted.is_some()).count();
+    let drifted = view.as_ref().map_or(0, has_drifted);
+    let served = match view {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.downcast_ref(), Some(Absent::NotServing(_))) => Ok(false),
         Err(error) => Err(words(error)),
@@ -63,6 +67,7 @@ async fn look(dir: &Path) -> Seen {
         config: config(dir).map_err(words),
         roster: Enrolled::open(dir).map(|enrolled| enrolled.roster.nodes.len()).map_err(words),
         served,
+        drifted,
         state: listed
             .map(|listed| listed.map(|listed| listed.map(|(models, newest)| (models.len(), newest)))),
         models: (named.is_empty() || !is_elsewhere).then(|| checked(dir, &named)),

@@ -76,14 +76,16 @@ async fn order(dir: &Path, Which { node, how }: &Which, order: NodeOrder) -> Res
     Ok(Exit::Done.into())
 }
 
-/// The node, and what it does for each run where that is more than one.
+/// The node, what it does for each run where that is more than one, and that its telemetry drifted if it did.
 fn lines(node: &NodeView) -> Vec<String> {
     let labels: Vec<String> = node.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let NodeView { name, node, activity, works, .. } = node;
+    let NodeView { name, node, activity, works, drifted, .. } = node;
     let first = format!("{name:<24} {activity:<16} {:<8}  {}", &node[..8.min(node.len())], labels.join(" "));
     let work = |work: &WorkView| {
         format!("  run {} {:<10} {:>3} %", &work.run[..8.min(work.run.len())], work.activity, work.progress)
     };
     let works = works.iter().filter(|_| works.len() > 1).map(work);
-    [first.trim_end().to_owned()].into_iter().chain(works).collect()
+    let drifted =
+        drifted.iter().map(|run| format!("  drifted from the model of run {}", &run[..8.min(run.len())]));
+    [first.trim_end().to_owned()].into_iter().chain(works).chain(drifted).collect()
 }

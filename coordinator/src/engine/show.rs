@@ -43,11 +43,13 @@ impl Engine {
             let works = member.map_or_else(Vec::new, |member| member.works().iter().map(work).collect());
             let drained = self.members().is_drained(node);
             let activity = self.activity(node, drained);
+            let drifted = member.and_then(|member| member.drifted).map(|run| run.to_string());
             let certified_until = self.members().leases().until(node).map(|until| until.to_string());
             NodeView {
                 drained,
                 certified_until,
                 works,
+                drifted,
                 ..NodeView::of(node, peer, member.is_some(), &activity)
             }
         };

@@ -46,6 +46,7 @@ fn presence(seq: u64, works: &[Activity], expires: u64) -> NodePresence {
         mailbox: Mailbox::default(),
         standing: Standing::Ready,
         works: works.try_into().unwrap(),
+        drifted: None,
         version: VERSION,
     }
 }
@@ -102,6 +103,19 @@ fn a_node_that_drains_or_is_drained_is_there_and_no_candidate() {
     assert!(members.is_candidate(node));
     say(&mut members, &NodePresence { standing: Standing::Draining, ..presence(3, &[], 9) });
     assert!(members.present(node).is_some() && !members.is_candidate(node));
+}
+
+#[test]
+fn that_telemetry_drifted_is_news_once_and_again_when_it_drifted_from_another_model() {
+    let (mut members, node) = (members(), identity().node_id());
+    let mut news = |seq, drifted| {
+        say(&mut members, &NodePresence { drifted, ..presence(seq, &[], 9) });
+        members.present(node).unwrap().drifted_now()
+    };
+    let [one, other] = RUNS;
+    let told = [None, Some(one), Some(one), None, Some(other)];
+    let heard: Vec<_> = (1..).zip(told).map(|(seq, drifted)| news(seq, drifted)).collect();
+    assert_eq!(heard, [None, Some(one), None, None, Some(other)]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use common::id::TenantId;
 use edge::Stop;
 
+use crate::drift::{Drifted, Watching};
 use crate::driver::{self, Ended};
 use crate::folder::Folder;
 use crate::intake::{Intake, Role};
@@ -43,7 +44,8 @@ fn run(dir: &Path) -> Result<Ended> {
         (Arc::clone(&telemetry), newest.clone()),
         edge::now,
     );
-    let scoring = scoring(&folder, newest).map(|scoring| Arc::new(Mutex::new(scoring)));
+    let drifted = Drifted::default();
+    let scoring = scoring(&folder, newest, drifted.clone()).map(|scoring| Arc::new(Mutex::new(scoring)));
     let every = Duration::from_millis(config.telemetry.poll_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -61,7 +63,7 @@ fn run(dir: &Path) -> Result<Ended> {
             telemetry.lock().unwrap_or_else(PoisonError::into_inner).follow_spool(&spool, pins)?;
         }
         let looking = tokio::spawn(look_every(Arc::clone(&telemetry), scoring.clone(), every));
-        let ended = Box::pin(driver::run(folder, trainer, &mut stop)).await;
+        let ended = Box::pin(driver::run(folder, trainer, drifted, &mut stop)).await;
         looking.abort();
         if let Some(scoring) = scoring {
             let closed = scoring.lock().unwrap_or_else(PoisonError::into_inner).close(edge::now());
@@ -75,7 +77,7 @@ fn run(dir: &Path) -> Result<Ended> {
 }
 
 /// What scores records while they come, by the model that was kept; a node whose alarms cannot be kept goes on without.
-fn scoring(folder: &Folder, newest: Newest) -> Option<Scoring> {
+fn scoring(folder: &Folder, newest: Newest, drifted: Drifted) -> Option<Scoring> {
     let dir = &folder.dir;
     if kept::is_there(dir) {
         match kept::read(dir, &folder.vault) {
@@ -83,7 +85,8 @@ fn scoring(folder: &Folder, newest: Newest) -> Option<Scoring> {
             Err(error) => tracing::warn!("{error:#}: records are scored when the next run has left a model"),
         }
     }
-    let opened = Scoring::open(dir, folder.config.alarms, newest);
+    let drift = Watching::open(dir, Arc::clone(&folder.vault), folder.config.drift, drifted);
+    let opened = drift.and_then(|drift| Scoring::open(dir, folder.config.alarms, newest, drift));
     opened
         .inspect_err(|error| {
             tracing::error!("{error:#}: no record is scored; move the file away and start the node again");

@@ -133,6 +133,11 @@ impl Streams {
         Ok(verdict)
     }
 
+    /// The metrics of the record that was scored last, scaled; not of one that came late.
+    pub fn row(&self) -> &[f32] {
+        &self.row
+    }
+
     /// How much of the last score of a source each metric has, in the model's order, as
     /// [`Explained`](super::Explained) has them.
     pub fn contributions(&self, source: &str) -> Vec<f64> {

@@ -82,6 +82,8 @@ pub struct Participant {
     kept: Timestamp,
     /// Nothing new is taken: the process ends.
     draining: bool,
+    /// From which run's model the node's telemetry drifted.
+    drifted: Option<RunId>,
     /// When presence was told last.
     told_at: Timestamp,
     stash: VecDeque<(BlobId, u32, Vec<u8>)>,
@@ -124,6 +126,7 @@ impl Participant {
             turns,
             kept,
             draining,
+            drifted: None,
             told_at,
             stash,
             buffers,
@@ -146,6 +149,11 @@ impl Participant {
         self.link.heard = now;
         self.link.hello_at = now;
         self.link.hello_after = HELLO;
+    }
+
+    /// The node's telemetry drifted from the model of this run that it keeps, or it did not; told with the next presence.
+    pub fn on_drift(&mut self, drifted: Option<RunId>) {
+        self.drifted = drifted;
     }
 
     /// Takes the coordinator's hello; returns where it reads, when that is believed and new.
@@ -425,6 +433,7 @@ impl Participant {
             mailbox: self.setup.mailbox,
             standing,
             works: works.try_into().expect("no more runs are worked on than can be told"),
+            drifted: self.drifted,
             version: VERSION,
         };
         let signed = Signed::seal(&self.setup.identity, Label::Presence, &presence);

@@ -1,11 +1,19 @@
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
 
+use common::crypto::TenantKey;
+use common::crypto::bulk::InputKey;
+use common::id::{RunId, TenantId};
 use common::model::{Forecaster, Foresees, MetricName, Network, Task};
+use custody::Vault;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::config::NodeConfig;
 use crate::detect::{Decision, Detector, History, Preparation};
+use crate::drift::{Drifted, read};
 use crate::kept::RunNote;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -55,7 +63,12 @@ impl Node {
     fn scoring(&self, detector: Detector) -> Scoring {
         let newest = Newest::default();
         newest.put(detector, note());
-        Scoring::open(self.dir.path(), self.config.alarms, newest).unwrap()
+        self.scoring_for(newest, Drifted::default())
+    }
+
+    fn scoring_for(&self, newest: Newest, drifted: Drifted) -> Scoring {
+        let drift = Watching::open(self.dir.path(), vault(), self.config.drift, drifted).unwrap();
+        Scoring::open(self.dir.path(), self.config.alarms, newest, drift).unwrap()
     }
 
     /// Number, whether it lasts, and the row at which it was raised.
@@ -63,6 +76,11 @@ impl Node {
         let (alarms, _) = alarms::known(self.dir.path()).unwrap();
         alarms.values().map(|alarm| (alarm.id, alarm.open, alarm.raised_ms.unwrap() / 60_000)).collect()
     }
+}
+
+fn vault() -> Arc<Vault> {
+    let key = TenantKey::new(TenantId::of_name("a"), InputKey([7; 32]));
+    Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(1)))
 }
 
 fn note() -> RunNote {
@@ -181,6 +199,38 @@ fn records_of_stages_that_look_at_several_are_scored_once_when_nothing_can_chang
     let source = telemetry.lock().unwrap().records().0[0].source().to_owned();
     assert_eq!(scoring.state.source(&source).unwrap().scored_to_micros, 308 * 120_000_000);
     assert_eq!((scoring.scored, scoring.late), (10, 0));
+}
+
+#[test]
+fn telemetry_that_drifts_is_told_once_also_over_a_restart_and_a_new_model_begins_anew() {
+    // Blocks of two turns of the telemetry, 20 minutes each.
+    let mut node = Node::new(1000, "");
+    node.config.drift.block_s = 2400;
+    let telemetry = node.telemetry();
+    let (newest, drifted) = (Newest::default(), Drifted::default());
+    let note = RunNote { run: RunId([7; 16]).to_string(), ..note() };
+    newest.put(detector(&telemetry), note.clone());
+    let mut scoring = node.scoring_for(newest.clone(), drifted.clone());
+    go_on(&mut node, &mut scoring, &telemetry, 200, false);
+    scoring.close(NOW).unwrap();
+    let policy = node.config.drift;
+    let standing = |node: &Node| read(node.dir.path(), &vault()).unwrap().unwrap().standing(&policy);
+    assert_eq!((standing(&node).blocks, standing(&node).drift, drifted.run()), (29, None, None));
+    go_on(&mut node, &mut scoring, &telemetry, 400, true);
+    assert_eq!(drifted.run(), Some(RunId([7; 16])));
+    let told = standing(&node).drift.unwrap();
+    assert_eq!((told.because[0].metric.as_deref(), told.because[0].higher), (Some("y"), true));
+    assert!(told.since_ms.abs_diff(1200 * 60_000) <= 2_400_000, "{told}");
+    // Another process, with the same model, and then with the next one.
+    let drifted = Drifted::default();
+    newest.put(detector(&telemetry), note.clone());
+    let mut again = node.scoring_for(newest.clone(), drifted.clone());
+    again.look(&telemetry, NOW).unwrap();
+    assert_eq!((drifted.run(), standing(&node).drift), (Some(RunId([7; 16])), Some(told)));
+    newest.put(detector(&telemetry), RunNote { rounds: 2, ..note });
+    again.look(&telemetry, NOW).unwrap();
+    again.close(NOW).unwrap();
+    assert_eq!((drifted.run(), standing(&node).drift), (None, None));
 }
 
 #[test]

@@ -314,6 +314,7 @@ impl World {
                     mailbox: Mailbox::default(),
                     standing: [Standing::Ready, Standing::Draining][usize::from(progress % 2)],
                     works: vec![work; usize::from(progress % 4)].try_into().ok()?,
+                    drifted: (progress % 8 < 4).then_some(work.run),
                     version: VERSION,
                 };
                 let body = ops.damaged(&encode(&presence));

@@ -62,6 +62,7 @@ fn presence(world: &World) -> NodePresence {
         mailbox: Mailbox::default(),
         standing: Standing::Ready,
         works: vec![work].try_into().unwrap(),
+        drifted: Some(RunId([4; 16])),
         version: VERSION,
     }
 }
