@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Parser;
 use common::model::Network;
 use edge::Format;
-use node::detect::Preparation;
+use node::detect::{Newcomer, Preparation};
 
 use super::methods::Recipe;
 
@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// Percent of their history that newcomers have, the latest.
     #[arg(long, value_delimiter = ',', default_value = "0,1,5,100", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) history: Vec<u8>,
+    /// What all machines know together counts as so many records of a newcomer's own.
+    #[arg(long, default_value_t = Newcomer::default().known_records)]
+    known_records: u64,
     /// How far, in records, a detection may be from a fault and still count in part.
     #[arg(long, default_value_t = 20)]
     width: usize,
@@ -83,7 +86,9 @@ fn usual(network: Network) -> &'static [u32] {
 impl Options {
     /// What is trained, with telemetry that is prepared so.
     pub(crate) fn recipe(&self, preparation: Preparation) -> Recipe {
-        let Self { network, rounds, width, .. } = *self;
+        let Self { network, rounds, width, known_records, .. } = *self;
+        let newcomer = Newcomer { known_records, ..preparation.newcomer };
+        let preparation = Preparation { newcomer, ..preparation };
         let hidden = if self.hidden.is_empty() { usual(network) } else { &self.hidden };
         Recipe { network, hidden: hidden.to_vec(), rounds, preparation, width }
     }

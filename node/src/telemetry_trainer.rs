@@ -146,7 +146,7 @@ impl TelemetryTrainer {
         let split = Split { validation: 0.0 };
         let preparation = Preparation { stride: assignment.plan.stride, split, ..self.preparation };
         let (own, records) = self.divided(task, &preparation)?;
-        if records < self.preparation.newcomer.records {
+        if records < self.preparation.newcomer.records_min {
             let detector = newcomer::detector(task, model.clone(), &known, own, &preparation);
             let detector = detector.map_err(|error| error.to_string())?;
             self.put(Kept { detector, federated: model, note })?;

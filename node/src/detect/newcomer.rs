@@ -15,8 +15,10 @@ use common::model::ParameterVector;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Newcomer {
-    /// With fewer records of its own a node is one; and what all nodes know counts as so many records of its own.
-    pub records: u64,
+    /// With fewer records of its own a node is one: two windows of 19 past steps and the record.
+    pub records_min: u64,
+    /// What all nodes know counts as so many records of its own.
+    pub known_records: u64,
     /// A metric's spread counts as at least this share of the largest deviation of any node: where others hardly vary, a
     /// newcomer may stand somewhere else.
     pub deviation_share: f64,
@@ -26,7 +28,7 @@ pub struct Newcomer {
 
 impl Default for Newcomer {
     fn default() -> Self {
-        Self { records: 288, deviation_share: 0.25, excess_max: 10.0 }
+        Self { records_min: 40, known_records: 288, deviation_share: 0.25, excess_max: 10.0 }
     }
 }
 
@@ -37,11 +39,11 @@ fn moments(Usual { mean, sd }: Usual, count: u64) -> Moments {
 
 /// How a newcomer scales its metrics, of which it has seen this itself.
 pub fn scaler(known: &Statistics, own: &[Moments], preparation: &Preparation) -> Scaler {
-    let Newcomer { records, deviation_share, .. } = preparation.newcomer;
+    let Newcomer { known_records, deviation_share, .. } = preparation.newcomer;
     let all = |metric: usize| {
         let usual = known.usual(metric).map(|usual| {
             let sd = usual.sd.max(deviation_share * known.deviation(metric)).max(preparation.scale.sd_min);
-            moments(Usual { sd, ..usual }, records)
+            moments(Usual { sd, ..usual }, known_records)
         });
         usual.unwrap_or_default()
     };
@@ -51,11 +53,11 @@ pub fn scaler(known: &Statistics, own: &[Moments], preparation: &Preparation) ->
 
 /// How a newcomer measures what its model says, whose squared errors it has seen these of itself.
 pub fn measure(task: &Forecaster, known: &Statistics, own: &[Moments], preparation: &Preparation) -> Measure {
-    let Newcomer { records, excess_max, .. } = preparation.newcomer;
+    let Newcomer { known_records, excess_max, .. } = preparation.newcomer;
     match task.foresees {
         Foresees::Record => {
             let merged = own.iter().enumerate();
-            let merged = merged.map(|(metric, own)| moments(known.errors(metric), records).merge(*own));
+            let merged = merged.map(|(metric, own)| moments(known.errors(metric), known_records).merge(*own));
             let merged: Vec<Moments> = merged.collect();
             let calibration = Calibration::from_moments(&merged, &preparation.calibrate);
             Measure::Surprise(calibration.up_to(excess_max))
