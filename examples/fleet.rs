@@ -18,7 +18,7 @@ pub use files::write;
 
 use machine::Model;
 use profile::{Profile, Role};
-use random::Random;
+pub use random::Random;
 
 /// Seconds between two records.
 pub const INTERVAL_S: u32 = 300;

@@ -173,9 +173,9 @@ fn file(store: &Store, model: ModelHash) -> Result<FileView> {
     let schema = task.schema()?;
     let evaluated = match &task {
         Task::Evaluation(forecaster) => {
-            let trained = Task::Forecaster(forecaster.clone()).schema()?;
             let values = store.models().load(model, &schema)?;
-            Some(evaluated(forecaster, &Statistics::behind(forecaster, &trained, &values)?.1))
+            let (_, known) = Statistics::behind(forecaster, &forecaster.schema()?, &values)?;
+            Some(evaluated(forecaster, &known))
         }
         _ => None,
     };

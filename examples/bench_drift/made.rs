@@ -8,11 +8,9 @@ use anyhow::Result;
 use common::id::TenantId;
 use common::model::MetricName;
 use common::units::Timestamp;
+use examples::fleet::Random;
 use ingest::record::{Origin, TelemetryRecord};
 use node::detect::DriftPolicy;
-use rand::RngExt;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use crate::watched::{Node, detector};
 use crate::{DAY_S, Line};
@@ -93,7 +91,7 @@ pub(crate) fn line(law: &Law, nodes: u64, policy: &DriftPolicy) -> Result<Line> 
 
 /// A node's telemetry, day after day.
 struct Source {
-    random: ChaCha20Rng,
+    random: Random,
     origin: Arc<Origin>,
     metrics: Arc<[MetricName]>,
     /// What the day is off, and the noise of the last record.
@@ -106,7 +104,7 @@ impl Source {
     fn new(seed: u64) -> Self {
         let name = |metric: usize| MetricName::try_from(format!("m{metric}").as_str()).expect("a short name");
         Self {
-            random: ChaCha20Rng::seed_from_u64(seed),
+            random: Random::new(seed, 0),
             origin: Origin::new(TenantId::default(), "host"),
             metrics: (0..METRICS).map(name).collect(),
             off: [0.0; METRICS],
@@ -144,10 +142,8 @@ impl Source {
 }
 
 /// The next value of something of mean 0 and variance 1 of which so much is left from one to the next.
-fn step(random: &mut ChaCha20Rng, value: &mut f64, lasts: f64) {
-    let radius = (-2.0 * (1.0 - random.random_range(0.0..1.0_f64)).ln()).sqrt();
-    let normal = radius * random.random_range(0.0..std::f64::consts::TAU).cos();
-    *value = lasts * *value + (1.0 - lasts * lasts).sqrt() * normal;
+fn step(random: &mut Random, value: &mut f64, lasts: f64) {
+    *value = lasts * *value + (1.0 - lasts * lasts).sqrt() * random.normal();
 }
 
 /// The standard deviation of the mean of a day, nearly: the noise of a day is a mean of so many that are alike.

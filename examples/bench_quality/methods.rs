@@ -97,11 +97,6 @@ impl<'d> Bench<'d> {
         known::known(&self.plan.task, federated, &self.dataset.machines, &self.plan.preparation)
     }
 
-    /// Trained by one machine alone, with as many passes.
-    pub(crate) fn local(&self, history: &History) -> Result<ParameterVector> {
-        Ok(self.plan.train_alone(history, &mut go_on)?)
-    }
-
     /// What one machine makes itself beside the federated model.
     pub(crate) fn own(
         &self,
@@ -109,11 +104,6 @@ impl<'d> Bench<'d> {
         federated: &ParameterVector,
     ) -> Result<Vec<(Chosen, ParameterVector)>> {
         Ok(self.plan.own(history, federated, &mut go_on)?)
-    }
-
-    /// The federated model, trained on by one machine.
-    pub(crate) fn tuned(&self, history: &History, federated: &ParameterVector) -> Result<ParameterVector> {
-        Ok(self.plan.tune(history, federated, &mut go_on)?)
     }
 
     /// Trained on the telemetry of all machines in one place, each scaled by itself, with as many passes.

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use common::model::ParameterVector;
 use edge::Listing;
-use node::detect::Preparation;
+use node::detect::{Chosen, Preparation};
 use pipeline::Scale;
 
 use super::compare::Together;
@@ -69,12 +69,19 @@ fn judged(dataset: &Dataset, options: &Options, seed: u64) -> Result<Vec<Line>> 
     for (machine, history) in dataset.machines.iter().zip(&bench.histories) {
         let model =
             |parameters: &ParameterVector| running::model(&bench.plan, (machine, history), parameters);
+        let own = bench.own(history, &federated)?;
+        let of = |which| {
+            own.iter()
+                .find(|(made, _)| *made == which)
+                .map(|(_, model)| model)
+                .expect("each machine makes it")
+        };
         let scores = [
             verdicts::random(machine, seed).scores,
             running::z_score(&bench.plan, machine),
-            model(&bench.local(history)?)?,
+            model(of(Chosen::Local))?,
             model(&federated)?,
-            model(&bench.tuned(history, &federated)?)?,
+            model(of(Chosen::Tuned))?,
             model(&centralised)?,
         ];
         by_method.iter_mut().zip(scores).for_each(|(of, scores)| of.push(scores));

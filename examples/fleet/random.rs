@@ -1,15 +1,15 @@
-//! Random numbers of one machine.
+//! Random numbers of a machine.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 /// A seeded stream of random numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Random(ChaCha20Rng);
+pub struct Random(ChaCha20Rng);
 
 impl Random {
     /// A stream of its own for each number.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
         random.set_stream(stream);
         Self(random)
@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// Normally distributed with mean 0 and standard deviation 1 (Box and Muller 1958).
-    pub(super) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.0.random_range(0.0..1.0_f64)).ln()).sqrt();
         radius * self.within(0.0, std::f64::consts::TAU).cos()
     }

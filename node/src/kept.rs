@@ -165,7 +165,7 @@ fn read_once(dir: &Path, vault: &Vault) -> Result<Kept> {
     };
     let (path, profile) = open(DETECTOR)?;
     let profile: Profile = serde_json::from_slice(&profile).with_context(|| path.display().to_string())?;
-    let schema = common::model::Task::Forecaster(profile.task.clone()).schema()?;
+    let schema = profile.task.schema()?;
     let parameters = |file: &str| {
         let (path, model) = open(file)?;
         from_safetensors(&model, schema.clone()).with_context(|| path.display().to_string())

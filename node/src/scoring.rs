@@ -158,16 +158,12 @@ impl Scoring {
     /// A new model sees of each source what its next score depends on, up to the last record that was scored; what came
     /// after that is scored.
     fn begin(&mut self, telemetry: &Mutex<Telemetry>, note: &RunNote) {
-        let Some(streams) = &self.streams else { return };
-        let run_up = streams.detector().run_up();
         let mut telemetry = telemetry.lock().unwrap_or_else(PoisonError::into_inner);
-        let (seen, fresh) = self.staged(&mut telemetry, run_up);
-        let is_settled = telemetry.is_settled();
-        let sources = by_source(telemetry.records().0, is_settled);
+        let sources = self.staged(&mut telemetry);
+        let Some(streams) = &self.streams else { return };
         let history = sources.iter().map(|(source, all)| &all[..scored(&self.state, source, all)]);
-        if let Some(streams) = &self.streams {
-            self.drift.begin(note, streams.detector(), history);
-        }
+        self.drift.begin(note, streams.detector(), history);
+        let (seen, fresh) = parted(&self.state, &sources, streams.detector().run_up());
         drop(telemetry);
         let began = std::mem::replace(&mut self.state.began, true);
         for record in seen {
@@ -183,7 +179,10 @@ impl Scoring {
         let mut telemetry = telemetry.lock().unwrap_or_else(PoisonError::into_inner);
         if !telemetry.is_settled() {
             let is_due = self.now >= self.staged_at + STAGED && telemetry.end() > self.place;
-            return is_due.then(|| self.staged(&mut telemetry, 0).1);
+            return is_due.then(|| {
+                let sources = self.staged(&mut telemetry);
+                parted(&self.state, &sources, 0).1
+            });
         }
         let Fresh { records, next, missed } = telemetry.since(self.place)?;
         self.place = next;
@@ -195,21 +194,11 @@ impl Scoring {
         Some(records)
     }
 
-    /// Of all records after the stages, those that were not scored, and of each source so many before them.
-    fn staged(
-        &mut self,
-        telemetry: &mut Telemetry,
-        run_up: usize,
-    ) -> (Vec<TelemetryRecord>, Vec<TelemetryRecord>) {
+    /// All records after the stages, by source and in the order of time.
+    fn staged<'t>(&mut self, telemetry: &'t mut Telemetry) -> BTreeMap<&'t str, Vec<&'t TelemetryRecord>> {
         (self.place, self.staged_at) = (telemetry.end(), self.now);
         let is_settled = telemetry.is_settled();
-        let (mut seen, mut fresh) = (Vec::new(), Vec::new());
-        for (source, records) in by_source(telemetry.records().0, is_settled) {
-            let to = scored(&self.state, source, &records);
-            seen.extend(records[to.saturating_sub(run_up)..to].iter().copied().cloned());
-            fresh.extend(records[to..].iter().copied().cloned());
-        }
-        (seen, fresh)
+        by_source(telemetry.records().0, is_settled)
     }
 
     fn score_in_order(&mut self, mut records: Vec<TelemetryRecord>) {
@@ -280,6 +269,21 @@ impl Scoring {
         };
         self.events.push(Event { source: source.to_owned(), because, ..event });
     }
+}
+
+/// Of each source so many records before those that were not scored, and these.
+fn parted(
+    state: &State,
+    sources: &BTreeMap<&str, Vec<&TelemetryRecord>>,
+    run_up: usize,
+) -> (Vec<TelemetryRecord>, Vec<TelemetryRecord>) {
+    let (mut seen, mut fresh) = (Vec::new(), Vec::new());
+    for (source, records) in sources {
+        let to = scored(state, source, records);
+        seen.extend(records[to.saturating_sub(run_up)..to].iter().copied().cloned());
+        fresh.extend(records[to..].iter().copied().cloned());
+    }
+    (seen, fresh)
 }
 
 /// How many of a source's records, in the order of time, were scored or are older than the first model.

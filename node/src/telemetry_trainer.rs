@@ -101,13 +101,12 @@ impl TelemetryTrainer {
         Ok(history)
     }
 
-    /// The node's records, cleaned and divided, and how many they are.
-    fn divided(&mut self, task: &Forecaster, preparation: &Preparation) -> Result<(Divided, u64), String> {
+    /// The node's records, cleaned and divided.
+    fn divided(&mut self, task: &Forecaster, preparation: &Preparation) -> Result<Divided, String> {
         self.heed_decisions();
         let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
         let records = healthy(telemetry.records().0, &self.confirmed);
-        let divided = Divided::of(task, &records, preparation).map_err(|error| error.to_string())?;
-        Ok((divided, records.len() as u64))
+        Divided::of(task, &records, preparation).map_err(|error| error.to_string())
     }
 
     /// What this node has to say in a round of an evaluation: what its records are like, and how wrong the model is on those
@@ -119,7 +118,7 @@ impl TelemetryTrainer {
         let checked = if history.validation.count() > 0 { &history.validation } else { &history.training };
         let loss = learn::mean_loss(task, &model, checked).map_err(|error| error.to_string())?;
         let preparation = Preparation { stride: plan.stride, ..self.preparation };
-        let (own, _) = self.divided(task, &preparation)?;
+        let own = self.divided(task, &preparation)?;
         let samples = (own.training().rows.len() as u64).min(WEIGHT_MAX);
         let told = statistics::measured(task, &model, (&known, round.0), own, &preparation);
         let told = told.map_err(|error| error.to_string())?;
@@ -145,7 +144,8 @@ impl TelemetryTrainer {
         let note = RunNote::of(&assignment.run.to_string(), 0, &assignment.plan);
         let split = Split { validation: 0.0 };
         let preparation = Preparation { stride: assignment.plan.stride, split, ..self.preparation };
-        let (own, records) = self.divided(task, &preparation)?;
+        let own = self.divided(task, &preparation)?;
+        let records = own.training().rows.len() as u64;
         if records < self.preparation.newcomer.records_min {
             let detector = newcomer::detector(task, model.clone(), &known, own, &preparation);
             let detector = detector.map_err(|error| error.to_string())?;
@@ -154,9 +154,7 @@ impl TelemetryTrainer {
                 "the evaluated model is kept; with {records} records this node measures by what all nodes know together"
             ));
         }
-        let is_kept = kept::is_there(&self.dir)
-            && kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model);
-        if is_kept {
+        if kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model) {
             return Ok("the model was evaluated; this node goes on scoring by its own history".to_owned());
         }
         let history = self.history(task, assignment.plan.stride)?;
@@ -194,7 +192,7 @@ fn healthy<'r>(records: &'r [TelemetryRecord], confirmed: &[Stretch]) -> Cow<'r,
 
 /// The parameters of an evaluated model, and what is known of all nodes.
 fn parted(task: &Forecaster, all: &ParameterVector) -> Result<(ParameterVector, Statistics), String> {
-    let schema = Task::Forecaster(task.clone()).schema().map_err(|error| error.to_string())?;
+    let schema = task.schema().map_err(|error| error.to_string())?;
     let parted = Statistics::behind(task, &schema, all.values()).and_then(|(parameters, known)| {
         let parameters = parameters.to_vec();
         Ok((ParameterVector::new(Arc::new(schema), parameters)?, known))

@@ -72,7 +72,12 @@ impl Forecaster {
         self.network.layers((steps, metrics), &self.hidden, self.foresees.outputs(metrics))
     }
 
-    fn schema(&self) -> Result<Schema, SchemaError> {
+    /// Names and shapes of its tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] when it would be over a limit, or its parts do not go together.
+    pub fn schema(&self) -> Result<Schema, SchemaError> {
         if self.past_steps > PAST_STEPS_MAX {
             return Err(SchemaError::TooManySteps);
         }

@@ -43,7 +43,8 @@ pub fn beginning(text: String, from: Option<&str>) -> Result<String, ConfigError
 /// [`ConfigError`] when the text is not TOML, or trains none that is evaluated.
 pub fn evaluating(text: String, model: Option<&str>) -> Result<String, ConfigError> {
     let Some(model) = model else { return Ok(text) };
-    let mut table = read(&beginning(text, Some(model))?)?;
+    let mut table = read(&text)?;
+    table.insert("from".to_owned(), model.into());
     table.insert("rounds".to_owned(), i64::from(EVALUATION_ROUNDS).into());
     // How updates were combined that trained is not how statistics are.
     table.remove("strategy");

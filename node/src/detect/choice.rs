@@ -75,22 +75,6 @@ pub fn train_alone(
     Ok(parameters)
 }
 
-/// Trains the model of a run of so many rounds on, for some epochs, on these windows.
-///
-/// # Errors
-///
-/// As [`train`].
-pub fn tune(
-    task: &Forecaster,
-    training: &Training<'static>,
-    (rounds, epochs): (u32, u32),
-    (windows, federated): (&Windows, &ParameterVector),
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<ParameterVector, LearnError> {
-    let settings = Training { epochs, round: rounds + 1, ..*training };
-    Ok(train(task, federated, windows, &settings, progress)?.parameters)
-}
-
 /// What a node makes itself beside the model of a run of so many rounds, from the first model of this seed on: the federated
 /// model's head tuned, if it has one of its own, and all of it, for some epochs, and one trained alone.
 ///
@@ -106,7 +90,7 @@ pub fn own(
 ) -> Result<Vec<(Chosen, ParameterVector)>, LearnError> {
     let settings = Training { epochs, round: rounds + 1, ..*training };
     let head = train_head(task, federated, windows, &settings, progress)?;
-    let tuned = tune(task, training, (rounds, epochs), (windows, federated), progress)?;
+    let tuned = train(task, federated, windows, &settings, progress)?.parameters;
     let local = train_alone(task, training, (rounds, seed), windows, progress)?;
     let head = head.map(|head| (Chosen::Head, head.parameters));
     Ok(head.into_iter().chain([(Chosen::Tuned, tuned), (Chosen::Local, local)]).collect())

@@ -62,21 +62,6 @@ impl Plan {
         let run = (self.rounds, self.initial_seed, self.tune_epochs);
         choice::own(&self.task, &self.training, run, (&history.training, federated), progress)
     }
-
-    /// The federated model, tuned to this node.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](crate::learn::train).
-    pub fn tune(
-        &self,
-        history: &History,
-        federated: &ParameterVector,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<ParameterVector, LearnError> {
-        let run = (self.rounds, self.tune_epochs);
-        choice::tune(&self.task, &self.training, run, (&history.training, federated), progress)
-    }
 }
 
 /// How good the scores of one model are, 0 to 1.

@@ -37,6 +37,11 @@ fn moments(Usual { mean, sd }: Usual, count: u64) -> Moments {
     Moments { count, mean, squares: count as f64 * sd.powi(2) }
 }
 
+/// What is seen of each metric where there are no records.
+pub fn nothing(task: &Forecaster) -> Vec<Moments> {
+    vec![Moments::default(); task.metrics.len()]
+}
+
 /// How a newcomer scales its metrics, of which it has seen this itself.
 pub fn scaler(known: &Statistics, own: &[Moments], preparation: &Preparation) -> Scaler {
     let Newcomer { known_records, deviation_share, .. } = preparation.newcomer;
@@ -88,7 +93,7 @@ pub fn detector(
     let history = History::scaled(task, own, scaler, preparation)?;
     let seen = healthy(task, &history.training.every());
     let errors = if seen.count() == 0 {
-        vec![Moments::default(); task.metrics.len()]
+        nothing(task)
     } else {
         error_moments(&seen, &predict(task, &parameters, &seen)?)
     };

@@ -41,8 +41,7 @@ pub fn measured(
             told.set_errors(&moments.iter().map(usual).collect::<Vec<_>>());
         }
         6 => {
-            let none = vec![Moments::default(); task.metrics.len()];
-            let measure = newcomer::measure(task, known, &none, preparation);
+            let measure = newcomer::measure(task, known, &newcomer::nothing(task), preparation);
             let history = as_newcomer(task, known, own, preparation)?;
             // What the model was not trained on, where there is enough of that.
             let unseen = healthy(task, &history.validation.every());
@@ -62,6 +61,6 @@ fn as_newcomer(
     own: Divided,
     preparation: &Preparation,
 ) -> Result<History, DetectorError> {
-    let none = vec![Moments::default(); task.metrics.len()];
-    History::scaled(task, own, newcomer::scaler(known, &none, preparation), preparation)
+    let scaler = newcomer::scaler(known, &newcomer::nothing(task), preparation);
+    History::scaled(task, own, scaler, preparation)
 }
