@@ -1,8 +1,9 @@
-//! What the programs beside this file share: a fleet of machines that can be made anywhere, pages for reports, one
+//! What the programs beside this file share: a fleet of machines that can be made anywhere, recorded ones, pages for reports, one
 //! model of many machines, a task without telemetry, what a process has used, and how a program ends.
 
 pub mod fleet;
 pub mod page;
+pub mod recorded;
 pub mod together;
 pub mod usage;
 

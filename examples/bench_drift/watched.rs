@@ -50,7 +50,7 @@ impl Node {
         detector: &Detector,
         policy: &DriftPolicy,
     ) -> Result<Self> {
-        let model = Model { run: "bench".to_owned(), rounds: 1, chosen: Chosen::Federated };
+        let model = Model { run: "bench".to_owned(), rounds: 1, chosen: Chosen::Federated, records: 0 };
         let before: Vec<&TelemetryRecord> = history.iter().collect();
         let watch = DriftWatch::begin(model, detector, policy, [&before[..]].into_iter());
         let mut streams = Streams::new(detector.clone())?;

@@ -17,8 +17,20 @@ use super::verdicts::{self, Verdicts};
 use super::{report, table};
 
 /// What is compared, in the order of the table.
-pub(crate) const METHODS: [&str; 10] =
-    ["random", "pooled", "z-score", "pca", "local", "federated", "head", "tuned", "chosen", "centralised"];
+pub(crate) const METHODS: [&str; 12] = [
+    "random",
+    "pooled",
+    "growing",
+    "z-score",
+    "pca",
+    "local",
+    "federated",
+    "gradients",
+    "head",
+    "tuned",
+    "chosen",
+    "centralised",
+];
 
 /// What the federated model made of one machine's telemetry.
 #[derive(Clone, Debug)]
@@ -27,6 +39,8 @@ pub(crate) struct Seen {
     pub(crate) metrics: Arc<[MetricName]>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) verdicts: Verdicts,
+    /// For each fault how much of its scores each metric's values have.
+    pub(crate) attributed: Vec<Vec<f64>>,
 }
 
 /// What was found out.
@@ -126,7 +140,8 @@ fn on_machines(
         let known = (together.federated.clone(), &together.known);
         let mut by_method = vec![
             ("random", verdicts::random(machine, bench.seed())),
-            ("pooled", verdicts::pooled(&bench.plan, machine, known)?),
+            ("pooled", verdicts::pooled(&bench.plan, machine, known.clone())?),
+            ("growing", verdicts::growing(&bench.plan, machine, known)?),
         ];
         if history.training.count() > 0 {
             by_method.extend(with_history(bench, together, (machine, history))?);
@@ -137,8 +152,10 @@ fn on_machines(
         let (node, faults) = (machine.name.clone(), machine.faults.clone());
         let metrics =
             machine.test.first().map_or_else(|| Arc::from([]), |record| Arc::clone(&record.metrics));
-        if let Some((_, verdicts)) = by_method.into_iter().find(|(method, _)| *method == "federated") {
-            judged.seen.push((setting, Seen { node, metrics, faults, verdicts }));
+        let of = |method: &str| by_method.iter().find(|(other, _)| *other == method);
+        if let (Some((_, verdicts)), Some((_, gradients))) = (of("federated"), of("gradients")) {
+            let (verdicts, attributed) = (verdicts.clone(), gradients.contributions.clone());
+            judged.seen.push((setting, Seen { node, metrics, faults, verdicts, attributed }));
         }
     }
     Ok(())
@@ -159,6 +176,7 @@ fn with_history(
         ("z-score", verdicts::z_score(plan, machine)?),
         ("pca", verdicts::pca(plan, machine)?),
         ("federated", model(federated)?),
+        ("gradients", verdicts::attributed(&plan.task, (machine, history), federated.clone())?),
         ("centralised", model(centralised)?),
     ];
     for (made, parameters) in &own {

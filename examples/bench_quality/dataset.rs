@@ -7,13 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use common::id::TenantId;
 use common::model::MetricName;
-use common::units::Timestamp;
 use examples::fleet::{self, INTERVAL_S, METRICS};
 use examples::page::strip::UNNAMED;
-use examples::unpacked;
-use ingest::record::{Origin, TelemetryRecord};
+use examples::{recorded, unpacked};
+use ingest::record::TelemetryRecord;
 
 /// A machine: what it has to train on, and later telemetry that is labelled.
 #[derive(Clone, Debug)]
@@ -52,7 +50,8 @@ impl Dataset {
     ///
     /// Never for the metrics that the fleet has.
     pub(crate) fn made(seed: u64, count: usize) -> Result<Self> {
-        let metrics = names(&METRICS.map(str::to_owned))?;
+        let metrics: Arc<[MetricName]> =
+            METRICS.into_iter().map(MetricName::try_from).collect::<Result<_, _>>()?;
         // One more: the last has but a day of history.
         let machines = fleet::generate(seed, count + 1).into_iter().take(count).map(|made| {
             let rows = |rows: &[fleet::Row]| -> Vec<Vec<f32>> {
@@ -92,27 +91,17 @@ impl Dataset {
     ///
     /// Names the file that is missing or cannot be used.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
-        let place = || dir.display().to_string();
-        let mut folders = Vec::new();
-        for entry in fs::read_dir(dir).with_context(place)? {
-            let path = entry.with_context(place)?.path();
-            if path.join("train.csv.gz").is_file() {
-                folders.push(path);
-            }
-        }
-        folders.sort();
-        ensure!(
-            !folders.is_empty(),
-            "{}: no folder with train.csv.gz (series of NAB are read with --nab)",
-            place()
-        );
-        let mut known: Option<Vec<String>> = None;
+        let mut known: Option<Arc<[MetricName]>> = None;
         let mut machines = Vec::new();
-        for folder in &folders {
-            let (header, training) = table(&folder.join("train.csv.gz"))?;
-            let (same, test) = table(&folder.join("test.csv.gz"))?;
-            let before = known.get_or_insert_with(|| header.clone());
-            ensure!(header == *before && same == *before, "{}: other metrics than before", folder.display());
+        for folder in &recorded::folders(dir).context("series of NAB are read with --nab")? {
+            let (header, training) = recorded::table(&folder.join("train.csv.gz"))?;
+            let (same, test) = recorded::table(&folder.join("test.csv.gz"))?;
+            let metrics = known.get_or_insert_with(|| Arc::clone(&header));
+            ensure!(
+                header == *metrics && same == *metrics,
+                "{}: other metrics than before",
+                folder.display()
+            );
             let labels = unpacked(&folder.join("test_label.csv.gz"))?;
             let labels: Vec<bool> =
                 labels.lines().map(|line| line.trim() == "1" || line.trim() == "1.0").collect();
@@ -125,29 +114,26 @@ impl Dataset {
                 labels.len(),
                 test.len()
             );
-            let known = causes(&folder.join("interpretation.csv"), test.len(), before.len())?;
-            let faults = if known.is_empty() { labelled(&labels) } else { known };
-            let metrics = names(before)?;
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            machines.push(machine(name, &metrics, (training, test), labels, faults));
+            let causes = causes(&folder.join("interpretation.csv"), test.len(), metrics.len())?;
+            let faults = if causes.is_empty() { labelled(&labels) } else { causes };
+            machines.push(machine(recorded::name(folder), metrics, (training, test), labels, faults));
         }
-        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, metrics: names(&known.unwrap_or_default())?, machines })
+        Ok(Self { name: recorded::name(dir), metrics: known.unwrap_or_else(|| Arc::from([])), machines })
     }
 }
 
 impl Machine {
+    /// Whether a record of the test is part of a fault.
+    pub(crate) fn is_faulty(&self, record: usize) -> bool {
+        self.faults.iter().any(|fault| fault.rows.contains(&record))
+    }
+
     /// The same with so many percent of its history, the latest.
     pub(crate) fn with_history(&self, percent: u8) -> Self {
         let mut late = self.clone();
         late.training.drain(..late.training.len() * usize::from(100 - percent) / 100);
         late
     }
-}
-
-fn names(names: &[String]) -> Result<Arc<[MetricName]>> {
-    let named: Result<Vec<MetricName>, _> = names.iter().map(|name| name.as_str().try_into()).collect();
-    Ok(named.ok().context("the name of a metric is too long")?.into())
 }
 
 fn machine(
@@ -157,34 +143,10 @@ fn machine(
     labels: Vec<bool>,
     faults: Vec<Fault>,
 ) -> Machine {
-    let origin = Origin::new(TenantId::default(), &name);
-    let records = |rows: Vec<Vec<f32>>, first: usize| -> Vec<TelemetryRecord> {
-        let at = |row: usize| Timestamp::from_millis((first + row) as u64 * u64::from(INTERVAL_S) * 1000);
-        let record = |(row, values)| TelemetryRecord {
-            origin: origin.clone(),
-            at: at(row),
-            metrics: Arc::clone(metrics),
-            values,
-        };
-        rows.into_iter().enumerate().map(record).collect()
-    };
-    let first = training.len();
-    Machine { training: records(training, 0), test: records(test, first), name, labels, faults }
-}
-
-/// The header of a CSV file, and its rows.
-fn table(path: &Path) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
-    let text = unpacked(path)?;
-    let mut lines = text.lines();
-    let header: Vec<String> =
-        lines.next().unwrap_or_default().split(',').map(|name| name.trim().to_owned()).collect();
-    let row = |(index, line): (usize, &str)| {
-        let values: Result<Vec<f32>, _> = line.split(',').map(|cell| cell.trim().parse()).collect();
-        let values = values.ok().filter(|values: &Vec<f32>| values.len() == header.len());
-        values.with_context(|| format!("{} line {}: not a number for each metric", path.display(), index + 2))
-    };
-    let rows = lines.enumerate().filter(|(_, line)| !line.is_empty()).map(row).collect::<Result<_>>()?;
-    Ok((header, rows))
+    let interval_s = u64::from(INTERVAL_S);
+    let test = recorded::records(&name, metrics, test, (training.len(), interval_s));
+    let training = recorded::records(&name, metrics, training, (0, interval_s));
+    Machine { name, training, test, labels, faults }
 }
 
 /// The stretches that are labelled.

@@ -18,13 +18,15 @@ use super::options::Options;
 const MEANING: [&str; METHODS.len()] = [
     "by chance",
     "the federated model, measured by what all machines know together and what the machine has seen itself",
+    "the same, measured anew while the machine's own telemetry grows",
     "the mean of the metrics' absolute z-scores",
     "what the principal components with 90 % of the variance of the machine's own history leave over, calibrated as the errors \
      of a model are",
     "a model that the machine trained alone",
     "one that all machines trained together, each on its own telemetry",
-    "that, with its last layer trained on for a little while by the machine alone",
-    "that, all of it trained on for a little while by the machine alone",
+    "the same, its alarms explained by integrated gradients of their scores and not by the errors of each metric",
+    "the federated one, with its last layer trained on for a little while by the machine alone",
+    "the federated one, all of it trained on for a little while by the machine alone",
     "of these four the one that foresees best what the machine kept from training",
     "one that was trained on all telemetry in one place",
 ];

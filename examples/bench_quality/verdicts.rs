@@ -3,7 +3,7 @@
 use anyhow::Result;
 use common::model::{Forecaster, ParameterVector, Statistics};
 use node::detect::evaluate::Plan;
-use node::detect::{Detector, Divided, Explained, History, Preparation, newcomer, smooth};
+use node::detect::{Detector, Divided, Explained, History, Preparation, Reasons, newcomer, smooth};
 use pipeline::{Scale, Scaler, Split, clean};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -36,7 +36,24 @@ pub(crate) fn model(
     by(machine, &Detector::fit(task, parameters, history)?)
 }
 
-/// A model, as a newcomer would use it that measures by what others know together.
+/// The same, with what each metric's values have of the scores in place of what its errors have.
+///
+/// # Errors
+///
+/// As [`model`].
+pub(crate) fn attributed(
+    task: &Forecaster,
+    (machine, history): (&Machine, &History),
+    parameters: ParameterVector,
+) -> Result<Verdicts> {
+    let detector = Detector::fit(task, parameters, history)?;
+    let explained = detector.explain(&machine.test, |record, _| machine.is_faulty(record))?;
+    let threshold = Some(detector.threshold().0);
+    Ok(verdicts(machine, &explained, |reasons| &reasons.attributions, threshold))
+}
+
+/// A model, as a newcomer would use it that measures by what others know together and by its own history, and does not go on with
+/// that.
 ///
 /// # Errors
 ///
@@ -51,18 +68,56 @@ pub(crate) fn pooled(
     by(machine, &newcomer::detector(&plan.task, parameters, known, own, &preparation)?)
 }
 
-fn by(machine: &Machine, detector: &Detector) -> Result<Verdicts> {
-    let explained = detector.explain(&machine.test, |_| true)?;
-    let parts = |record: usize| Some(explained[record].as_ref()?.contributions.clone());
-    Ok(Verdicts {
-        contributions: by_fault(machine, parts),
-        scores: explained.iter().map(|explained| explained.as_ref().map(score)).collect(),
-        threshold: Some(detector.threshold().0),
-    })
+/// A model, as a node with a growing history uses it: it measures anew now and then while its test goes on.
+///
+/// # Errors
+///
+/// Why the model or the telemetry cannot be used.
+pub(crate) fn growing(
+    plan: &Plan,
+    machine: &Machine,
+    (parameters, known): (ParameterVector, &Statistics),
+) -> Result<Verdicts> {
+    let Plan { task, preparation, .. } = plan;
+    let history = &machine.training;
+    let mut own = history.clone();
+    let mut measured = own.len() as u64;
+    let mut detector = newcomer::fit(task, parameters, Some(known), &own, preparation)?;
+    let (mut explained, mut from) = (Vec::new(), 0_usize);
+    for at in 1..=machine.test.len() {
+        own.push(machine.test[at - 1].clone());
+        let records = own.len() as u64;
+        if at < machine.test.len() && !preparation.newcomer.is_due(measured, records) {
+            continue;
+        }
+        let before = from.saturating_sub(detector.run_up());
+        let wanted = |record: usize, _| record >= from - before && machine.is_faulty(before + record);
+        let judged = detector.explain(&machine.test[before..at], wanted)?;
+        explained.extend_from_slice(&judged[from - before..]);
+        (measured, from) = (records, at);
+        detector = newcomer::anew(&detector, Some(known), &own, preparation)?;
+    }
+    Ok(verdicts(machine, &explained, |reasons| &reasons.contributions, None))
 }
 
-fn score(explained: &Explained) -> f64 {
-    explained.verdict.score
+fn by(machine: &Machine, detector: &Detector) -> Result<Verdicts> {
+    let explained = detector.explain(&machine.test, |record, _| machine.is_faulty(record))?;
+    Ok(verdicts(machine, &explained, |reasons| &reasons.contributions, Some(detector.threshold().0)))
+}
+
+fn verdicts(
+    machine: &Machine,
+    explained: &[Option<Explained>],
+    parts: impl Fn(&Reasons) -> &Vec<f64>,
+    threshold: Option<f64>,
+) -> Verdicts {
+    let parts = |record: usize| Some(parts(&explained[record].as_ref()?.reasons).clone());
+    let score = |explained: &Explained| explained.verdict.score;
+    Verdicts {
+        contributions: by_fault(machine, parts),
+        scores: explained.iter().map(|explained| explained.as_ref().map(score)).collect(),
+        threshold,
+    }
 }
 
 /// What the principal components of the machine's own history leave over.

@@ -61,7 +61,8 @@ impl Watching {
         detector: &Detector,
         history: impl Iterator<Item = &'r [&'r TelemetryRecord]>,
     ) {
-        let model = Model { run: note.run.clone(), rounds: note.rounds, chosen: note.chosen };
+        let RunNote { rounds, chosen, records, .. } = *note;
+        let model = Model { run: note.run.clone(), rounds, chosen, records };
         let known = self.watch.take().filter(|watch| watch.is_of(&model, &self.policy));
         let anew = || DriftWatch::begin(model, detector, &self.policy, history);
         self.watch = (!self.policy.is_off()).then(|| known.unwrap_or_else(anew));

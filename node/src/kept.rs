@@ -5,6 +5,7 @@
 //! model.sealed      the parameters, as the federation made them: a safetensors file, sealed
 //! own.sealed        the parameters by which this node scores, where its own are better here
 //! detector.sealed   this node's scaling, calibration and alarm threshold: JSON, sealed
+//! known.sealed      what all nodes know of their telemetry, where the model was evaluated: numbers, sealed
 //! run.json          the run that made it: what training alone would need to be compared
 //! ```
 //!
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use common::message::model::{Optimizer, Plan};
-use common::model::{ParameterVector, Schema};
+use common::model::{ParameterVector, Schema, Statistics};
 use custody::Vault;
 use edge::file::write_replacing;
 use safetensors::tensor::TensorView;
@@ -30,6 +31,7 @@ use crate::detect::{Chosen, Detector, DetectorError};
 const MODEL: &str = "model.sealed";
 const OWN: &str = "own.sealed";
 const DETECTOR: &str = "detector.sealed";
+const KNOWN: &str = "known.sealed";
 
 /// The run that made a model, as far as training alone would need it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct RunNote {
     /// By whose parameters this node scores.
     #[serde(default)]
     pub chosen: Chosen,
+    /// By how many records of its own it measures.
+    #[serde(default)]
+    pub records: u64,
 }
 
 /// What was kept.
@@ -67,14 +72,16 @@ pub struct Kept {
     pub federated: ParameterVector,
     /// The run.
     pub note: RunNote,
+    /// What all nodes know of their telemetry, where a newcomer may have to measure by it.
+    pub known: Option<Statistics>,
 }
 
 impl RunNote {
     /// What is noted of a plan after some rounds.
     pub fn of(run: &str, rounds: u32, plan: &Plan) -> Self {
         let Plan { epochs, batch, optimizer, learning_rate, proximal, stride, seed, .. } = *plan;
-        let (run, chosen) = (run.to_owned(), Chosen::Federated);
-        Self { run, rounds, epochs, batch, optimizer, learning_rate, proximal, stride, seed, chosen }
+        let (run, chosen, records) = (run.to_owned(), Chosen::Federated, 0);
+        Self { run, rounds, epochs, batch, optimizer, learning_rate, proximal, stride, seed, chosen, records }
     }
 }
 
@@ -99,7 +106,7 @@ impl Newest {
 /// # Errors
 ///
 /// Names the file.
-pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kept) -> Result<()> {
+pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note, known }: &Kept) -> Result<()> {
     let is_own = note.chosen != Chosen::Federated;
     let new = dir.join("model.new");
     let _ = fs::remove_dir_all(&new);
@@ -112,6 +119,9 @@ pub fn write(dir: &Path, vault: &Vault, Kept { detector, federated, note }: &Kep
         seal(OWN, &to_safetensors(detector.parameters())?)?;
     }
     seal(DETECTOR, &serde_json::to_vec(&detector.profile())?)?;
+    if let Some(known) = known {
+        seal(KNOWN, &bytes(known.values()))?;
+    }
     let kept = dir.join("model");
     let old = dir.join("model.old");
     if kept.exists() {
@@ -172,8 +182,13 @@ fn read_once(dir: &Path, vault: &Vault) -> Result<Kept> {
     };
     let federated = parameters(MODEL)?;
     let own = if note.chosen == Chosen::Federated { federated.clone() } else { parameters(OWN)? };
+    let known = || {
+        let (path, known) = open(KNOWN)?;
+        Statistics::of(&profile.task, floats(&known)).with_context(|| path.display().to_string())
+    };
+    let known = kept.join(KNOWN).exists().then(known).transpose()?;
     let detector: Result<Detector, DetectorError> = Detector::from_profile(profile, own);
-    Ok(Kept { detector: detector.with_context(|| kept.display().to_string())?, federated, note })
+    Ok(Kept { detector: detector.with_context(|| kept.display().to_string())?, federated, note, known })
 }
 
 /// The name of a sealed file beside this note.
@@ -185,9 +200,18 @@ fn missing(path: &Path) -> anyhow::Error {
     anyhow!("{} is missing; a finished run leaves a model here", path.display())
 }
 
+/// Little-endian.
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}
+
 /// Tensors in schema order, F32, little-endian, row-major.
 fn to_safetensors(parameters: &ParameterVector) -> Result<Vec<u8>> {
-    let bytes: Vec<u8> = parameters.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes = bytes(parameters.values());
     let schema = Arc::clone(parameters.schema());
     let mut views = BTreeMap::new();
     for (tensor, range) in schema.ranges() {
@@ -212,7 +236,7 @@ fn from_safetensors(bytes: &[u8], schema: Schema) -> Result<ParameterVector> {
                 view.shape()
             );
         }
-        values.extend(view.data().as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)));
+        values.extend(floats(view.data()));
     }
     Ok(ParameterVector::new(Arc::new(schema), values)?)
 }

@@ -16,7 +16,7 @@ pub mod train;
 mod values;
 
 pub use aim::{healthy, known};
-pub use attribute::attribute;
+pub use attribute::Attributor;
 pub use examples::Examples;
 pub use head::train_head;
 pub use labelled::{LabelledSet, Share};

@@ -12,7 +12,7 @@ use common::units::{Millis, Timestamp};
 use ingest::record::TelemetryRecord;
 
 use crate::alarms::{self, Decided, Log, State};
-use crate::detect::alarm::{Change, Event, Seen, because};
+use crate::detect::alarm::{Change, Event, Seen, Why};
 use crate::detect::drift;
 use crate::detect::stream::SOURCES_MAX;
 use crate::detect::{AlarmPolicy, Streams, Verdict};
@@ -261,13 +261,16 @@ impl Scoring {
         let seen = Seen { at_ms: record.at.millis(), score, threshold };
         let Some(event) = watched.watch.observe(seen, &self.policy, next_id) else { return };
         let metrics = streams.detector().metrics().map(|name| &**name);
-        let because = match event.event {
+        let why = match event.event {
             Change::Raised | Change::Worsened => {
-                because(metrics, &streams.contributions(source), self.policy.because_max)
+                let reasons = streams
+                    .reasons(source)
+                    .inspect_err(|error| tracing::warn!("{error}: an alarm without a reason"));
+                Why::of(metrics, &reasons.unwrap_or_default(), self.policy.because_max)
             }
-            Change::Recovered | Change::Lost => Vec::new(),
+            Change::Recovered | Change::Lost => Why::default(),
         };
-        self.events.push(Event { source: source.to_owned(), because, ..event });
+        self.events.push(Event { source: source.to_owned(), why, ..event });
     }
 }
 

@@ -12,7 +12,6 @@ use common::model::{Forecaster, ParameterVector, Statistics, Task};
 use common::units::Timestamp;
 use custody::Vault;
 use ingest::record::TelemetryRecord;
-use pipeline::Split;
 
 use crate::alarms;
 use crate::controls::Controls;
@@ -39,6 +38,8 @@ pub struct TelemetryTrainer {
     clock: fn() -> Timestamp,
     /// Where a model that was kept is put for who scores by it.
     newest: Newest,
+    /// What is kept, while it is to be measured anew as the records grow.
+    growing: Option<Kept>,
     /// What alarms were confirmed when something was prepared last: nothing is learned from that.
     confirmed: Vec<Stretch>,
     /// What was prepared last: of which records, and for which task and stride. The newest is the last.
@@ -55,8 +56,32 @@ impl TelemetryTrainer {
         clock: fn() -> Timestamp,
     ) -> Self {
         let controls = Controls::of(&dir, Arc::clone(&vault));
-        let (name, confirmed, prepared) = (name.to_owned(), Vec::new(), Vec::new());
-        Self { name, dir, vault, controls, preparation, telemetry, clock, newest, confirmed, prepared }
+        Self {
+            name: name.to_owned(),
+            dir,
+            vault,
+            controls,
+            preparation,
+            telemetry,
+            clock,
+            newest,
+            growing: None,
+            confirmed: Vec::new(),
+            prepared: Vec::new(),
+        }
+    }
+
+    /// Goes on with what was kept before.
+    #[must_use]
+    pub fn going_on(mut self, kept: Kept) -> Self {
+        self.show(kept);
+        self
+    }
+
+    /// What scores goes on by this.
+    fn show(&mut self, kept: Kept) {
+        self.newest.put(kept.detector.clone(), kept.note.clone());
+        self.growing = Some(kept).filter(|kept| !self.preparation.newcomer.has_settled(kept.note.records));
     }
 
     /// What was prepared before a decision is not what would be now.
@@ -140,44 +165,69 @@ impl TelemetryTrainer {
     /// the model already goes on as it is.
     fn keep_evaluated(&mut self, task: &Forecaster, assignment: &Assignment) -> Result<String, String> {
         let (model, known) = parted(task, &assignment.model)?;
-        // Nothing was trained, and a newcomer has nothing to spare for validation.
         let note = RunNote::of(&assignment.run.to_string(), 0, &assignment.plan);
-        let split = Split { validation: 0.0 };
-        let preparation = Preparation { stride: assignment.plan.stride, split, ..self.preparation };
-        let own = self.divided(task, &preparation)?;
-        let records = own.training().rows.len() as u64;
-        if records < self.preparation.newcomer.records_min {
-            let detector = newcomer::detector(task, model.clone(), &known, own, &preparation);
-            let detector = detector.map_err(|error| error.to_string())?;
-            self.put(Kept { detector, federated: model, note })?;
-            return Ok(format!(
-                "the evaluated model is kept; with {records} records this node measures by what all nodes know together"
-            ));
-        }
-        if kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model) {
+        let preparation = Preparation { stride: note.stride, ..self.preparation };
+        let goes_on = kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model);
+        let is_newcomer = |records: u64| records < preparation.newcomer.known_records;
+        let (records, detector) = self.measured(|records| {
+            let is_wanted = !goes_on || is_newcomer(records.len() as u64);
+            is_wanted.then(|| newcomer::fit(task, model.clone(), Some(&known), records, &preparation))
+        });
+        let Some(detector) = detector else {
             return Ok("the model was evaluated; this node goes on scoring by its own history".to_owned());
-        }
-        let history = self.history(task, assignment.plan.stride)?;
-        self.store(task, (model.clone(), model), &history, note)?;
-        Ok("the evaluated model is kept".to_owned())
+        };
+        let detector = detector.map_err(|error| error.to_string())?;
+        let note = RunNote { records, ..note };
+        self.put(Kept { detector, federated: model, note, known: Some(known) })?;
+        Ok(if is_newcomer(records) {
+            format!(
+                "the evaluated model is kept; with {records} records this node measures by what all nodes know together"
+            )
+        } else {
+            "the evaluated model is kept".to_owned()
+        })
+    }
+
+    /// What is made of the node's records, and how many they are.
+    fn measured<D>(&mut self, made: impl FnOnce(&[TelemetryRecord]) -> D) -> (u64, D) {
+        self.heed_decisions();
+        let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = healthy(telemetry.records().0, &self.confirmed);
+        (records.len() as u64, made(&records))
     }
 
     /// Keeps the parameters by which this node scores, and those that the federation made.
     fn store(
-        &self,
+        &mut self,
         task: &Forecaster,
         (own, federated): (ParameterVector, ParameterVector),
         history: &History,
         note: RunNote,
     ) -> Result<(), String> {
         let detector = Detector::fit(task, own, history).map_err(|error| error.to_string())?;
-        self.put(Kept { detector, federated, note })
+        let records = history.records();
+        self.put(Kept { detector, federated, note: RunNote { records, ..note }, known: None })
     }
 
-    fn put(&self, kept: Kept) -> Result<(), String> {
+    fn put(&mut self, kept: Kept) -> Result<(), String> {
         kept::write(&self.dir, &self.vault, &kept).map_err(|error| format!("{error:#}"))?;
-        self.newest.put(kept.detector, kept.note);
+        self.show(kept);
         Ok(())
+    }
+
+    /// Measures by all records that there are now, if they have grown enough.
+    fn measure_anew(&mut self, growing: &mut Kept) -> Result<Option<String>, String> {
+        let preparation = Preparation { stride: growing.note.stride, ..self.preparation };
+        let (records, detector) = self.measured(|records| {
+            let is_due = preparation.newcomer.is_due(growing.note.records, records.len() as u64);
+            is_due.then(|| newcomer::anew(&growing.detector, growing.known.as_ref(), records, &preparation))
+        });
+        let Some(detector) = detector else { return Ok(None) };
+        // Of what went wrong it is told once, until there are more.
+        growing.note.records = records;
+        growing.detector = detector.map_err(|error| format!("{error}: this node measures as before"))?;
+        kept::write(&self.dir, &self.vault, growing).map_err(|error| format!("{error:#}"))?;
+        Ok(Some(format!("this node measures anew, by {records} records of its own")))
     }
 }
 
@@ -319,109 +369,20 @@ impl Trainer for TelemetryTrainer {
             "this node scores by a model of its own ({chosen}), which foresees better here than the federated one"
         )))
     }
+
+    fn idle(&mut self) -> Result<Option<String>, String> {
+        let Some(mut growing) = self.growing.take() else { return Ok(None) };
+        let done = self.measure_anew(&mut growing);
+        match done {
+            Ok(Some(_)) => self.show(growing),
+            _ => self.growing = Some(growing),
+        }
+        done
+    }
 }
 
 /// Passes over the node's telemetry with which it tunes the federated model, or its head, to itself.
 const TUNE_EPOCHS: u32 = 5;
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use common::crypto::TenantKey;
-    use common::crypto::bulk::InputKey;
-    use common::id::{EpochId, RunId, TenantId};
-    use common::message::model::Optimizer;
-    use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::SeedableRng;
-
-    use super::*;
-    use crate::alarms::{Log, State};
-    use crate::config::NodeConfig;
-    use crate::detect::alarm::Change;
-    use crate::detect::alarm::samples::event;
-    use crate::detect::{Chosen, Decision};
-    use crate::learn::samples::forecaster;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-    /// A trainer on a file of so many rows, a minute each, and the name of its source.
-    fn trainer(dir: &Path, rows: usize) -> (TelemetryTrainer, String) {
-        let path = dir.join("web-1.csv");
-        let lines: Vec<String> = (0..rows).map(|row| format!("{},1\n", (row as f32).sin())).collect();
-        fs::write(&path, format!("x,y\n{}", lines.concat())).unwrap();
-        let source = format!("[[source]]\nkind = \"csv\"\npath = {:?}", path.display().to_string());
-        let sample = include_str!("../samples/node.toml").replace("[[source]]\nkind = \"host\"", &source);
-        let config = NodeConfig::parse(&sample).unwrap();
-        let mut telemetry = Telemetry::open(&config).unwrap();
-        telemetry.look(NOW);
-        let source = telemetry.records().0[0].source().to_owned();
-        let key = TenantKey::new(TenantId::of_name("a"), InputKey([7; 32]));
-        let vault = Arc::new(Vault::new(key, ChaCha20Rng::seed_from_u64(1)));
-        let telemetry = Arc::new(Mutex::new(telemetry));
-        let kept = (telemetry, Newest::default());
-        (TelemetryTrainer::new("n", (dir.to_owned(), vault), config.preparation, kept, || NOW), source)
-    }
-
-    #[test]
-    fn what_was_confirmed_is_a_gap_in_what_is_learned_and_what_is_refuted_is_learned() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut trainer, source) = trainer(dir.path(), 400);
-        let task = forecaster(&["x", "y"], 6, &[4]);
-        let mut learned = || -> (usize, Vec<[usize; 2]>) {
-            let history = trainer.history(&task, 1).unwrap();
-            let rows = |windows: &pipeline::Windows| windows.table().rows.len();
-            let runs = history.training.runs().iter().map(|run| [run.start, run.end]).collect();
-            (rows(&history.training) + rows(&history.validation), runs)
-        };
-        assert_eq!(learned(), (400, vec![[0, 360]]));
-        let (mut log, _) = Log::open(dir.path()).unwrap();
-        let rows = [200, 229].map(|row| row * 60_000);
-        log.write(&mut State::default(), &[event(1, Change::Recovered, &source, rows, 2.0)]).unwrap();
-        assert_eq!(learned().0, 400, "nobody has decided");
-        alarms::label(dir.path(), 1, Decision::Confirmed, NOW).unwrap();
-        assert_eq!(learned(), (370, vec![[0, 200], [200, 333]]));
-        alarms::label(dir.path(), 1, Decision::Refuted, NOW).unwrap();
-        assert_eq!(learned(), (400, vec![[0, 360]]));
-    }
-
-    #[test]
-    fn a_node_scores_by_a_model_of_its_own_when_that_foresees_better_and_keeps_the_federated_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut trainer, _) = trainer(dir.path(), 400);
-        let task = forecaster(&["x", "y"], 6, &[8]);
-        let schema = Arc::new(Task::Forecaster(task.clone()).schema().unwrap());
-        // What the federation made says nothing here.
-        let model = Arc::new(ParameterVector::zeros(schema));
-        let flat = Plan::flat(1, 20, 7);
-        let task = Task::Forecaster(task);
-        let plan = Plan { task, batch: 16, learning_rate: 0.01, optimizer: Optimizer::Adam, ..flat };
-        let assignment = Assignment {
-            run: RunId([1; 16]),
-            round: RoundId(20),
-            epoch: EpochId(1),
-            plan: Arc::new(plan),
-            model,
-            control: None,
-        };
-        let kept = |trainer: &TelemetryTrainer| {
-            let kept = kept::read(dir.path(), &trainer.vault).unwrap();
-            assert_eq!(kept.federated, *assignment.model);
-            (kept.note.chosen, kept.detector)
-        };
-        trainer.keep(&assignment).unwrap();
-        assert_eq!(kept(&trainer).0, Chosen::Federated);
-        let stopped = trainer.choose(&assignment, &mut || ControlFlow::Break(()));
-        assert_eq!((stopped.is_err(), kept(&trainer).0), (true, Chosen::Federated));
-        let told = trainer.choose(&assignment, &mut || ControlFlow::Continue(())).unwrap().unwrap();
-        let (chosen, detector) = kept(&trainer);
-        assert_ne!(chosen, Chosen::Federated);
-        assert!(told.contains(&chosen.to_string()), "{told}");
-        assert_ne!(detector.parameters(), &*assignment.model);
-        // Killed between the two steps that put a model in place of another.
-        fs::rename(dir.path().join("model"), dir.path().join("model.old")).unwrap();
-        assert_eq!(kept(&trainer), (chosen, detector.clone()));
-        assert_eq!(trainer.newest.take().map(|(newest, _)| newest), Some(detector));
-    }
-}
+mod tests;

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
+use std::time::Duration;
 
 use common::id::{EpochId, RunId};
 use common::units::Timestamp;
@@ -46,7 +47,19 @@ pub trait Trainer: Send + 'static {
     ) -> Result<Option<String>, String> {
         Ok(None)
     }
+
+    /// Does what is due now and then, when there is nothing else to do. What was done, if something was.
+    ///
+    /// # Errors
+    ///
+    /// A reason for this node's operator.
+    fn idle(&mut self) -> Result<Option<String>, String> {
+        Ok(None)
+    }
 }
+
+/// With nothing else to do, a trainer looks this often whether something is due.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// What the driver hears from the thread.
 #[derive(Debug)]
@@ -69,6 +82,8 @@ enum Job {
     Keep(Assignment),
     /// When there is nothing else to do.
     Choose(Assignment),
+    /// When there was nothing to do for a while.
+    Idle,
 }
 
 /// The thread. It ends when this is dropped, after the assignment it works on.
@@ -122,6 +137,8 @@ impl Training {
                         unchosen = Some(assignment).filter(|_| !is_wanted());
                         chosen
                     }
+                    Job::Idle => survive(|| trainer.idle())
+                        .map_or_else(|why| Some(Report::NotKept(why)), |done| done.map(Report::Kept)),
                 };
                 // Nobody listens any more when the driver has ended; then neither does the loop go on.
                 if report.is_some_and(|report| reports.send(report).is_err()) {
@@ -171,7 +188,10 @@ fn next(todo: &Receiver<Job>, waiting: &AtomicU64, unchosen: &mut Option<Assignm
     let asked = match todo.try_recv() {
         Err(TryRecvError::Empty) => match unchosen.take() {
             Some(assignment) => return Some(Job::Choose(assignment)),
-            None => todo.recv().ok()?,
+            None => match todo.recv_timeout(IDLE) {
+                Err(RecvTimeoutError::Timeout) => return Some(Job::Idle),
+                asked => asked.ok()?,
+            },
         },
         asked => asked.ok()?,
     };

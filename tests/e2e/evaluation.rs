@@ -105,4 +105,8 @@ fn a_node_without_a_history_finds_a_fault_by_what_the_others_know() {
     assert_eq!(alarm["because"][0]["metric"], METRICS[1], "{alarm}");
     let since = alarm["since_ms"].as_u64().unwrap() / 60_000;
     assert!((72..76).contains(&since), "{alarm}");
+    // With more records it measures by them too, without another run.
+    let anew = format!("this node measures anew, by {} records of its own", newcomer.rows);
+    wait_until(|| site.logs().contains(&anew), || site.logs());
+    wait_until(|| site.logs().matches("records are scored by").count() > 3, || site.logs());
 }

@@ -130,14 +130,30 @@ impl Statistics {
         model: &Schema,
         values: &'v [f32],
     ) -> Result<(&'v [f32], Self), ParametersError> {
-        let metrics = task.metrics.len();
-        let more: usize = Part::ALL.iter().map(|part| part.shape(metrics).iter().product::<usize>()).sum();
-        let expected = model.parameters() + more;
-        if values.len() != expected {
-            return Err(ParametersError::WrongLength { found: values.len(), expected });
+        let (found, expected) = (values.len(), model.parameters() + Self::length(task));
+        if found != expected {
+            return Err(ParametersError::WrongLength { found, expected });
         }
-        let (parameters, values) = values.split_at(model.parameters());
-        Ok((parameters, Self { metrics, values: values.to_vec() }))
+        let (parameters, behind) = values.split_at(model.parameters());
+        Ok((parameters, Self::of(task, behind.to_vec())?))
+    }
+
+    /// Statistics of these values, as [`values`](Self::values) gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`ParametersError::WrongLength`] when the task's have another number of them.
+    pub fn of(task: &Forecaster, values: Vec<f32>) -> Result<Self, ParametersError> {
+        let (found, expected) = (values.len(), Self::length(task));
+        if found != expected {
+            return Err(ParametersError::WrongLength { found, expected });
+        }
+        Ok(Self { metrics: task.metrics.len(), values })
+    }
+
+    /// How many values the statistics of a task have.
+    fn length(task: &Forecaster) -> usize {
+        Part::ALL.iter().map(|part| part.shape(task.metrics.len()).iter().product::<usize>()).sum()
     }
 
     /// The values, one tensor after the other.
@@ -151,7 +167,7 @@ impl Statistics {
         start..start + length(&part)
     }
 
-    fn of(&self, part: Part) -> &[f32] {
+    fn part(&self, part: Part) -> &[f32] {
         &self.values[self.range(part)]
     }
 
@@ -256,7 +272,7 @@ impl Statistics {
 
     /// The octaves of a metric.
     fn octaves(&self, part: Part, metric: usize) -> &[f32] {
-        &self.of(part)[metric * OCTAVES..][..OCTAVES]
+        &self.part(part)[metric * OCTAVES..][..OCTAVES]
     }
 
     /// Where the largest octave with values ends.
@@ -273,7 +289,7 @@ impl Statistics {
     /// What a sum over all records is for each one that has a value.
     fn for_each_known(&self, part: Part, metric: usize) -> f64 {
         let known = self.known(metric);
-        if known > 0.0 { f64::from(self.of(part)[metric]) / known } else { 0.0 }
+        if known > 0.0 { f64::from(self.part(part)[metric]) / known } else { 0.0 }
     }
 
     /// The mean but for the rounding of a value that is small beside the largest.
@@ -298,7 +314,7 @@ impl Statistics {
     /// What the squared errors of a metric are taken to be on a node of which nothing is known: on few of the nodes they are
     /// larger. After five rounds.
     pub fn errors(&self, metric: usize) -> Usual {
-        let column = |row: usize| f64::from(self.of(Part::Errors)[row * self.metrics + metric]);
+        let column = |row: usize| f64::from(self.part(Part::Errors)[row * self.metrics + metric]);
         let upper = |mean: f64, square: f64| {
             mean + BETWEEN_NODES * (square * ERROR_MAX - mean.powi(2)).max(0.0).sqrt()
         };
@@ -307,7 +323,7 @@ impl Statistics {
 
     /// What so many of all scores stay below, in the mean over nodes, up to a twelfth of an octave; after six rounds.
     pub fn score_at(&self, quantile: f64) -> Option<f64> {
-        let cells = self.of(Part::Scores);
+        let cells = self.part(Part::Scores);
         let all: f64 = cells.iter().map(|share| f64::from(*share)).sum();
         let mut below = 0.0;
         let found = cells.iter().position(|share| {

@@ -43,14 +43,19 @@ pub(super) fn figures(seen: &Seen) -> String {
         day: fleet::DAY,
     };
     let head = ["fault", "records", "largest parts of the scores", "known causes"];
-    format!(
-        "{}<figure>\n<figcaption><p>The part that each metric has of the scores during each fault; \
-         a frame around a known cause.</p></figcaption>\n{}</figure>\n<details><summary>{}: the largest parts</summary>\n{}</details>\n",
-        strip::figure(&strip),
-        parts(seen),
-        escape(&seen.node),
-        table(&head, &rows(seen))
-    )
+    let of_parts = |(of, parts): (&str, &Vec<Vec<f64>>)| {
+        format!(
+            "<figure>\n<figcaption><p>The part that each metric's {of} had of the scores during each fault; \
+             a frame around a known cause.</p></figcaption>\n{}</figure>\n\
+             <details><summary>{}: the largest parts of {of}</summary>\n{}</details>\n",
+            map(seen, parts, of),
+            escape(&seen.node),
+            table(&head, &rows(seen, parts))
+        )
+    };
+    let ways =
+        [("error", &seen.verdicts.contributions), ("values, by integrated gradients,", &seen.attributed)];
+    strip::figure(&strip) + &ways.map(of_parts).concat()
 }
 
 /// What share of the scores during a fault each metric has.
@@ -67,14 +72,14 @@ fn largest(values: &[f64]) -> Vec<usize> {
 }
 
 /// Metrics by faults: the darker, the larger the part.
-fn parts(seen: &Seen) -> String {
-    let by_fault: Vec<Vec<f64>> = seen.verdicts.contributions.iter().map(|of| shares(of)).collect();
+fn map(seen: &Seen, parts: &[Vec<f64>], of: &str) -> String {
+    let by_fault: Vec<Vec<f64>> = parts.iter().map(|of| shares(of)).collect();
     let totals: Vec<f64> =
         (0..seen.metrics.len()).map(|metric| by_fault.iter().map(|shares| shares[metric]).sum()).collect();
     let mut drawn: Vec<usize> = largest(&totals).into_iter().take(METRICS_MAX).collect();
     drawn.sort_unstable();
     let height = TOP + ROW * drawn.len() as f64 + BOTTOM;
-    let shows = format!("parts of the metrics in the scores of {} during each fault", seen.node);
+    let shows = format!("parts of each metric's {of} in the scores of {} during each fault", seen.node);
     let mut drawing = Drawing::new(WIDTH, height, &shows);
     let column = ((WIDTH - LEFT) / by_fault.len().max(1) as f64).min(COLUMN_MAX);
     for (line, metric) in drawn.iter().enumerate() {
@@ -106,7 +111,7 @@ fn parts(seen: &Seen) -> String {
 }
 
 /// The same for those who read.
-fn rows(seen: &Seen) -> Vec<Vec<String>> {
+fn rows(seen: &Seen, parts: &[Vec<f64>]) -> Vec<Vec<String>> {
     let row = |(index, (fault, contributions)): (usize, (&crate::dataset::Fault, &Vec<f64>))| {
         let shares = shares(contributions);
         let part = |metric: usize| format!("{} {:.0} %", &*seen.metrics[metric], 100.0 * shares[metric]);
@@ -119,5 +124,5 @@ fn rows(seen: &Seen) -> Vec<Vec<String>> {
             if causes.is_empty() { "-".to_owned() } else { causes.join(", ") },
         ]
     };
-    seen.faults.iter().zip(&seen.verdicts.contributions).enumerate().map(row).collect()
+    seen.faults.iter().zip(parts).enumerate().map(row).collect()
 }

@@ -41,7 +41,8 @@ fn seen() -> Seen {
         threshold: Some(2.0),
     };
     let faults = vec![fault(100, &[0]), fault(300, &[]), fault(500, &[0, 1])];
-    Seen { node: HOSTILE.to_owned(), metrics, faults, verdicts }
+    let attributed = vec![vec![2.5, 1.5], vec![0.0, 0.0], vec![-0.5, 2.5]];
+    Seen { node: HOSTILE.to_owned(), metrics, faults, verdicts, attributed }
 }
 
 fn count(text: &str, what: &str) -> usize {
@@ -83,7 +84,7 @@ fn newcomers_have_a_line_for_each_method_with_a_point_for_each_part_of_their_his
 #[test]
 fn a_machine_has_a_cell_for_each_metric_and_fault_and_a_frame_around_each_known_cause() {
     let figures = machine::figures(&seen());
-    assert_eq!((count(&figures, "class=\"heat "), count(&figures, "class=\"cause\"")), (2 * 3, 3));
+    assert_eq!((count(&figures, "class=\"heat "), count(&figures, "class=\"cause\"")), (2 * 2 * 3, 2 * 3));
     assert!(figures.contains("&lt;cpu&gt;, fault 1: 75 % of the score, a known cause"), "{figures}");
     assert!(figures.contains("1 of 3 faults raised an alarm"), "{figures}");
     assert!(figures.contains("<td>disk 100 %, &lt;cpu&gt; 0 %</td><td>&lt;cpu&gt;, disk</td>"), "{figures}");

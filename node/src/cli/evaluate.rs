@@ -64,7 +64,7 @@ struct Line {
 
 pub(super) fn execute(dir: &Path, options: &Evaluate) -> Result<()> {
     let config = Folder::config(dir)?;
-    let Kept { detector, federated, note } = kept::read(dir, &*Folder::vault(dir, &config)?)?;
+    let Kept { detector, federated, note, .. } = kept::read(dir, &*Folder::vault(dir, &config)?)?;
     ensure!(
         note.rounds > 0,
         "the model that is kept comes of an evaluation, which trained nothing that could be compared: the next run leaves one"

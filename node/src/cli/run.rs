@@ -37,13 +37,16 @@ fn run(dir: &Path) -> Result<Ended> {
     let telemetry = Arc::new(Mutex::new(Telemetry::open(&folder.config)?));
     let config = &folder.config;
     let newest = Newest::default();
-    let trainer = TelemetryTrainer::new(
+    let mut trainer = TelemetryTrainer::new(
         &config.name,
         (folder.dir.clone(), Arc::clone(&folder.vault)),
         config.preparation,
         (Arc::clone(&telemetry), newest.clone()),
         edge::now,
     );
+    if let Some(kept) = kept_before(&folder) {
+        trainer = trainer.going_on(kept);
+    }
     let drifted = Drifted::default();
     let scoring = scoring(&folder, newest, drifted.clone()).map(|scoring| Arc::new(Mutex::new(scoring)));
     let every = Duration::from_millis(config.telemetry.poll_ms);
@@ -76,15 +79,20 @@ fn run(dir: &Path) -> Result<Ended> {
     })
 }
 
+/// The model that was kept, if there is one that can be read.
+fn kept_before(folder: &Folder) -> Option<Kept> {
+    if !kept::is_there(&folder.dir) {
+        return None;
+    }
+    let warn = |error: &anyhow::Error| {
+        tracing::warn!("{error:#}: records are scored when the next run has left a model");
+    };
+    kept::read(&folder.dir, &folder.vault).inspect_err(warn).ok()
+}
+
 /// What scores records while they come, by the model that was kept; a node whose alarms cannot be kept goes on without.
 fn scoring(folder: &Folder, newest: Newest, drifted: Drifted) -> Option<Scoring> {
     let dir = &folder.dir;
-    if kept::is_there(dir) {
-        match kept::read(dir, &folder.vault) {
-            Ok(Kept { detector, note, .. }) => newest.put(detector, note),
-            Err(error) => tracing::warn!("{error:#}: records are scored when the next run has left a model"),
-        }
-    }
     let drift = Watching::open(dir, Arc::clone(&folder.vault), folder.config.drift, drifted);
     let opened = drift.and_then(|drift| Scoring::open(dir, folder.config.alarms, newest, drift));
     opened

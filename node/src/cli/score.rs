@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::progress_bar;
 use crate::alarms;
-use crate::detect::alarm::{Part, because, in_percent};
+use crate::detect::alarm::Why;
 use crate::detect::{Explained, Scored};
 use crate::folder::Folder;
 use crate::kept::{self, Kept};
@@ -27,7 +27,8 @@ pub(super) struct Score {
     files: Vec<PathBuf>,
     #[command(flatten)]
     times: super::RowTimes,
-    /// Name the metrics that have most of each alarm's score, and how much: so many of them, or three.
+    /// Name the metrics that have most of each alarm's score, and those whose values make most of it, and how much: so many
+    /// of them, or three.
     #[arg(long, value_name = "METRICS", num_args = 0..=1, default_missing_value = "3")]
     explain: Option<usize>,
     /// `text` prints alarms and a summary, `json` and `jsonl` every record.
@@ -44,8 +45,8 @@ struct Line<'r> {
     score: Option<f64>,
     alarm: bool,
     /// With `--explain`, of an alarm.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    because: Vec<Part>,
+    #[serde(flatten)]
+    why: Option<Why>,
 }
 
 /// What an alarm is, and what it is explained with.
@@ -83,7 +84,7 @@ pub(super) fn execute(dir: &Path, options: &Score) -> Result<()> {
             let to = records.len().min(from + STEP);
             let before = from.saturating_sub(run_up);
             let verdicts =
-                detector.explain(&records[before..to], |verdict| verdict.alarm && explaining.most > 0)?;
+                detector.explain(&records[before..to], |_, verdict| verdict.alarm && explaining.most > 0)?;
             let new = records[from..to].iter().zip(&verdicts[from - before..]);
             new.into_iter()
                 .try_for_each(|(record, verdict)| show(record, verdict.as_ref(), &explaining, &mut list))?;
@@ -121,13 +122,13 @@ fn show(
 ) -> Result<()> {
     let score = explained.map(|explained| explained.verdict.score);
     let alarm = explained.is_some_and(|explained| explaining.is_alarm(record.source(), explained.verdict));
-    let because = explained.filter(|_| alarm).map_or_else(Vec::new, |explained| {
-        because(explaining.metrics.iter().copied(), &explained.contributions, explaining.most)
-    });
-    let line = Line { source: record.source(), at_ms: record.at.millis(), score, alarm, because };
+    let why = explained.filter(|_| alarm && explaining.most > 0);
+    let why =
+        why.map(|explained| Why::of(explaining.metrics.iter().copied(), &explained.reasons, explaining.most));
+    let line = Line { source: record.source(), at_ms: record.at.millis(), score, alarm, why };
     list.item(&line, || match score {
         Some(score) if alarm => {
-            let why = in_percent(&line.because);
+            let why = line.why.as_ref().map(Why::to_string).unwrap_or_default();
             vec![format!("{} at {} ms: score {score:.3}{why}", line.source, line.at_ms)]
         }
         _ => Vec::new(),

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Reasons;
 use super::label::Decision;
 
 /// When scores become events: `[alarms]` in node.toml.
@@ -84,25 +85,57 @@ pub struct Part {
     pub metric: String,
     /// The parts of all metrics add up to the score.
     pub score: f64,
-    /// Of the whole score, 0 to 1.
+    /// Of the whole score: at most 1, unless what another metric has is negative.
     pub share: f64,
 }
 
-/// The metrics with the largest contributions, the largest first, so many at most; none that has nothing.
-pub fn because<'m>(metrics: impl Iterator<Item = &'m str>, contributions: &[f64], most: usize) -> Vec<Part> {
-    let whole: f64 = contributions.iter().sum();
+/// Why an alarm is one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// The metrics with the largest parts of the score, the largest first.
+    pub because: Vec<Part>,
+    /// Those whose values, of the record and of those before it, have the largest, by integrated gradients.
+    #[serde(default)]
+    pub attributed: Vec<Part>,
+}
+
+impl Why {
+    /// Of reasons so many metrics at most, none that has nothing.
+    pub fn of<'m>(metrics: impl Iterator<Item = &'m str> + Clone, reasons: &Reasons, most: usize) -> Self {
+        let because = largest(metrics.clone(), reasons.first(), most);
+        Self { because, attributed: largest(metrics, &reasons.attributions, most) }
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.because.is_empty() && self.attributed.is_empty()
+    }
+}
+
+/// As people read it: `, cpu 61 %, disk 20 %; by values cpu 50 %, net 30 %`.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { because, attributed } = self;
+        let text = |part: &Part| format!("{} {} %", part.metric, (100.0 * part.share).round());
+        let list = |parts: &[Part]| parts.iter().map(text).collect::<Vec<_>>().join(", ");
+        if !because.is_empty() {
+            write!(f, ", {}", list(because))?;
+        }
+        if attributed.is_empty() || attributed == because {
+            return Ok(());
+        }
+        write!(f, "; by values {}", list(attributed))
+    }
+}
+
+fn largest<'m>(metrics: impl Iterator<Item = &'m str>, of: &[f64], most: usize) -> Vec<Part> {
+    let whole: f64 = of.iter().sum();
     let mut parts: Vec<(&str, f64)> =
-        metrics.zip(contributions.iter().copied()).filter(|(_, score)| *score > 0.0).collect();
+        metrics.zip(of.iter().copied()).filter(|(_, score)| *score > 0.0).collect();
     parts.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(other.0)));
     parts.truncate(most);
     let part = |(metric, score): (&str, f64)| Part { metric: metric.to_owned(), score, share: score / whole };
     parts.into_iter().map(part).collect()
-}
-
-/// Parts as people read them: `, cpu 61 %, disk 20 %`.
-pub fn in_percent(parts: &[Part]) -> String {
-    let text = |part: &Part| format!(", {} {} %", part.metric, (100.0 * part.share).round());
-    parts.iter().map(text).collect::<Vec<_>>().concat()
 }
 
 /// One change of one alarm; says all that is known of it, so that none needs another to be understood.
@@ -130,15 +163,16 @@ pub struct Event {
     pub threshold: f64,
     /// Alarms of this source that were not raised before this one, because of the one before.
     pub suppressed: u32,
-    /// The metrics with the largest parts of the score, when it was raised or worsened.
-    pub because: Vec<Part>,
+    /// Why, when it was raised or worsened.
+    #[serde(flatten)]
+    pub why: Why,
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, event, severity, source, at_ms, score, threshold, because, .. } = self;
+        let Self { id, event, severity, source, at_ms, score, threshold, why, .. } = self;
         write!(f, "alarm {id} {event}: {severity}, {source} at {at_ms} ms, ")?;
-        write!(f, "score {score:.3} (threshold {threshold:.3}){}", in_percent(because))
+        write!(f, "score {score:.3} (threshold {threshold:.3}){why}")
     }
 }
 
@@ -266,7 +300,7 @@ impl Open {
 
     fn event(&self, event: Change, Seen { at_ms, score, threshold }: Seen) -> Event {
         let Self { id, severity, since_ms, until_ms, peak, suppressed, .. } = *self;
-        let (source, because) = (String::new(), Vec::new());
+        let (source, why) = (String::new(), Why::default());
         Event {
             id,
             event,
@@ -279,7 +313,7 @@ impl Open {
             peak,
             threshold,
             suppressed,
-            because,
+            why,
         }
     }
 }
@@ -313,8 +347,9 @@ pub struct Alarm {
     pub threshold: f64,
     /// Alarms of this source that were not raised before this one.
     pub suppressed: u32,
-    /// The metrics with the largest parts of the score, at its worst.
-    pub because: Vec<Part>,
+    /// Why, at its worst.
+    #[serde(flatten)]
+    pub why: Why,
     /// What somebody decided, if somebody did.
     pub label: Option<Decision>,
 }
@@ -339,7 +374,7 @@ pub fn alarms(events: impl IntoIterator<Item = Event>) -> BTreeMap<u64, Alarm> {
             peak,
             threshold,
             suppressed: event.suppressed,
-            because: Vec::new(),
+            why: Why::default(),
             label: None,
         });
         alarm.event = change;
@@ -347,8 +382,8 @@ pub fn alarms(events: impl IntoIterator<Item = Event>) -> BTreeMap<u64, Alarm> {
         alarm.severity = alarm.severity.max(severity);
         alarm.until_ms = alarm.until_ms.max(until_ms);
         alarm.peak = alarm.peak.max(peak);
-        if !event.because.is_empty() {
-            alarm.because = event.because;
+        if !event.why.is_empty() {
+            alarm.why = event.why;
         }
         match change {
             Change::Raised => alarm.raised_ms = Some(at_ms),
@@ -362,9 +397,9 @@ pub fn alarms(events: impl IntoIterator<Item = Event>) -> BTreeMap<u64, Alarm> {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, event, severity, source, since_ms, until_ms, peak, threshold, because, .. } = self;
+        let Self { id, event, severity, source, since_ms, until_ms, peak, threshold, why, .. } = self;
         write!(f, "{id} {event} {severity} {source}: {since_ms} to {until_ms} ms, ")?;
-        write!(f, "score up to {peak:.3} (threshold {threshold:.3}){}", in_percent(because))?;
+        write!(f, "score up to {peak:.3} (threshold {threshold:.3}){why}")?;
         self.label.map_or(Ok(()), |decision| write!(f, "; {decision}"))
     }
 }

@@ -3,9 +3,10 @@
 use common::model::{Forecaster, Foresees, MetricName, ParameterVector};
 use serde::{Deserialize, Serialize};
 
+use super::reasons::Explaining;
 use super::score::error_moments;
-use super::{Calibrate, Calibration, Measure, Newcomer, Threshold};
-use crate::learn::{LearnError, attribute, healthy, known, predict};
+use super::{Calibrate, Calibration, Measure, Newcomer, Reasons, Threshold};
+use crate::learn::{LearnError, healthy, known, predict};
 use ingest::record::TelemetryRecord;
 use pipeline::{
     Clean, CleanError, Parts, Scale, ScaleError, Scaler, Split, Table, Window, Windows, clean, mark_down,
@@ -167,6 +168,11 @@ impl History {
             preparation: *preparation,
         })
     }
+
+    /// How many records it has.
+    pub fn records(&self) -> u64 {
+        [&self.training, &self.validation].map(|part| part.table().rows.len() as u64).iter().sum()
+    }
 }
 
 /// A model, the node's own scaling and calibration, and when to raise an alarm.
@@ -190,14 +196,13 @@ pub struct Scored {
     pub alarm: bool,
 }
 
-/// The verdict on one record, and its reason.
+/// The verdict on one record, and its reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
     /// The verdict.
     pub verdict: Scored,
-    /// How much of the score each metric has, in the model's order: they add up to it, and where load or a failure is foreseen to
-    /// what is more than of the usual values. Empty when nobody wanted to know.
-    pub contributions: Vec<f64>,
+    /// Why.
+    pub reasons: Reasons,
 }
 
 impl Detector {
@@ -259,11 +264,11 @@ impl Detector {
     ///
     /// [`DetectorError::Clean`] names the source and the metric it lacks.
     pub fn score(&self, records: &[TelemetryRecord]) -> Result<Vec<Option<Scored>>, DetectorError> {
-        let judged = self.judge(records, |_, _| ())?;
-        Ok(judged.into_iter().map(|verdict| verdict.map(|(verdict, ())| verdict)).collect())
+        let explained = self.explain(records, |_, _| false)?.into_iter();
+        Ok(explained.map(|explained| explained.map(|explained| explained.verdict)).collect())
     }
 
-    /// The same, and of each record whose verdict is `wanted` how much of its score each metric has.
+    /// The same, with reasons for each record, by its place, whose verdict is `wanted` to have some.
     ///
     /// # Errors
     ///
@@ -271,51 +276,30 @@ impl Detector {
     pub fn explain(
         &self,
         records: &[TelemetryRecord],
-        wanted: impl Fn(Scored) -> bool,
+        wanted: impl Fn(usize, Scored) -> bool,
     ) -> Result<Vec<Option<Explained>>, DetectorError> {
-        let why = |verdict: Scored, contributions: &dyn Fn() -> Vec<f64>| {
-            if wanted(verdict) { contributions() } else { Vec::new() }
-        };
-        let judged = self.judge(records, why)?.into_iter();
-        let explained = |(verdict, contributions)| Explained { verdict, contributions };
-        Ok(judged.map(|verdict| verdict.map(explained)).collect())
-    }
-
-    /// The verdict on each record, and what `why` makes of it; it may ask how much of the score each metric has.
-    fn judge<W: Clone>(
-        &self,
-        records: &[TelemetryRecord],
-        why: impl Fn(Scored, &dyn Fn() -> Vec<f64>) -> W,
-    ) -> Result<Vec<Option<(Scored, W)>>, DetectorError> {
         let table = clean(records, &self.task.metrics, &self.clean)?.table;
         let params = Window { past_steps: self.task.past_steps, stride: 1, gap_steps: self.gap_steps };
         let windows = window(self.scaler.scale(table)?, &params);
         let said = predict(&self.task, &self.parameters, &windows)?;
-        let mut verdicts = vec![None; records.len()];
+        let mut explaining = None;
+        let mut all = vec![None; records.len()];
         let scores = self.measure.scores(&windows, &said);
         for (at, (row, score)) in windows.table().rows.iter().zip(scores).enumerate() {
-            let contributions = || self.contributions(&windows, &said, at);
-            verdicts[row.record] = score.map(|score| {
-                let verdict = Scored { score, alarm: self.threshold.alarms(score) };
-                (verdict, why(verdict, &contributions))
-            });
+            let Some(score) = score else { continue };
+            let verdict = Scored { score, alarm: self.threshold.alarms(score) };
+            let mut reasons = Reasons::default();
+            if wanted(row.record, verdict) {
+                let made = explaining.take().map_or_else(|| Explaining::new(self, &windows, &said), Ok);
+                reasons = explaining.insert(made?).of(at)?;
+            }
+            all[row.record] = Some(Explained { verdict, reasons });
         }
-        Ok(verdicts)
-    }
-
-    /// What each metric has of the score of a row.
-    fn contributions(&self, windows: &Windows, said: &[f32], row: usize) -> Vec<f64> {
-        if let Measure::Surprise(calibration) = &self.measure {
-            return calibration.contributions(windows, said, row).unwrap_or_default();
-        }
-        let seen = windows.of_target(row).map(|window| windows.past_and_next(window));
-        let attributed = seen.map(|seen| attribute(&self.task, &self.parameters, seen));
-        // What could say something of the window can be asked why.
-        attributed.and_then(Result::ok).unwrap_or_default()
+        Ok(all)
     }
 
     /// The metrics, in the order of the model.
-    pub fn metrics(&self) -> impl Iterator<Item = &MetricName> {
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricName> + Clone {
         self.task.metrics.iter()
     }
 

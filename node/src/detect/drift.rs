@@ -66,6 +66,9 @@ pub struct Model {
     pub rounds: u32,
     /// And what the node made of it.
     pub chosen: Chosen,
+    /// The records that it measures by.
+    #[serde(default)]
+    pub records: u64,
 }
 
 /// A record as the model saw it.

@@ -27,6 +27,11 @@ impl Measure {
         }
     }
 
+    /// Rows, beside those that the model sees before each, that the reasons of a score depend on.
+    pub(super) fn told_max(&self) -> usize {
+        if let Self::Surprise(calibration) = self { calibration.told_max() } else { 1 }
+    }
+
     /// Whether it can score what a model of this task says; one read from a file may not.
     pub fn is_for(&self, task: &Forecaster) -> bool {
         match (self, &task.foresees) {

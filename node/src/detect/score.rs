@@ -24,6 +24,10 @@ impl Default for Calibrate {
 /// The least that a factor may be: a score depends on no more than some thousand rows.
 const SMOOTHING_FACTOR_MIN: f64 = 0.01;
 
+/// What counts less than so much of the newest row, and so many rows before it at most, is not asked what its values have of a score.
+const TOLD_MIN: f64 = 0.001;
+const TOLD_MAX: usize = 32;
+
 /// A model without any error in training leaves nothing to measure by but this.
 const SPREAD_FLOOR: f64 = 1e-9;
 
@@ -45,6 +49,8 @@ pub struct Smoothed {
     sums: Vec<f64>,
     /// What the rows count together.
     weights: f64,
+    /// How many they are.
+    rows: usize,
 }
 
 impl Smoothed {
@@ -62,7 +68,7 @@ impl Smoothed {
     /// A new run begins.
     pub fn clear(&mut self) {
         self.sums.clear();
-        self.weights = 0.0;
+        (self.weights, self.rows) = (0.0, 0);
     }
 }
 
@@ -153,13 +159,13 @@ impl Calibration {
         raw
     }
 
-    /// How much of a row's score each metric has, in the order of metrics: they add up to the score. None of a row
-    /// without one; windows of stride 1.
+    /// What the rows of a run come to at this row, and the window that foresees the last of them. None of a row without a
+    /// score; windows of stride 1.
     ///
     /// # Panics
     ///
     /// When the forecasts are not those of the windows.
-    pub fn contributions(&self, windows: &Windows, forecasts: &[f32], row: usize) -> Option<Vec<f64>> {
+    pub(super) fn run(&self, windows: &Windows, forecasts: &[f32], row: usize) -> Option<(Smoothed, usize)> {
         let columns = windows.columns();
         assert_eq!(forecasts.len(), windows.count() * columns, "one forecast a window and metric");
         let run = windows.runs().iter().find(|run| run.contains(&row))?;
@@ -171,7 +177,35 @@ impl Calibration {
         for index in smoothed.filter_map(|row| windows.of_target(row)) {
             self.smooth(&mut run, &forecasts[index * columns..][..columns], windows.next(index));
         }
-        Some(run.contributions().collect())
+        Some((run, windows.of_target(last)?))
+    }
+
+    /// How many of a run's latest rows are asked what their values have of its score.
+    pub(super) fn told(&self, run: &Smoothed) -> usize {
+        self.told_max().min(run.rows)
+    }
+
+    /// The same of the longest run.
+    pub(super) fn told_max(&self) -> usize {
+        let kept = 1.0 - self.smoothing_factor;
+        1 + ((TOLD_MIN.ln() / kept.max(f64::MIN_POSITIVE).ln()) as usize).min(TOLD_MAX)
+    }
+
+    /// What each row of a run counts in its score, the newest first.
+    pub(super) fn counts(&self, run: &Smoothed) -> impl Iterator<Item = f64> {
+        let kept = 1.0 - self.smoothing_factor;
+        std::iter::successors(Some(1.0 / run.weights), move |counts| Some(kept * counts))
+    }
+
+    /// The slope of how unusual a record is, before smoothing, by what is said of each metric.
+    pub(super) fn slopes(&self, said: &[f32], came: &[f32]) -> impl Iterator<Item = f32> {
+        let usual = self.means.iter().zip(&self.divisors);
+        let (most, columns) = (self.excess_max.unwrap_or(f64::INFINITY), self.means.len() as f64);
+        said.iter().zip(came).zip(usual).map(move |((said, came), (mean, divisor))| {
+            let error = f64::from(said - came);
+            let excess = (error.powi(2) - mean) / divisor;
+            if 0.0 < excess && excess < most { (2.0 * error / divisor / columns) as f32 } else { 0.0 }
+        })
     }
 
     /// Goes on with a run by one row: what was foreseen of it, and what came.
@@ -179,6 +213,7 @@ impl Calibration {
         let kept = 1.0 - self.smoothing_factor;
         run.sums.resize(self.means.len(), 0.0);
         run.weights = kept * run.weights + 1.0;
+        run.rows += 1;
         let mut errors = squared_errors(forecast, actual);
         let excesses = self.excesses(&mut errors);
         run.sums.iter_mut().zip(excesses).for_each(|(sum, excess)| *sum = kept * *sum + excess);
@@ -237,7 +272,8 @@ mod tests {
         let windows = window(table(2, &[0.0, 0.0, 0.0, 0.0, 2.0, 0.3, 0.5, 0.0]), &WINDOW);
         let calibration = calibration(0.5);
         let scores = calibration.scores(&windows, &[0.0; 4]);
-        let of = |row| calibration.contributions(&windows, &[0.0; 4], row).unwrap();
+        let run = |row| calibration.run(&windows, &[0.0; 4], row).unwrap().0;
+        let of = |row| run(row).contributions().collect::<Vec<_>>();
         for (row, score) in scores.iter().enumerate() {
             assert!((of(row).iter().sum::<f64>() - score.unwrap()).abs() < 1e-12, "row {row}");
         }
@@ -247,8 +283,8 @@ mod tests {
             assert!((first - 1.5 * share).abs() < 1e-6 && (second - 0.3 * share).abs() < 1e-6, "row {row}");
         }
         let short = window(table(2, &[0.0; 4]), &WINDOW);
-        assert_eq!(calibration.contributions(&short, &[], 1), None);
-        assert_eq!(calibration.contributions(&short, &[], 9), None);
+        assert!(calibration.run(&short, &[], 1).is_none());
+        assert!(calibration.run(&short, &[], 9).is_none());
     }
 
     #[test]

@@ -10,9 +10,10 @@ use common::units::Timestamp;
 use ingest::record::TelemetryRecord;
 use pipeline::Filling;
 
+use super::reasons::{reasons, surprise};
 use super::score::Smoothed;
-use super::{Detector, DetectorError, Measure};
-use crate::learn::{Predictor, attribute};
+use super::{Detector, DetectorError, Measure, Reasons};
+use crate::learn::{Attributor, Predictor};
 
 /// Sources at once, as many as a large collector reads; the one that is silent for longest makes room for another.
 pub const SOURCES_MAX: usize = 4096;
@@ -27,6 +28,7 @@ const STEPS: usize = 31;
 pub struct Streams {
     detector: Detector,
     predictor: Predictor,
+    attributor: Attributor,
     of: BTreeMap<Box<str>, Stream>,
     sources_max: usize,
     /// The scaled values of the record that is scored.
@@ -41,6 +43,11 @@ fn room(values: usize) -> usize {
 /// Rows that the model of a detector sees.
 fn rows_seen(detector: &Detector) -> usize {
     detector.task.past_steps as usize + usize::from(detector.task.sees_record())
+}
+
+/// Rows that are kept of a source.
+fn rows_kept(detector: &Detector) -> usize {
+    detector.task.past_steps as usize + detector.measure.told_max()
 }
 
 /// What is said of a record.
@@ -66,7 +73,7 @@ impl Verdict {
 struct Stream {
     filling: Filling,
     at: Option<Timestamp>,
-    /// The latest rows, scaled, the oldest first; as many as a window sees, when there are.
+    /// The latest rows, scaled, the oldest first: those that a window sees, and those that the reasons of a score depend on.
     past: Vec<f32>,
     /// The latest steps in time, in microseconds, the last one last.
     steps: VecDeque<u64>,
@@ -81,8 +88,9 @@ impl Streams {
     /// [`DetectorError::Learn`] when its model cannot be built.
     pub fn new(detector: Detector) -> Result<Self, DetectorError> {
         let predictor = Predictor::new(&detector.task, &detector.parameters)?;
-        let sources_max = room(rows_seen(&detector) * detector.task.metrics.len());
-        Ok(Self { detector, predictor, of: BTreeMap::new(), sources_max, row: Vec::new() })
+        let attributor = Attributor::new(&detector.task, &detector.parameters)?;
+        let sources_max = room(rows_kept(&detector) * detector.task.metrics.len());
+        Ok(Self { detector, predictor, attributor, of: BTreeMap::new(), sources_max, row: Vec::new() })
     }
 
     /// What it scores by.
@@ -109,14 +117,15 @@ impl Streams {
         stream.filling.row(record, &detector.task.metrics, &detector.clean, row)?;
         detector.scaler.scale_row(row);
         let past_steps = detector.task.past_steps as usize;
-        let (rows, sees_record) = (rows_seen(detector), detector.task.sees_record());
+        let (rows, sees_record) = (rows_kept(detector), detector.task.sees_record());
         stream.step(record.at, STEPS.max(past_steps));
         if sees_record {
             stream.push(row, rows);
         }
         let mut verdict = Verdict::TooEarly;
-        if stream.past.len() == rows * row.len() && stream.runs_on(past_steps, detector.gap_steps) {
-            let said = predictor.say(&stream.past);
+        let unseen = stream.past.len().checked_sub(rows_seen(detector) * row.len());
+        if let Some(unseen) = unseen.filter(|_| stream.runs_on(past_steps, detector.gap_steps)) {
+            let said = predictor.say(&stream.past[unseen..]);
             verdict = Verdict::Score(match &detector.measure {
                 Measure::Surprise(calibration) => {
                     calibration.smooth(&mut stream.smoothed, said, row);
@@ -138,17 +147,26 @@ impl Streams {
         &self.row
     }
 
-    /// How much of the last score of a source each metric has, in the model's order, as
-    /// [`Explained`](super::Explained) has them.
-    pub fn contributions(&self, source: &str) -> Vec<f64> {
-        let Some(stream) = self.of.get(source) else { return Vec::new() };
-        match &self.detector.measure {
-            Measure::Surprise(_) => stream.smoothed.contributions().collect(),
-            // What sees the record has it behind the past.
-            Measure::Load | Measure::Failure => {
-                attribute(&self.detector.task, &self.detector.parameters, &stream.past).unwrap_or_default()
-            }
-        }
+    /// Why the last score of a source is what it is, as [`Explained`](super::Explained) has it; nothing of a source without one.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Learn`].
+    pub fn reasons(&self, source: &str) -> Result<Reasons, DetectorError> {
+        let Self { detector, attributor, .. } = self;
+        let columns = detector.task.metrics.len();
+        // The record is behind the past by now.
+        let seen = (detector.task.past_steps as usize + 1) * columns;
+        let stream = self.of.get(source).filter(|stream| stream.past.len() >= seen);
+        let Some(Stream { past, smoothed, .. }) = stream else { return Ok(Reasons::default()) };
+        let Measure::Surprise(calibration) = &detector.measure else {
+            let attributions = attributor.said(&past[past.len() - seen..])?;
+            return Ok(Reasons { attributions, ..Reasons::default() });
+        };
+        let ends = (0..calibration.told(smoothed)).map(|ago| past.len() - ago * columns);
+        let parts = ends.map(|end| surprise(attributor, calibration, &past[end - seen..end]));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        Ok(reasons(calibration, smoothed, parts.iter().map(Vec::as_slice)))
     }
 
     /// The source that is silent for longest goes when there is no room for one more.

@@ -126,8 +126,9 @@ fn a_fault_is_an_alarm_with_its_metric_and_what_was_there_before_the_model_is_no
     go_on(&mut node, &mut scoring, &telemetry, 60, false);
     assert_eq!(node.alarms(), [(1, false, 552)]);
     let (alarms, _) = alarms::known(node.dir.path()).unwrap();
-    assert_eq!(alarms[&1].because[0].metric, "y");
-    assert!(alarms[&1].because[0].share > 0.5 && alarms[&1].source.contains("web-1"), "{:?}", alarms[&1]);
+    let why = &alarms[&1].why;
+    assert_eq!([&why.because[0], &why.attributed[0]].map(|part| &*part.metric), ["y"; 2]);
+    assert!(why.because[0].share > 0.5 && alarms[&1].source.contains("web-1"), "{:?}", alarms[&1]);
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_node_that_is_started_again_scores_each_record_once_and_goes_on_with_an_alar
         telemetry.records().0.iter().map(|record| steady.score(record).unwrap()).collect();
     let streams = again.streams.as_ref().unwrap();
     let source = telemetry.records().0[0].source().to_owned();
-    let sum: f64 = streams.contributions(&source).iter().sum();
+    let sum: f64 = streams.reasons(&source).unwrap().first().iter().sum();
     let steady = last.last().unwrap().score().unwrap();
     assert!((sum - steady).abs() < 1e-9 * (1.0 + steady), "{sum} and {steady}");
 }

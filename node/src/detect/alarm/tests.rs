@@ -82,7 +82,7 @@ fn an_alarm_whose_source_makes_room_is_lost_and_one_that_is_none_is_not() {
 #[test]
 fn the_largest_parts_are_named_first_and_those_without_any_not_at_all() {
     let named = |scores: &[f64]| {
-        let parts = because(["cpu", "disk", "net", "idle"].into_iter(), scores, 3);
+        let parts = largest(["cpu", "disk", "net", "idle"].into_iter(), scores, 3);
         let share: f64 = parts.iter().map(|part| part.share).sum();
         assert!(parts.is_empty() || (0.5..1.0 + 1e-9).contains(&share), "{parts:?}");
         parts.into_iter().map(|part| (part.metric, part.score)).collect::<Vec<_>>()
@@ -95,11 +95,16 @@ fn the_largest_parts_are_named_first_and_those_without_any_not_at_all() {
 
 #[test]
 fn an_event_is_one_line_for_people_and_comes_back_from_its_line_of_json() {
-    let parts = because(["cpu", "disk"].into_iter(), &[3.0, 1.0], 2);
-    let event = Event { source: "web-1".into(), because: parts, ..events(&POLICY, &[2.0, 5.0])[0].clone() };
+    let reasons = Reasons { contributions: vec![3.0, 1.0], attributions: vec![-1.0, 3.0] };
+    let why = |reasons: &Reasons| Why::of(["cpu", "disk"].into_iter(), reasons, 2);
+    let event =
+        Event { source: "web-1".into(), why: why(&reasons), ..events(&POLICY, &[2.0, 5.0])[0].clone() };
     let text =
         "alarm 1 raised: critical, web-1 at 10000 ms, score 5.000 (threshold 1.000), cpu 75 %, disk 25 %";
-    assert_eq!(event.to_string(), text);
+    assert_eq!(event.to_string(), format!("{text}; by values disk 150 %"));
+    // What is foreseen has no errors: then there is one list.
+    let foreseen = why(&Reasons { contributions: Vec::new(), attributions: vec![3.0, 1.0] });
+    assert_eq!(Event { why: foreseen, ..event.clone() }.to_string(), text);
     let line = serde_json::to_string(&event).unwrap();
     assert!(
         line.starts_with("{\"id\":1,\"event\":\"raised\",\"severity\":\"critical\",\"source\":\"web-1\"")

@@ -85,26 +85,42 @@ fn a_metric_that_stands_still_alarms_and_healthy_telemetry_does_not() {
 
 #[test]
 fn an_alarm_is_explained_by_the_metric_that_stood_still_and_what_is_none_by_nothing() {
-    let (detector, records) = (detector(), records(600, 400, true));
+    let (detector, all) = (detector(), records(600, 400, true));
     let metrics: Vec<&str> = detector.metrics().map(|name| &**name).collect();
-    let verdicts = detector.score(&records).unwrap();
-    let explained = detector.explain(&records, |verdict| verdict.alarm).unwrap();
+    let verdicts = detector.score(&all).unwrap();
+    let mut still = records(0, 10, false);
+    for record in &mut still {
+        record.values = [1, 0].map(|metric| detector.scaler.unscaled(metric, 0.0)).to_vec();
+    }
+    let at_mean = detector.score(&still).unwrap()[9].unwrap().score;
+    let explained = detector.explain(&all, |_, verdict| verdict.alarm).unwrap();
     for (row, (verdict, explained)) in verdicts.iter().zip(&explained).enumerate() {
-        let (verdict, Explained { verdict: same, contributions }) =
-            (verdict.unwrap(), explained.as_ref().unwrap());
+        let (verdict, Explained { verdict: same, reasons }) = (verdict.unwrap(), explained.as_ref().unwrap());
+        let Reasons { contributions, attributions } = reasons;
         assert_eq!((verdict, verdict.alarm), (*same, !contributions.is_empty()), "row {row}");
         let sum: f64 = contributions.iter().sum();
         assert!(
             !verdict.alarm || (sum - verdict.score).abs() < 1e-9 * sum,
             "row {row}: {sum} of {verdict:?}"
         );
+        // Of what is more than where all is at its mean, but for rows that count less than a thousandth.
+        let sum = at_mean + attributions.iter().sum::<f64>();
+        assert!(
+            !verdict.alarm || (sum - verdict.score).abs() < 0.02 * verdict.score,
+            "row {row}: {sum} of {verdict:?}"
+        );
     }
-    // The other one is foreseen from both, so that it has a part as well.
-    let of = |metric: &str| -> f64 {
+    let of = |metric: &str, parts: fn(&Reasons) -> &Vec<f64>| -> f64 {
         let place = metrics.iter().position(|name| *name == metric).unwrap();
-        explained[FAULT].iter().flatten().filter_map(|explained| explained.contributions.get(place)).sum()
+        let reasons = explained[FAULT].iter().flatten().map(|explained| parts(&explained.reasons));
+        reasons.filter_map(|parts| parts.get(place)).sum()
     };
-    assert!(of("y") > 2.0 * of("x"), "{} and {}", of("y"), of("x"));
+    // The other one is foreseen from both, so that it has a part as well.
+    let (y, x) = (of("y", |reasons| &reasons.contributions), of("x", |reasons| &reasons.contributions));
+    assert!(y > 2.0 * x, "{y} and {x}");
+    // It is the one whose values were far from their mean, and by which more was expected of the first.
+    let (y, x) = (of("y", |reasons| &reasons.attributions), of("x", |reasons| &reasons.attributions));
+    assert!(x > y && y > 0.0, "{y} and {x}");
 }
 
 #[test]

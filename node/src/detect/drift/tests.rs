@@ -19,7 +19,7 @@ fn policy(false_alarm_rate: f64) -> DriftPolicy {
 }
 
 fn model() -> Model {
-    Model { run: "r".to_owned(), rounds: 1, chosen: Chosen::Federated }
+    Model { run: "r".to_owned(), rounds: 1, chosen: Chosen::Federated, records: 9 }
 }
 
 /// What a block is about: how far the first metric is off, how much the second varies, and how high scores are.
@@ -186,6 +186,7 @@ fn another_model_or_length_of_blocks_begins_anew() {
     assert!(!watch.is_of(&model(), &DriftPolicy { block_s: BLOCK_S + 1, ..policy(0.01) }));
     assert!(!watch.is_of(&Model { rounds: 2, ..model() }, &policy(0.01)));
     assert!(!watch.is_of(&Model { chosen: Chosen::Tuned, ..model() }, &policy(0.01)));
+    assert!(!watch.is_of(&Model { records: 12, ..model() }, &policy(0.01)));
 }
 
 proptest! {

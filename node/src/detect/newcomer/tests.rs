@@ -114,3 +114,83 @@ fn what_no_whole_evaluation_has_left_is_refused() {
     let error = measured(&task(), &model, (&known, 5), few, &preparation).unwrap_err();
     assert_eq!(error, DetectorError::Learn(LearnError::NoExamples));
 }
+
+#[test]
+fn who_has_measured_by_few_records_does_so_again_when_they_have_grown_by_a_quarter() {
+    let newcomer = Newcomer::default();
+    for (measured, records, is_due) in [
+        (0, 11, false),
+        (0, 12, true),
+        (40, 51, false),
+        (40, 52, true),
+        (400, 499, false),
+        (400, 500, true),
+        (2015, 2600, true),
+        (2016, 9999, false),
+        (300, 20, false),
+    ] {
+        assert_eq!(newcomer.is_due(measured, records), is_due, "{measured} and {records}");
+    }
+}
+
+#[test]
+fn a_newcomer_that_is_unlike_all_others_measures_by_itself_as_soon_as_it_has_records_enough() {
+    let (model, known) = known();
+    let preparation = Preparation::default();
+    let fitted = |count: usize| {
+        let own = records(0, count, 70.0, usize::MAX);
+        fit(&task(), model.clone(), Some(&known), &own, &preparation).unwrap()
+    };
+    let is_newcomer =
+        |detector: &Detector| serde_json::to_string(&detector.profile()).unwrap().contains("excess_max");
+    assert_eq!([0, 30, 287, 288].map(|count| is_newcomer(&fitted(count))), [true, true, true, false]);
+    // Of many sources three records each are not enough for a window.
+    let of = |source: u32| {
+        let origin = Origin::new(TenantId::default(), &format!("host-{source}"));
+        let own = |record| TelemetryRecord { origin: Arc::clone(&origin), ..record };
+        records(0, 3, 70.0, usize::MAX).into_iter().map(own).collect::<Vec<_>>()
+    };
+    let many: Vec<TelemetryRecord> = (0..100).flat_map(of).collect();
+    let of_many = fit(&task(), model.clone(), Some(&known), &many, &preparation).unwrap();
+    assert!(is_newcomer(&of_many));
+    let nothing_known = fit(&task(), model.clone(), None, &many, &preparation).unwrap_err();
+    assert_eq!(nothing_known, DetectorError::Learn(LearnError::NoExamples));
+    // Its level is an alarm by what is known, and none by what it has seen; where its second metric stands is one by both.
+    let alarms = |detector: &Detector| {
+        let verdicts = detector.score(&records(400, 100, 70.0, 450)).unwrap();
+        [0..50, 55..100].map(|rows| verdicts[rows].iter().filter(|row| row.unwrap().alarm).count())
+    };
+    let [before, after] = [fitted(0), fitted(300)].map(|detector| alarms(&detector));
+    assert!(before[0] >= 45 && before[1] == 45, "{before:?}");
+    assert!(after[0] <= 2 && after[1] >= 40, "{after:?}");
+    // As it comes to that itself, though all its first records are alarms.
+    let mut growing = fitted(0);
+    let mut measured = 0;
+    for count in 0..400 {
+        if preparation.newcomer.is_due(measured, count) {
+            let own = records(0, count as usize, 70.0, usize::MAX);
+            growing = anew(&growing, Some(&known), &own, &preparation).unwrap();
+            measured = count;
+        }
+    }
+    let grown = alarms(&growing);
+    assert!(grown[0] <= 5 && grown[1] >= 40, "{grown:?}");
+}
+
+#[test]
+fn what_was_an_alarm_is_not_measured_by_but_no_more_than_a_tenth_is_left_out() {
+    let (model, _) = known();
+    let preparation = Preparation::default();
+    let healthy = records(0, 600, 50.0, usize::MAX);
+    let detector = fit(&task(), model, None, &healthy, &preparation).unwrap();
+    let kept = |faulty: usize| {
+        let own = records(0, 400, 50.0, 400 - faulty);
+        let kept = without_alarms(&detector, &own, 0.1).unwrap().into_owned();
+        let is_faulty = |record: &&TelemetryRecord| record.values[1] > 20.0;
+        (kept.len(), kept.iter().filter(is_faulty).count())
+    };
+    let (records, faulty) = kept(20);
+    assert!((370..=382).contains(&records) && faulty <= 3, "{records} with {faulty}");
+    assert_eq!(kept(200).0, 360);
+    assert!(kept(0).0 >= 390);
+}
