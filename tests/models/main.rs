@@ -144,6 +144,44 @@ fn pytorch_and_onnx_runtime_forecast_as_a_node_does_from_what_was_exported() {
     }
 }
 
+#[test]
+fn onnx_runtime_forecasts_as_a_node_does_whatever_the_network() {
+    if !are_here(&PYTHON[2..]) {
+        return;
+    }
+    let networks = [
+        (Network::Lstm, &[6][..]),
+        (Network::Lstm, &[5, 4]),
+        (Network::Convolution, &[4, 3]),
+        (Network::Autoencoder, &[8, 2, 8]),
+    ];
+    for (network, hidden) in networks {
+        let folder = Folder::new();
+        let forecaster = Forecaster { network, ..forecaster(hidden) };
+        let task = Task::Forecaster(forecaster.clone());
+        let parameters = task.initial(11).unwrap();
+        let (file, hash) = folder.foreign(&task, &parameters);
+        folder.model(&["import", &file]);
+        let [onnx, past] = ["model.onnx", "past"].map(|name| folder.at(name));
+        folder.model(&["export", &hash[..8], "--as", "onnx", "--output", &onnx]);
+        let windows = windows(3, forecaster.past_steps);
+        let seen = |index| {
+            if forecaster.sees_record() { windows.past_and_next(index) } else { windows.past(index) }
+        };
+        let rows = (0..windows.count()).flat_map(seen);
+        fs::write(&past, rows.flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+        let mut python = Command::new("python3");
+        python.arg(script("models/graph.py")).args([&onnx, &past]);
+        let said: Value = serde_json::from_str(&succeeds(&mut python)).unwrap();
+        let expected = predict(&forecaster, &parameters, &windows).unwrap();
+        for (who, expected) in [("onnx", &expected[..]), ("onnx_of_one", &expected[..3])] {
+            let differ = difference(&floats(&said[who]), expected);
+            println!("{network:?} {hidden:?}, {who}: outputs differ by {differ:e} at most");
+            assert!(differ <= 1e-6, "{network:?}, {who}: {differ}");
+        }
+    }
+}
+
 /// What an ONNX file says of its model.
 fn check_notes(said: &Value, hash: &str) {
     let notes: BTreeMap<&str, &str> = said["notes"]
