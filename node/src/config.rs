@@ -185,6 +185,11 @@ impl NodeConfig {
                 "is over 1,024, the most metrics",
             ),
             (
+                (0.0..=1.0).contains(&config.preparation.newcomer.left_out_max),
+                "preparation.newcomer.left_out_max",
+                "is not within 0 to 1",
+            ),
+            (
                 (0.0..=0.5).contains(&config.drift.false_alarm_rate),
                 "drift.false_alarm_rate",
                 "is not within 0 to 0.5",
@@ -232,6 +237,16 @@ mod tests {
         }
         let error = NodeConfig::parse(&SAMPLE.replace("silence_s = ", "quiet_s = ")).unwrap_err().to_string();
         assert!(error.contains("quiet_s"), "{error}");
+    }
+
+    #[test]
+    fn a_share_of_more_than_all_records_is_refused() {
+        let with = |share: &str| {
+            NodeConfig::parse(&format!("{SAMPLE}\n[preparation.newcomer]\nleft_out_max = {share}\n"))
+        };
+        assert!(with("0.2").is_ok());
+        let error = with("1.5").unwrap_err().to_string();
+        assert!(error.starts_with("`preparation.newcomer.left_out_max` is "), "{error}");
     }
 
     #[test]

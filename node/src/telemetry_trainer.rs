@@ -161,17 +161,21 @@ impl TelemetryTrainer {
         })
     }
 
-    /// Keeps a model that was evaluated. A newcomer measures by what that told of all nodes; who has a history of its own and
-    /// the model already goes on as it is.
+    /// Keeps a model that was evaluated. A newcomer measures by what that told of all nodes, with the parameters that it has if
+    /// they are of this model; who has a history of its own and the model already goes on as it is.
     fn keep_evaluated(&mut self, task: &Forecaster, assignment: &Assignment) -> Result<String, String> {
         let (model, known) = parted(task, &assignment.model)?;
-        let note = RunNote::of(&assignment.run.to_string(), 0, &assignment.plan);
+        let kept = kept::read(&self.dir, &self.vault).ok().filter(|kept| kept.federated == model);
+        let goes_on = kept.is_some();
+        let (own, note) = kept.map_or_else(
+            || (model.clone(), RunNote::of(&assignment.run.to_string(), 0, &assignment.plan)),
+            |kept| (kept.detector.parameters().clone(), kept.note),
+        );
         let preparation = Preparation { stride: note.stride, ..self.preparation };
-        let goes_on = kept::read(&self.dir, &self.vault).is_ok_and(|kept| kept.federated == model);
         let is_newcomer = |records: u64| records < preparation.newcomer.known_records;
         let (records, detector) = self.measured(|records| {
             let is_wanted = !goes_on || is_newcomer(records.len() as u64);
-            is_wanted.then(|| newcomer::fit(task, model.clone(), Some(&known), records, &preparation))
+            is_wanted.then(|| newcomer::fit(task, own, Some(&known), records, &preparation))
         });
         let Some(detector) = detector else {
             return Ok("the model was evaluated; this node goes on scoring by its own history".to_owned());

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use common::model::{Forecaster, Foresees, Statistics, Usual};
+use common::model::{Forecaster, Foresees, ParameterVector, Statistics, Usual};
 use ingest::record::TelemetryRecord;
 use pipeline::{Moments, Scaler, Split, column_moments};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,6 @@ use super::detector::{Detector, DetectorError, Divided, History, Preparation, Sc
 use super::score::error_moments;
 use super::{Calibration, Measure, Threshold};
 use crate::learn::{LearnError, healthy, predict};
-use common::model::ParameterVector;
 
 /// Who is a newcomer, and how it measures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use common::crypto::TenantKey;
 use common::crypto::bulk::InputKey;
 use common::id::{EpochId, RunId, TenantId};
 use common::message::model::Optimizer;
+use common::model::EVALUATION_ROUNDS;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -126,4 +127,35 @@ fn a_node_measures_anew_while_its_records_grow_also_after_a_restart_until_it_has
     assert!(trainer.idle().unwrap().is_some());
     grow(&trainer, 400);
     assert_eq!((trainer.idle(), kept(&trainer).note.records), (Ok(None), 100));
+}
+
+#[test]
+fn a_newcomer_that_has_an_evaluated_model_already_goes_on_with_it_and_measures_by_what_all_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut trainer, _) = trainer(dir.path(), 100);
+    let task = forecaster(&["x", "y"], 6, &[8]);
+    let ended = assignment(task.clone());
+    trainer.keep(&ended).unwrap();
+    let evaluation = Task::Evaluation(task);
+    let model = Arc::new(evaluation.initial(1).unwrap());
+    let nothing = vec![0.0; model.values().len()];
+    let model = ParameterVector::new(Arc::clone(model.schema()), nothing).unwrap();
+    let plan = Arc::new(Plan { task: evaluation, ..(*ended.plan).clone() });
+    let (run, mut model) = (RunId([2; 16]), Arc::new(model));
+    for round in 1..=EVALUATION_ROUNDS {
+        let assignment =
+            Assignment { run, round: RoundId(round), plan: Arc::clone(&plan), model, ..ended.clone() };
+        model = Arc::new(trainer.train(&assignment, &mut |_| ControlFlow::Continue(())).unwrap().parameters);
+    }
+    let evaluated = Assignment { run, plan, model, ..ended.clone() };
+    let told = trainer.keep(&evaluated).unwrap();
+    assert!(told.contains("with 100 records this node measures by what all nodes know"), "{told}");
+    let kept = kept::read(dir.path(), &trainer.vault).unwrap();
+    assert_eq!((kept.note.run, kept.note.rounds), (ended.run.to_string(), 20), "it can be compared still");
+    assert!(kept.known.is_some());
+    let profile = serde_json::to_string(&kept.detector.profile()).unwrap();
+    assert!(profile.contains("excess_max"), "{profile}");
+    // With a history of its own it would not look at what all know.
+    trainer.preparation.newcomer.known_records = 100;
+    assert!(trainer.keep(&evaluated).unwrap().contains("goes on scoring by its own history"));
 }
