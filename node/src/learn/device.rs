@@ -1,5 +1,5 @@
 //! Where tensors are computed: on the processor, unless the program was built for a graphics card (features `cuda` and `wgpu`).
-//! Only on the processor the same seed gives the same bits.
+//! That the same seed gives the same bits is promised on the processor only.
 
 use burn::tensor::Device;
 
