@@ -39,8 +39,6 @@ pub(crate) struct Seen {
     pub(crate) metrics: Arc<[MetricName]>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) verdicts: Verdicts,
-    /// For each fault how much of its scores each metric's values have.
-    pub(crate) attributed: Vec<Vec<f64>>,
 }
 
 /// What was found out.
@@ -152,10 +150,8 @@ fn on_machines(
         let (node, faults) = (machine.name.clone(), machine.faults.clone());
         let metrics =
             machine.test.first().map_or_else(|| Arc::from([]), |record| Arc::clone(&record.metrics));
-        let of = |method: &str| by_method.iter().find(|(other, _)| *other == method);
-        if let (Some((_, verdicts)), Some((_, gradients))) = (of("federated"), of("gradients")) {
-            let (verdicts, attributed) = (verdicts.clone(), gradients.contributions.clone());
-            judged.seen.push((setting, Seen { node, metrics, faults, verdicts, attributed }));
+        if let Some((_, verdicts)) = by_method.into_iter().find(|(method, _)| *method == "federated") {
+            judged.seen.push((setting, Seen { node, metrics, faults, verdicts }));
         }
     }
     Ok(())
@@ -172,11 +168,13 @@ fn with_history(
         |parameters: &ParameterVector| verdicts::model(&plan.task, (machine, history), parameters.clone());
     let own = bench.own(history, federated)?;
     let chosen = choose(&plan.task, history, federated, &own)?;
+    let together = model(federated)?;
+    let by_values = together.by_values();
     let mut by_method = vec![
         ("z-score", verdicts::z_score(plan, machine)?),
         ("pca", verdicts::pca(plan, machine)?),
-        ("federated", model(federated)?),
-        ("gradients", verdicts::attributed(&plan.task, (machine, history), federated.clone())?),
+        ("federated", together),
+        ("gradients", by_values),
         ("centralised", model(centralised)?),
     ];
     for (made, parameters) in &own {

@@ -27,7 +27,7 @@ const MEANING: [&str; METHODS.len()] = [
     "the same, its alarms explained by integrated gradients of their scores and not by the errors of each metric",
     "the federated one, with its last layer trained on for a little while by the machine alone",
     "the federated one, all of it trained on for a little while by the machine alone",
-    "of these four the one that foresees best what the machine kept from training",
+    "of the ones trained alone or by all, and these two, the one that foresees best what the machine kept from training",
     "one that was trained on all telemetry in one place",
 ];
 

@@ -19,6 +19,8 @@ pub(crate) struct Verdicts {
     pub(crate) scores: Vec<Option<f64>>,
     /// For each fault how much of its scores each metric has; nothing where the method does not say.
     pub(crate) contributions: Vec<Vec<f64>>,
+    /// The same of each metric's values, in place of its errors.
+    pub(crate) attributions: Vec<Vec<f64>>,
     /// Above this, a score is an alarm, where the method says so.
     pub(crate) threshold: Option<f64>,
 }
@@ -34,22 +36,6 @@ pub(crate) fn model(
     parameters: ParameterVector,
 ) -> Result<Verdicts> {
     by(machine, &Detector::fit(task, parameters, history)?)
-}
-
-/// The same, with what each metric's values have of the scores in place of what its errors have.
-///
-/// # Errors
-///
-/// As [`model`].
-pub(crate) fn attributed(
-    task: &Forecaster,
-    (machine, history): (&Machine, &History),
-    parameters: ParameterVector,
-) -> Result<Verdicts> {
-    let detector = Detector::fit(task, parameters, history)?;
-    let explained = detector.explain(&machine.test, |record, _| machine.is_faulty(record))?;
-    let threshold = Some(detector.threshold().0);
-    Ok(verdicts(machine, &explained, |reasons| &reasons.attributions, threshold))
 }
 
 /// A model, as a newcomer would use it that measures by what others know together and by its own history, and does not go on with
@@ -79,44 +65,49 @@ pub(crate) fn growing(
     (parameters, known): (ParameterVector, &Statistics),
 ) -> Result<Verdicts> {
     let Plan { task, preparation, .. } = plan;
-    let history = &machine.training;
-    let mut own = history.clone();
-    let mut measured = own.len() as u64;
+    let Machine { test, .. } = machine;
+    let mut own = machine.training.clone();
+    let before = own.len();
     let mut detector = newcomer::fit(task, parameters, Some(known), &own, preparation)?;
-    let (mut explained, mut from) = (Vec::new(), 0_usize);
-    for at in 1..=machine.test.len() {
-        own.push(machine.test[at - 1].clone());
-        let records = own.len() as u64;
-        if at < machine.test.len() && !preparation.newcomer.is_due(measured, records) {
-            continue;
+    let mut explained = Vec::new();
+    while own.len() < before + test.len() {
+        let from = own.len() - before;
+        let is_due = |at: &usize| preparation.newcomer.is_due(own.len() as u64, (before + at) as u64);
+        let to = (from + 1..test.len()).find(is_due).unwrap_or(test.len());
+        let seen = from.saturating_sub(detector.run_up());
+        let wanted = |record: usize, _| seen + record >= from && machine.is_faulty(seen + record);
+        let judged = detector.explain(&test[seen..to], wanted)?;
+        explained.extend_from_slice(&judged[from - seen..]);
+        own.extend_from_slice(&test[from..to]);
+        if to < test.len() {
+            detector = newcomer::anew(&detector, Some(known), &own, preparation)?;
         }
-        let before = from.saturating_sub(detector.run_up());
-        let wanted = |record: usize, _| record >= from - before && machine.is_faulty(before + record);
-        let judged = detector.explain(&machine.test[before..at], wanted)?;
-        explained.extend_from_slice(&judged[from - before..]);
-        (measured, from) = (records, at);
-        detector = newcomer::anew(&detector, Some(known), &own, preparation)?;
     }
-    Ok(verdicts(machine, &explained, |reasons| &reasons.contributions, None))
+    Ok(verdicts(machine, &explained, None))
 }
 
 fn by(machine: &Machine, detector: &Detector) -> Result<Verdicts> {
     let explained = detector.explain(&machine.test, |record, _| machine.is_faulty(record))?;
-    Ok(verdicts(machine, &explained, |reasons| &reasons.contributions, Some(detector.threshold().0)))
+    Ok(verdicts(machine, &explained, Some(detector.threshold().0)))
 }
 
-fn verdicts(
-    machine: &Machine,
-    explained: &[Option<Explained>],
-    parts: impl Fn(&Reasons) -> &Vec<f64>,
-    threshold: Option<f64>,
-) -> Verdicts {
-    let parts = |record: usize| Some(parts(&explained[record].as_ref()?.reasons).clone());
+fn verdicts(machine: &Machine, explained: &[Option<Explained>], threshold: Option<f64>) -> Verdicts {
+    let of_faults = |parts: fn(&Reasons) -> &Vec<f64>| {
+        by_fault(machine, |record| Some(parts(&explained[record].as_ref()?.reasons).clone()))
+    };
     let score = |explained: &Explained| explained.verdict.score;
     Verdicts {
-        contributions: by_fault(machine, parts),
         scores: explained.iter().map(|explained| explained.as_ref().map(score)).collect(),
+        contributions: of_faults(|reasons| &reasons.contributions),
+        attributions: of_faults(|reasons| &reasons.attributions),
         threshold,
+    }
+}
+
+impl Verdicts {
+    /// The same, explained by what each metric's values have of the scores.
+    pub(crate) fn by_values(&self) -> Self {
+        Self { contributions: self.attributions.clone(), ..self.clone() }
     }
 }
 

@@ -126,14 +126,6 @@ impl TelemetryTrainer {
         Ok(history)
     }
 
-    /// The node's records, cleaned and divided.
-    fn divided(&mut self, task: &Forecaster, preparation: &Preparation) -> Result<Divided, String> {
-        self.heed_decisions();
-        let mut telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = healthy(telemetry.records().0, &self.confirmed);
-        Divided::of(task, &records, preparation).map_err(|error| error.to_string())
-    }
-
     /// What this node has to say in a round of an evaluation: what its records are like, and how wrong the model is on those
     /// that it would be checked on after training.
     fn evaluate(&mut self, task: &Forecaster, assignment: &Assignment) -> Result<Trained, String> {
@@ -143,7 +135,8 @@ impl TelemetryTrainer {
         let checked = if history.validation.count() > 0 { &history.validation } else { &history.training };
         let loss = learn::mean_loss(task, &model, checked).map_err(|error| error.to_string())?;
         let preparation = Preparation { stride: plan.stride, ..self.preparation };
-        let own = self.divided(task, &preparation)?;
+        let own = self.measured(|records| Divided::of(task, records, &preparation)).1;
+        let own = own.map_err(|error| error.to_string())?;
         let samples = (own.training().rows.len() as u64).min(WEIGHT_MAX);
         let told = statistics::measured(task, &model, (&known, round.0), own, &preparation);
         let told = told.map_err(|error| error.to_string())?;

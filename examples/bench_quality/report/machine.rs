@@ -7,6 +7,7 @@ use examples::page::svg::{Anchor, Drawing};
 
 use super::table;
 use crate::compare::Seen;
+use crate::verdicts::Verdicts;
 
 const WIDTH: f64 = 1000.0;
 /// Room for the names of metrics, and of faults.
@@ -53,8 +54,8 @@ pub(super) fn figures(seen: &Seen) -> String {
             table(&head, &rows(seen, parts))
         )
     };
-    let ways =
-        [("error", &seen.verdicts.contributions), ("values, by integrated gradients,", &seen.attributed)];
+    let Verdicts { contributions, attributions, .. } = &seen.verdicts;
+    let ways = [("error", contributions), ("values, by integrated gradients,", attributions)];
     strip::figure(&strip) + &ways.map(of_parts).concat()
 }
 

@@ -38,11 +38,11 @@ fn seen() -> Seen {
     let verdicts = Verdicts {
         scores: scores.collect(),
         contributions: vec![vec![3.0, 1.0], vec![0.0, 0.0], vec![0.0, 2.0]],
+        attributions: vec![vec![2.5, 1.5], vec![0.0, 0.0], vec![-0.5, 2.5]],
         threshold: Some(2.0),
     };
     let faults = vec![fault(100, &[0]), fault(300, &[]), fault(500, &[0, 1])];
-    let attributed = vec![vec![2.5, 1.5], vec![0.0, 0.0], vec![-0.5, 2.5]];
-    Seen { node: HOSTILE.to_owned(), metrics, faults, verdicts, attributed }
+    Seen { node: HOSTILE.to_owned(), metrics, faults, verdicts }
 }
 
 fn count(text: &str, what: &str) -> usize {

@@ -85,7 +85,7 @@ pub(super) fn surprise(
     calibration: &Calibration,
     seen: &[f32],
 ) -> Result<Vec<f64>, DetectorError> {
-    Ok(attributor.surprise(seen, |said, came, slopes| slopes.extend(calibration.slopes(said, came)))?)
+    Ok(attributor.surprise(seen, |said, came, slopes| calibration.slopes(said, came, slopes))?)
 }
 
 /// The reasons of a run's last score, of what each metric's values have of how unusual its rows are.

@@ -197,15 +197,15 @@ impl Calibration {
         std::iter::successors(Some(1.0 / run.weights), move |counts| Some(kept * counts))
     }
 
-    /// The slope of how unusual a record is, before smoothing, by what is said of each metric.
-    pub(super) fn slopes(&self, said: &[f32], came: &[f32]) -> impl Iterator<Item = f32> {
-        let usual = self.means.iter().zip(&self.divisors);
+    /// Appends the slope of how unusual a record is, before smoothing, by what is said of each metric.
+    pub(super) fn slopes(&self, said: &[f32], came: &[f32], out: &mut Vec<f32>) {
         let (most, columns) = (self.excess_max.unwrap_or(f64::INFINITY), self.means.len() as f64);
-        said.iter().zip(came).zip(usual).map(move |((said, came), (mean, divisor))| {
+        let mut errors = squared_errors(said, came);
+        let excesses = self.excesses(&mut errors).zip(&self.divisors);
+        out.extend(said.iter().zip(came).zip(excesses).map(|((said, came), (excess, divisor))| {
             let error = f64::from(said - came);
-            let excess = (error.powi(2) - mean) / divisor;
             if 0.0 < excess && excess < most { (2.0 * error / divisor / columns) as f32 } else { 0.0 }
-        })
+        }));
     }
 
     /// Goes on with a run by one row: what was foreseen of it, and what came.

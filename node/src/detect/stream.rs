@@ -87,8 +87,8 @@ impl Streams {
     ///
     /// [`DetectorError::Learn`] when its model cannot be built.
     pub fn new(detector: Detector) -> Result<Self, DetectorError> {
-        let predictor = Predictor::new(&detector.task, &detector.parameters)?;
         let attributor = Attributor::new(&detector.task, &detector.parameters)?;
+        let predictor = attributor.predictor()?;
         let sources_max = room(rows_kept(&detector) * detector.task.metrics.len());
         Ok(Self { detector, predictor, attributor, of: BTreeMap::new(), sources_max, row: Vec::new() })
     }

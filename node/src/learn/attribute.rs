@@ -9,6 +9,7 @@ use common::model::{Forecaster, Foresees, ParameterVector};
 
 use super::aim::aim;
 use super::network::Network;
+use super::predict::Predictor;
 use super::values::{flat, floats, largest, matrix, rows};
 use super::{LearnError, layers};
 
@@ -53,6 +54,15 @@ impl Attributor {
         Ok(Self { task: task.clone(), network, inputs, outputs })
     }
 
+    /// The same model, to be asked what it says.
+    ///
+    /// # Errors
+    ///
+    /// [`LearnError::Backend`].
+    pub fn predictor(&self) -> Result<Predictor, LearnError> {
+        Predictor::of(&self.task, &self.network, self.inputs)
+    }
+
     /// How much each metric has of what the model says of the values that a window has, in the order of metrics: of the highest
     /// load that it foresees, or of the probability of a failure. They add up to what it says of this window less what it says of
     /// one without anything in it.
@@ -74,14 +84,14 @@ impl Attributor {
             let mut wanted = vec![0.0; POINTS * outputs];
             wanted.iter_mut().skip(place).step_by(*outputs).for_each(|value| *value = 1.0);
             let wanted = matrix(wanted, *outputs);
-            if let Foresees::Failure(_) = task.foresees {
+            Ok(if let Foresees::Failure(_) = task.foresees {
                 let probability = sigmoid(output);
                 wanted * probability.clone() * (probability - 1.0).neg()
             } else {
                 wanted
-            }
+            })
         };
-        let slopes = floats(network.slopes_by_input(matrix(way(&input), *inputs), slope))?;
+        let slopes = floats(network.slopes_by_input(matrix(way(&input), *inputs), slope)?)?;
         let mut parts = parts(task.metrics.len(), &slopes, &input);
         if let Foresees::Load(load) = &task.foresees
             && let Some(column) = task.metrics.iter().position(|metric| *metric == load.metric)
@@ -119,12 +129,13 @@ impl Attributor {
         let way = way(seen);
         let points = way.chunks_exact(seen.len());
         let input = rows(points.clone().map(|point| &point[..*inputs]), *inputs);
-        let said = floats(network.forward(input.clone()))?;
-        let mut by_said = Vec::with_capacity(said.len());
-        for (point, said) in points.zip(said.chunks_exact(*outputs)) {
-            slopes(said, &point[point.len() - outputs..], &mut by_said);
-        }
-        let by_input = network.slopes_by_input(input, |_| matrix(by_said.clone(), *outputs));
+        let mut by_said = Vec::with_capacity(POINTS * outputs);
+        let by_input = network.slopes_by_input(input, |said| {
+            for (point, said) in points.zip(floats(said)?.chunks_exact(*outputs)) {
+                slopes(said, &point[point.len() - outputs..], &mut by_said);
+            }
+            Ok(matrix(by_said.clone(), *outputs))
+        })?;
         let columns = task.metrics.len();
         let of_seen = parts(columns, &floats(by_input)?, &seen[..*inputs]);
         // An error is what is said less what came.

@@ -142,11 +142,11 @@ impl Network {
     pub(super) fn slopes_by_input(
         &self,
         input: Tensor<2>,
-        by_output: impl FnOnce(Tensor<2>) -> Tensor<2>,
-    ) -> Tensor<2> {
+        by_output: impl FnOnce(Tensor<2>) -> Result<Tensor<2>, LearnError>,
+    ) -> Result<Tensor<2>, LearnError> {
         let (output, ways_back) = self.traced(input);
         let back_through = |slope, back: Back<'_>| back(slope, true).by_input.expect("it is asked for");
-        ways_back.into_iter().rev().fold(by_output(output), back_through)
+        Ok(ways_back.into_iter().rev().fold(by_output(output)?, back_through))
     }
 
     /// The loss on some examples, and its gradient by the parameters, flat. `loss` gives both for what the model says,

@@ -39,7 +39,12 @@ impl Predictor {
     pub fn new(task: &Forecaster, parameters: &ParameterVector) -> Result<Self, LearnError> {
         let layers = layers(task, parameters)?;
         let network = Network::new(&layers, &flat(parameters.values()))?;
-        let (values, inputs) = ([Vec::new(), Vec::new()], layers[0].inputs() as usize);
+        Self::of(task, &network, layers[0].inputs() as usize)
+    }
+
+    /// The forecaster that is this network, of so many inputs.
+    pub(super) fn of(task: &Forecaster, network: &Network, inputs: usize) -> Result<Self, LearnError> {
+        let values = [Vec::new(), Vec::new()];
         Ok(Self { task: task.clone(), layers: network.by_row()?, values, inputs })
     }
 
